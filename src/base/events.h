@@ -1,0 +1,40 @@
+#pragma once
+// What long work reports while it runs, and how it is told to stop: one struct that the progress bar,
+// the server and the tests consume.
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "base/tensor.h"
+
+namespace fourstep {
+
+enum class Stage { kLoad, kEncode, kSample, kDecode, kSave };
+
+/// "load", "encode", "sample", "decode", "save".
+inline const char* to_string(Stage stage) {
+  constexpr const char* kNames[] = {"load", "encode", "sample", "decode", "save"};
+  return kNames[static_cast<int>(stage)];
+}
+
+struct Progress {
+  Stage stage = Stage::kLoad;
+  int64_t step = 0;       ///< finished steps of this stage
+  int64_t num_steps = 0;  ///< all steps of this stage; 0 when unknown
+  double sigma = 0;       ///< noise level of the step just made (kSample only)
+  Tensor denoised;        ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
+};
+
+struct Events {
+  std::function<void(const Progress&)> on_progress;  ///< may be empty
+  std::function<bool()> is_cancelled;                ///< may be empty
+
+  /// Passes `progress` on. Throws Cancelled when the user asked to stop.
+  void report(const Progress& progress) const {
+    if (is_cancelled && is_cancelled()) throw Cancelled();
+    if (on_progress) on_progress(progress);
+  }
+};
+
+}  // namespace fourstep

@@ -1,0 +1,17 @@
+#pragma once
+// Files that are either whole or absent.
+
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <span>
+
+namespace fourstep {
+
+/// Calls `write` with a stream on a temporary file in the folder of `path`, syncs it to disk and renames it
+/// to `path`. On any exception or failed write the temporary file is removed and `path` is as it was.
+/// Throws Error naming `path` when the folder is missing or not writable, or the disk is full.
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(std::ostream&)>& write);
+
+}  // namespace fourstep

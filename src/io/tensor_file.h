@@ -1,0 +1,24 @@
+#pragma once
+// A file of named tensors, whatever its container: safetensors or a pickled PyTorch file. The tensors are
+// views of the memory-mapped file: nothing is read before it is used, and the mapping lives as long as any
+// of them. They must not be written to.
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "base/tensor.h"
+
+namespace fourstep {
+
+struct TensorFile {
+  std::filesystem::path path;
+  NamedTensors tensors;
+  std::map<std::string, std::string> metadata;  ///< safetensors `__metadata__`; empty for pickles
+};
+
+/// Opens by content, not by name: safetensors (safetensors.h) or a PyTorch file (pickle.h).
+/// Throws Error naming the file and what is wrong with it.
+TensorFile open_tensor_file(const std::filesystem::path& path);
+
+}  // namespace fourstep

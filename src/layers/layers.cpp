@@ -1,0 +1,106 @@
+#include "layers/layers.h"
+
+#include "base/error.h"
+
+namespace fourstep {
+
+Tensor placeholder(const Shape& shape) { return torch::zeros({1}).expand(shape); }
+
+namespace {
+
+Tensor weight_slot(nn::Module& module, const char* name, const Shape& shape) {
+  return module.register_parameter(name, placeholder(shape), /*requires_grad=*/false);
+}
+
+std::string join_first(const std::vector<std::string>& names) {
+  const size_t shown = std::min<size_t>(names.size(), 3);
+  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + shown, ", "));
+  if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
+  return text;
+}
+
+}  // namespace
+
+LinearImpl::LinearImpl(int64_t in_features, int64_t out_features, bool with_bias) {
+  weight = weight_slot(*this, "weight", {out_features, in_features});
+  if (with_bias) bias = weight_slot(*this, "bias", {out_features});
+}
+
+Tensor LinearImpl::forward(const Tensor& x) { return at::linear(x, weight, bias); }
+
+Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options)
+    : options(options) {
+  weight = weight_slot(*this, "weight", {out_channels, in_channels, options.kernel, options.kernel});
+  if (options.with_bias) bias = weight_slot(*this, "bias", {out_channels});
+}
+
+Tensor Conv2dImpl::forward(const Tensor& x) {
+  return at::conv2d(x, weight, bias, options.stride, options.padding);
+}
+
+GroupNormImpl::GroupNormImpl(int64_t num_groups, int64_t channels, double eps)
+    : num_groups(num_groups), eps(eps) {
+  weight = weight_slot(*this, "weight", {channels});
+  bias = weight_slot(*this, "bias", {channels});
+}
+
+Tensor GroupNormImpl::forward(const Tensor& x) {
+  return at::group_norm(x, num_groups, weight, bias, eps);
+}
+
+LayerNormImpl::LayerNormImpl(int64_t channels, double eps) : eps(eps) {
+  weight = weight_slot(*this, "weight", {channels});
+  bias = weight_slot(*this, "bias", {channels});
+}
+
+Tensor LayerNormImpl::forward(const Tensor& x) {
+  return at::layer_norm(x, weight.sizes(), weight, bias, eps);
+}
+
+EmbeddingImpl::EmbeddingImpl(int64_t count, int64_t width) {
+  weight = weight_slot(*this, "weight", {count, width});
+}
+
+Tensor EmbeddingImpl::forward(const Tensor& ids) { return at::embedding(weight, ids); }
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
+                 bool is_causal) {
+  const auto split = [num_heads](const Tensor& t) {  // [B,L,C] -> [B,heads,L,C/heads]
+    return t.unflatten(-1, {num_heads, t.size(-1) / num_heads}).transpose(1, 2);
+  };
+  const Tensor out = at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0.0, is_causal);
+  return out.transpose(1, 2).flatten(-2);
+}
+
+void set_weight(Tensor& parameter, const Tensor& value, torch::Dtype dtype, torch::Device device) {
+  const auto format =
+      value.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  parameter.set_data(value.to(device, dtype).contiguous(format));
+}
+
+void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype dtype,
+                  torch::Device device, const std::string& what, ExtraNames extra) {
+  auto parameters = module.named_parameters();
+  std::vector<std::string> missing, unknown;
+  for (const auto& item : parameters) {
+    if (!weights.count(item.key())) missing.push_back(item.key());
+  }
+  for (const auto& [name, tensor] : weights) {
+    if (extra == ExtraNames::kRefuse && !parameters.contains(name)) unknown.push_back(name);
+  }
+  if (!missing.empty()) {
+    throw Error("{}: {} of {} weights are missing ({}); is the file complete and of this model family?",
+                what, missing.size(), parameters.size(), join_first(missing));
+  }
+  if (!unknown.empty()) {
+    throw Error("{}: {} weights are not part of this network ({})", what, unknown.size(),
+                join_first(unknown));
+  }
+  for (auto& item : parameters) {
+    const Tensor& value = weights.at(item.key());
+    check_shape(value, shape_of(item.value()), what + ": " + item.key());
+    set_weight(item.value(), value, dtype, device);
+  }
+}
+
+}  // namespace fourstep

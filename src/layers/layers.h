@@ -1,0 +1,91 @@
+#pragma once
+// The few layers all networks here are made of. They differ from torch::nn's in one thing: a new layer
+// holds only the shape of its weights, no memory, until load_weights() gives it tensors. A full SDXL UNet
+// can so be built in milliseconds, in any dtype, without a first copy.
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include "base/tensor.h"
+
+namespace fourstep {
+
+namespace nn = torch::nn;
+
+/// A tensor of the given shape with the memory of one number (all strides 0): the state of a parameter
+/// before load_weights().
+Tensor placeholder(const Shape& shape);
+
+/// y = x W^T + b. x: [...,in]. Returns [...,out].
+struct LinearImpl : nn::Module {
+  LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
+  Tensor forward(const Tensor& x);
+  Tensor weight;  ///< [out,in]
+  Tensor bias;    ///< [out] or undefined
+};
+TORCH_MODULE(Linear);
+
+struct Conv2dOptions {
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t padding = 1;
+  bool with_bias = true;
+};
+
+/// x: [B,in,h,w], best channels-last. Returns [B,out,h',w'].
+struct Conv2dImpl : nn::Module {
+  Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options = {});
+  Tensor forward(const Tensor& x);
+  Tensor weight;  ///< [out,in,kernel,kernel]
+  Tensor bias;    ///< [out] or undefined
+  Conv2dOptions options;
+};
+TORCH_MODULE(Conv2d);
+
+/// x: [B,C,...]. Returns the same shape and dtype.
+struct GroupNormImpl : nn::Module {
+  GroupNormImpl(int64_t num_groups, int64_t channels, double eps);
+  Tensor forward(const Tensor& x);
+  Tensor weight, bias;  ///< [C]
+  int64_t num_groups;
+  double eps;
+};
+TORCH_MODULE(GroupNorm);
+
+/// x: [...,C]. Returns the same shape and dtype.
+struct LayerNormImpl : nn::Module {
+  explicit LayerNormImpl(int64_t channels, double eps = 1e-5);
+  Tensor forward(const Tensor& x);
+  Tensor weight, bias;  ///< [C]
+  double eps;
+};
+TORCH_MODULE(LayerNorm);
+
+/// ids: [...] int64. Returns [...,width].
+struct EmbeddingImpl : nn::Module {
+  EmbeddingImpl(int64_t count, int64_t width);
+  Tensor forward(const Tensor& ids);
+  Tensor weight;  ///< [count,width]
+};
+TORCH_MODULE(Embedding);
+
+/// Multi-head attention on already projected tensors. q: [B,Lq,C]; k, v: [B,Lk,C]; C = num_heads * head width.
+/// Returns [B,Lq,C]: softmax(q k^T / sqrt(head width)) v per head; is_causal masks later positions.
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
+                 bool is_causal = false);
+
+/// What load_weights() does with names the module has not.
+enum class ExtraNames { kRefuse, kIgnore };
+
+/// Gives every parameter of `module` the tensor of the same name, cast to `dtype` on `device`; 4-D weights
+/// become channels-last. A tensor that already fits is shared, not copied. NaN or infinite weights are not
+/// looked for here. what: file and part for messages, "x.safetensors: unet".
+/// Throws Error naming the first missing, misshapen or (with kRefuse) unknown names.
+void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype dtype,
+                  torch::Device device, const std::string& what,
+                  ExtraNames extra = ExtraNames::kRefuse);
+
+/// Replaces one parameter's tensor, cast and laid out as load_weights() does.
+void set_weight(Tensor& parameter, const Tensor& value, torch::Dtype dtype, torch::Device device);
+
+}  // namespace fourstep
