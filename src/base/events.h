@@ -29,11 +29,16 @@ struct Progress {
 struct Events {
   std::function<void(const Progress&)> on_progress;  ///< may be empty
   std::function<bool()> is_cancelled;                ///< may be empty
+  std::function<void(const std::string&)>
+      on_notice;  ///< one sentence the user should know; may be empty
 
   /// Passes `progress` on. Throws Cancelled when the user asked to stop.
   void report(const Progress& progress) const {
     if (is_cancelled && is_cancelled()) throw Cancelled();
     if (on_progress) on_progress(progress);
+  }
+  void notice(const std::string& sentence) const {
+    if (on_notice) on_notice(sentence);
   }
 };
 

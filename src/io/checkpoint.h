@@ -27,9 +27,9 @@ const char* to_string(Prediction prediction);
 /// What shapes cannot tell; empty or zero where the source says nothing. From config.json files of a
 /// diffusers folder, or from the metadata of a single file.
 struct ArchitectureHints {
-  std::vector<int64_t> unet_heads;        ///< per level, diffusers' (misnamed) `attention_head_dim`
+  std::vector<int64_t> unet_heads;  ///< per level, diffusers' (misnamed) `attention_head_dim`
   int64_t text_heads = 0, text_heads_2 = 0;
-  double vae_scaling_factor = 0;          ///< 0: the family's (SDXL 0.13025, SD 1.5 0.18215)
+  double vae_scaling_factor = 0;  ///< 0: the family's (SDXL 0.13025, SD 1.5 0.18215)
   std::optional<bool> vae_force_upcast;
 };
 
@@ -38,11 +38,13 @@ struct Checkpoint {
   Family family = Family::kSdxl;
   Prediction prediction = Prediction::kEps;
   bool zero_terminal_snr = false;
-  std::map<Component, NamedTensors> components;  ///< parts that the file holds; views of the mapping
+  std::map<Component, NamedTensors>
+      components;  ///< parts that the file holds; views of the mapping
   ArchitectureHints hints;
   std::map<std::string, std::string> metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
-  std::string merges_text;  ///< vocabulary carried inside the file (metadata "fourstep.merges"); else empty
+  std::string
+      merges_text;  ///< vocabulary carried inside the file (metadata "fourstep.merges"); else empty
 
   bool has(Component component) const { return components.count(component) != 0; }
 };

@@ -1,6 +1,7 @@
 #include "layers/layers.h"
 
 #include "base/error.h"
+#include "layers/flash_attention.h"
 
 namespace fourstep {
 
@@ -30,7 +31,8 @@ Tensor LinearImpl::forward(const Tensor& x) { return at::linear(x, weight, bias)
 
 Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options)
     : options(options) {
-  weight = weight_slot(*this, "weight", {out_channels, in_channels, options.kernel, options.kernel});
+  weight =
+      weight_slot(*this, "weight", {out_channels, in_channels, options.kernel, options.kernel});
   if (options.with_bias) bias = weight_slot(*this, "bias", {out_channels});
 }
 
@@ -65,10 +67,14 @@ Tensor EmbeddingImpl::forward(const Tensor& ids) { return at::embedding(weight, 
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
                  bool is_causal) {
+  if (!is_causal && can_use_flash_attention(q, k, v, num_heads)) {
+    return flash_attention(q, k, v, num_heads);
+  }
   const auto split = [num_heads](const Tensor& t) {  // [B,L,C] -> [B,heads,L,C/heads]
     return t.unflatten(-1, {num_heads, t.size(-1) / num_heads}).transpose(1, 2);
   };
-  const Tensor out = at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0.0, is_causal);
+  const Tensor out =
+      at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0.0, is_causal);
   return out.transpose(1, 2).flatten(-2);
 }
 
@@ -89,8 +95,9 @@ void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype 
     if (extra == ExtraNames::kRefuse && !parameters.contains(name)) unknown.push_back(name);
   }
   if (!missing.empty()) {
-    throw Error("{}: {} of {} weights are missing ({}); is the file complete and of this model family?",
-                what, missing.size(), parameters.size(), join_first(missing));
+    throw Error(
+        "{}: {} of {} weights are missing ({}); is the file complete and of this model family?",
+        what, missing.size(), parameters.size(), join_first(missing));
   }
   if (!unknown.empty()) {
     throw Error("{}: {} weights are not part of this network ({})", what, unknown.size(),
