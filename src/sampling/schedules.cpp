@@ -27,6 +27,12 @@ std::vector<double> mapped_then_zero(std::vector<double> values, const Function&
   return values;
 }
 
+/// Entry of step k when `steps` divide a table of `size` entries equally, from the last entry down. The
+/// quotient is taken first, as in ComfyUI: for a few numbers of steps its rounding decides the entry.
+size_t entry_from_end(size_t size, int steps, int k) {
+  return size - 1 - static_cast<size_t>(k * (static_cast<double>(size) / steps));
+}
+
 std::vector<double> at_timesteps(const NoiseSchedule& schedule, std::vector<double> timesteps) {
   return mapped_then_zero(std::move(timesteps),
                           [&](double t) { return sigma_from_timestep(schedule, t); });
@@ -39,16 +45,15 @@ std::vector<double> schedule_dmd2(const NoiseSchedule& schedule, int steps) {
   constexpr double kOneStepTimestep = 399;
   if (steps == 1) return at_timesteps(schedule, {kOneStepTimestep});
   std::vector<double> timesteps;
-  for (int k = 0; k < steps; ++k) {
-    timesteps.push_back(kTrainTimesteps - 1 - k * kTrainTimesteps / steps);
-  }
+  for (int k = 0; k < steps; ++k) timesteps.push_back(entry_from_end(kTrainTimesteps, steps, k));
   return at_timesteps(schedule, std::move(timesteps));
 }
 
 std::vector<double> schedule_simple(const NoiseSchedule& schedule, int steps) {
-  const size_t size = schedule.sigmas.size();
   std::vector<double> sigmas;
-  for (int k = 0; k < steps; ++k) sigmas.push_back(schedule.sigmas[size - 1 - k * size / steps]);
+  for (int k = 0; k < steps; ++k) {
+    sigmas.push_back(schedule.sigmas[entry_from_end(schedule.sigmas.size(), steps, k)]);
+  }
   sigmas.push_back(0);
   return sigmas;
 }

@@ -12,7 +12,7 @@
 
 namespace fourstep {
 
-/// DMD2's timesteps: entry 999 - int(1000 k / steps), so that 4 steps are 999, 749, 499, 249 and other
+/// DMD2's timesteps: entry 999 - int(k 1000/steps), so that 4 steps are 999, 749, 499, 249 and other
 /// numbers of steps extend the same rule; one step is 399, which the one-step model was distilled at.
 /// Source: Yin et al. 2024 (2405.14867) and its published SDXL models.
 std::vector<double> schedule_dmd2(const NoiseSchedule& schedule, int steps);
