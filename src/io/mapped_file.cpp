@@ -72,9 +72,19 @@ void MappedFile::drop(const void* data, size_t num_bytes) const {
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
-void drop_pages(const std::shared_ptr<const MappedFile>& mapping, const Tensor& tensor) {
-  if (!mapping || !tensor.defined() || !tensor.device().is_cpu() || !tensor.has_storage()) return;
-  mapping->drop(tensor.const_data_ptr(), tensor.nbytes());
+namespace {
+
+using Owner = std::shared_ptr<const MappedFile>;
+
+/// The deleter of every view: also the mark by which drop_pages() knows one.
+void release_owner(void* owner) { delete static_cast<Owner*>(owner); }
+
+}  // namespace
+
+void drop_pages(const Tensor& tensor) {
+  if (!tensor.defined() || !tensor.has_storage()) return;
+  const auto* owner = tensor.storage().data_ptr().cast_context<Owner>(release_owner);
+  if (owner) (*owner)->drop(tensor.const_data_ptr(), tensor.nbytes());
 }
 
 Tensor make_view(const std::shared_ptr<const MappedFile>& mapping, uint64_t begin,
@@ -86,9 +96,11 @@ Tensor make_view(const std::shared_ptr<const MappedFile>& mapping, uint64_t begi
     if (copy.nbytes() > 0) std::memcpy(copy.mutable_data_ptr(), data, copy.nbytes());
     return copy;
   }
-  // from_blob has no read-only form: here, and nowhere else, the const of the mapping is given up.
-  return torch::from_blob(
-      const_cast<std::byte*>(data), shape, [mapping](void*) {}, options);
+  // There is no read-only form: here, and nowhere else, the const of the mapping is given up.
+  return at::for_blob(const_cast<std::byte*>(data), shape)
+      .context(new Owner(mapping), release_owner)
+      .options(options)
+      .make_tensor();
 }
 
 }  // namespace fourstep

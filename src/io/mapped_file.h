@@ -39,9 +39,9 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// drop() for the memory of `tensor`: call it after a weight was copied or cast. No effect on tensors that
-/// are not views of `mapping` (another file, a copy, another device), nor when `mapping` is null.
-void drop_pages(const std::shared_ptr<const MappedFile>& mapping, const Tensor& tensor);
+/// MappedFile::drop() for the memory of `tensor`, when it is a view that make_view() gave (or a view of one):
+/// call it after a weight was copied or cast. No effect on other tensors.
+void drop_pages(const Tensor& tensor);
 
 /// A tensor of `shape` (row-major) on the bytes of the file that start at `begin`. It keeps the mapping alive
 /// and must not be written to. Data that is not aligned to its item size is copied, because vector

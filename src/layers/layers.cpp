@@ -78,14 +78,14 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_
   return out.transpose(1, 2).flatten(-2);
 }
 
-void set_weight(Tensor& parameter, const Tensor& value, torch::Dtype dtype, torch::Device device) {
+void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
   const auto format =
       value.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  parameter.set_data(value.to(device, dtype).contiguous(format));
+  parameter.set_data(value.to(target.device, target.dtype).contiguous(format));
 }
 
-void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype dtype,
-                  torch::Device device, const std::string& what, ExtraNames extra) {
+void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
+                  const std::string& what, ExtraNames extra) {
   auto parameters = module.named_parameters();
   std::vector<std::string> missing, unknown;
   for (const auto& item : parameters) {
@@ -106,7 +106,8 @@ void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype 
   for (auto& item : parameters) {
     const Tensor& value = weights.at(item.key());
     check_shape(value, shape_of(item.value()), what + ": " + item.key());
-    set_weight(item.value(), value, dtype, device);
+    set_weight(item.value(), value, target);
+    if (target.after_copy) target.after_copy(value);
   }
 }
 

@@ -118,7 +118,7 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
   const auto total = static_cast<int64_t>(weights.size());
   int64_t done = 0;
   const auto after_copy = [&](const Tensor& source) {
-    for (const auto& mapping : checkpoint_.mappings) drop_pages(mapping, source);
+    drop_pages(source);
     if (++done % std::max<int64_t>(total / kReports, 1) == 0 || done == total) {
       events.report({Stage::kLoad, done, total});
     }
@@ -137,12 +137,16 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet) {
     networks = {{Component::kTextEncoder, text_encoder_.get()}};
     if (text_encoder_2_) networks.emplace_back(Component::kTextEncoder2, text_encoder_2_.get());
   }
-  const auto live = live_parameters(networks);
+  auto live = live_parameters(networks);
+  const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
-  stack->set(part_of(loras_, is_unet), [&](const ParameterId& id) {
-    // The fusion before this one has read its pristine pages: they need not stay resident.
-    for (const auto& mapping : checkpoint_.mappings) mapping->drop_all();
-    return live.at(id);
+  stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
+                                           const std::vector<WeightedModule>& terms) {
+    // A new tensor each time: the live one may be a view of the mapped file, which must not be written.
+    Tensor fused = at::empty_like(pristine, at::TensorOptions(target.dtype).device(target.device));
+    fuse_into(fused, pristine, terms);
+    drop_pages(pristine);
+    set_weight(live.at(id), fused, target);
   });
 }
 

@@ -16,7 +16,7 @@ TEST(Layers, ANewLayerHoldsShapesButNoMemory) {
 TEST(Layers, LoadWeightsCastsAndLaysOut) {
   Conv2d layer(3, 5);
   const Tensor weight = torch::randn({5, 3, 3, 3}), bias = torch::randn({5});
-  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, torch::kBFloat16, torch::kCPU, "test");
+  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {torch::kBFloat16, torch::kCPU}, "test");
   EXPECT_EQ(layer->weight.scalar_type(), torch::kBFloat16);
   EXPECT_TRUE(layer->weight.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(torch::equal(layer->weight, weight.to(torch::kBFloat16)));
@@ -25,7 +25,7 @@ TEST(Layers, LoadWeightsCastsAndLaysOut) {
 TEST(Layers, LoadWeightsNamesWhatIsMissing) {
   Linear layer(2, 3);
   try {
-    load_weights(*layer, {{"weight", torch::zeros({3, 2})}}, torch::kFloat32, torch::kCPU,
+    load_weights(*layer, {{"weight", torch::zeros({3, 2})}}, {torch::kFloat32, torch::kCPU},
                  "x.st: unet");
     FAIL() << "no error";
   } catch (const Error& error) {

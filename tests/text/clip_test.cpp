@@ -20,7 +20,7 @@ ClipText random_clip(const ClipConfig& config) {
   ClipText model(config);
   NamedShapes shapes;
   for (const auto& item : model->named_parameters()) shapes[item.key()] = shape_of(item.value());
-  load_weights(*model, testing::random_weights(shapes), torch::kFloat32, torch::kCPU, "random");
+  load_weights(*model, testing::random_weights(shapes), {torch::kFloat32, torch::kCPU}, "random");
   return model;
 }
 
@@ -50,7 +50,7 @@ ClipText model_of(const json& test_case) {
   if (test_case.value("activation", "") == "quick_gelu")
     config.activation = ClipActivation::kQuickGelu;
   ClipText model(config);
-  load_weights(*model, testing::random_weights(shapes), torch::kFloat32, torch::kCPU, "golden");
+  load_weights(*model, testing::random_weights(shapes), {torch::kFloat32, torch::kCPU}, "golden");
   return model;
 }
 

@@ -21,7 +21,7 @@ using Ids = std::vector<int64_t>;
 ClipText golden_model(const json& shapes_json) {
   const auto shapes = shapes_json.get<NamedShapes>();
   ClipText model(clip_config_from_shapes(shapes, 0, "golden"));
-  load_weights(*model, testing::random_weights(shapes), torch::kFloat32, torch::kCPU, "golden");
+  load_weights(*model, testing::random_weights(shapes), {torch::kFloat32, torch::kCPU}, "golden");
   return model;
 }
 
