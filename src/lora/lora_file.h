@@ -1,0 +1,86 @@
+#pragma once
+// A LoRA file as modules: the tensors that belong together under one module name, whatever the trainer
+// called them. Which weight of a model a name means is decided in lora_keys.h, what the tensors add to that
+// weight in fuse.h.
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/tensor.h"
+#include "io/peft_config.h"
+#include "io/tensor_file.h"
+
+namespace fourstep {
+
+/// up @ down. For a convolution the kernel belongs to `down`; with `mid` (CP / Tucker decomposition) both
+/// factors are 1x1 and the kernel belongs to `mid`.
+struct LowRank {
+  Tensor down;  ///< [r,in] or [r,in,kh,kw]
+  Tensor up;    ///< [out,r] or [out,r,1,1]
+  Tensor mid;   ///< [r,r,kh,kw], or undefined
+};
+
+/// (w1_a @ w1_b) * (w2_a @ w2_b). With t1, t2 [r,r,kh,kw] the factors are w_a [r,out], w_b [r,in].
+struct LoHa {
+  Tensor w1_a, w1_b, t1;  ///< [out,r], [r,in*kh*kw], undefined
+  Tensor w2_a, w2_b, t2;
+};
+
+/// kron(w1, w2), each given whole or as a product a @ b; with t2 [r,r,kh,kw]: w2_a [r,out2], w2_b [r,in2].
+struct LoKr {
+  Tensor w1, w1_a, w1_b;
+  Tensor w2, w2_a, w2_b, t2;
+};
+
+/// The difference itself: of a weight, a norm's weight, or a bias.
+struct FullDiff {
+  Tensor diff;
+};
+
+struct LoraModule {
+  std::variant<LowRank, LoHa, LoKr, FullDiff> weight;
+  Tensor
+      dora_scale;  ///< magnitudes of DoRA: [out,1,...] per output or [1,in,...] per input; or undefined
+  std::optional<double> alpha;  ///< absent: the rank, so that the factor is 1
+  std::optional<double> scale;  ///< replaces alpha / rank (old webui files, PEFT configurations)
+};
+
+struct LoraFile {
+  std::filesystem::path path;
+  std::map<std::string, LoraModule> weights;  ///< by module name as in the file
+  std::map<std::string, LoraModule> biases;   ///< bias differences (FullDiff) by module name
+  std::vector<std::string> unknown_keys;      ///< tensors that no LoRA kind explains
+  std::vector<std::string>
+      embedding_keys;  ///< bundled textual inversions (`bundle_emb.`), left aside
+  std::map<std::string, std::string> metadata;
+
+  /// Names in `weights` and `biases` together, each once, sorted.
+  std::vector<std::string> module_names() const;
+};
+
+/// Sorts the tensors of `file` into modules. peft: the configuration beside a PEFT folder's weights; a
+/// configuration in the file's metadata is found without it.
+/// Throws Error naming the file and key when a factor is missing, ranks disagree, a value is NaN or
+/// infinite, the kind cannot be applied (OFT, BOFT, GLoRA, IA3, replaced weights), or the file is
+/// something else (then it says what).
+LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft = std::nullopt);
+
+/// Opens a file, or a PEFT or diffusers folder (`adapter_model` or `pytorch_lora_weights`, safetensors
+/// or bin) with its `adapter_config.json`. Throws Error as parse_lora and open_tensor_file do.
+LoraFile open_lora(const std::filesystem::path& path);
+
+/// Rank of the decomposition; 0 for what has none (full differences, whole LoKr factors).
+int64_t rank_of(const LoraModule& module);
+
+/// What the product of the factors is multiplied by at strength 1: `scale`, or alpha / rank, or 1.
+/// A stored alpha of 0 switches the module off, as in ComfyUI. Whole LoKr factors ignore alpha.
+double factor_of(const LoraModule& module);
+
+/// All tensors of the module in a fixed order; undefined ones included, so that positions have a meaning.
+std::vector<Tensor> tensors_of(const LoraModule& module);
+
+}  // namespace fourstep

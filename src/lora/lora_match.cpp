@@ -1,0 +1,177 @@
+#include "lora/lora_match.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "lora/foreign_keys.h"
+#include "lora/fuse.h"
+
+namespace fourstep {
+namespace {
+
+constexpr size_t kNamesInMessage = 3;
+
+// io's to_string(Component) lives with the checkpoint reader, which this folder does not need otherwise.
+const char* name_of(Component component) {
+  switch (component) {
+    case Component::kUnet:
+      return "unet";
+    case Component::kVae:
+      return "vae";
+    case Component::kTextEncoder:
+      return "text_encoder";
+    default:
+      return "text_encoder_2";
+  }
+}
+
+const LoraModule* find_module(const std::map<std::string, LoraModule>& modules,
+                              const std::string& name) {
+  const auto found = modules.find(name);
+  return found == modules.end() ? nullptr : &found->second;
+}
+
+/// Resolves module names one by one, remembering which weights are taken.
+class Matcher {
+ public:
+  Matcher(const LoraFile& file, const LoraTargets& targets) : file_(file), targets_(targets) {}
+
+  LoraMatch match() {
+    match_.path = file_.path;
+    for (const std::string& name : file_.module_names()) resolve(name);
+    for (const std::string& key : file_.unknown_keys) match_.unmatched.push_back({key, {}, {}});
+    match_.num_modules = file_.module_names().size() + file_.unknown_keys.size();
+    return std::move(match_);
+  }
+
+ private:
+  void resolve(const std::string& name) {
+    UnmatchedModule misfit{name, {}, {}};
+    for (const LoraTargets::Target& target : targets_.find(name)) {
+      std::vector<MatchedModule> found;
+      if (place(name, target, found, misfit)) {
+        ++match_.num_matched[target.component];
+        for (MatchedModule& module : found) match_.matched.push_back(std::move(module));
+        return;
+      }
+    }
+    match_.unmatched.push_back(std::move(misfit));
+  }
+
+  /// False when the module does not fit the target; `misfit` then says why.
+  bool place(const std::string& name, const LoraTargets::Target& target,
+             std::vector<MatchedModule>& found, UnmatchedModule& misfit) {
+    const LoraModule* weight = find_module(file_.weights, name);
+    const LoraModule* bias = find_module(file_.biases, name);
+    return (!weight || place_part(*weight, ".weight", target, found, misfit)) &&
+           (!bias || place_part(*bias, ".bias", target, found, misfit));
+  }
+
+  bool place_part(const LoraModule& module, const char* part, const LoraTargets::Target& target,
+                  std::vector<MatchedModule>& found, UnmatchedModule& misfit) {
+    for (const LoraTargets::Slice& slice : target.slices) {
+      const std::string parameter = slice.module + part;
+      const Shape* shape = targets_.shape(target.component, parameter);
+      if (!shape) return false;
+      Shape full = *shape;
+      if (slice.count >= 0) full[0] *= static_cast<int64_t>(target.slices.size());
+      if (!fits_shape(module, full)) {
+        if (!misfit.got) misfit.got = delta_extents(module).value_or(Shape{});
+        if (!misfit.expected) misfit.expected = full;
+        return false;
+      }
+      if (!taken_.emplace(target.component, parameter).second) return false;
+      found.push_back(
+          {target.component, parameter,
+           slice.count < 0 ? module : take_rows(module, full, slice.begin, slice.count)});
+    }
+    return true;
+  }
+
+  const LoraFile& file_;
+  const LoraTargets& targets_;
+  LoraMatch match_;
+  std::set<std::pair<Component, std::string>> taken_;
+};
+
+/// Width of the text that the LoRA's UNet attends to; 0 when the file does not show it.
+int64_t cross_width_of(const LoraFile& file) {
+  for (const auto& [name, module] : file.weights) {
+    const bool is_cross = name.ends_with("attn2_to_k") || name.ends_with("attn2.to_k") ||
+                          name.ends_with("attn2.processor.to_k");
+    const std::optional<Shape> extents = is_cross ? delta_extents(module) : std::nullopt;
+    if (extents) return (*extents)[1];
+  }
+  return 0;
+}
+
+std::string family_text(int64_t width) {
+  const char* family = family_of_cross_width(width);
+  return fmt::format("{} (cross-attention width {})", family ? family : "another family", width);
+}
+
+std::string find_cause(const LoraFile& file, const LoraMatch& match, const LoraTargets& targets) {
+  const std::vector<std::string> names = file.module_names();
+  if (const char* family = foreign_family(names)) {
+    return fmt::format("it looks like a LoRA for {}", family);
+  }
+  const int64_t width = cross_width_of(file), ours = targets.cross_width();
+  if (width != 0 && ours != 0 && width != ours) {
+    return fmt::format("it looks like a LoRA for {} and the model is {}", family_text(width),
+                       family_text(ours));
+  }
+  for (const UnmatchedModule& module : match.unmatched) {
+    if (const auto component = targets.missing_component(module.name)) {
+      return fmt::format("the model has no {}", name_of(*component));
+    }
+    if (module.got && module.expected) {
+      return fmt::format("\"{}\" holds a difference of {} for a weight of shape {}", module.name,
+                         to_string(*module.got), to_string(*module.expected));
+    }
+  }
+  const auto version = file.metadata.find("ss_base_model_version");
+  if (version != file.metadata.end()) {
+    return fmt::format("its metadata says that it was trained on {}", version->second);
+  }
+  return "the model has no such modules (reduced models such as SSD-1B lack many blocks of SDXL)";
+}
+
+}  // namespace
+
+LoraMatch match_lora(const LoraFile& file, const LoraTargets& targets) {
+  LoraMatch match = Matcher(file, targets).match();
+  if (!match.unmatched.empty()) match.likely_cause = find_cause(file, match, targets);
+  return match;
+}
+
+void check_complete(const LoraMatch& match, bool is_partial_allowed) {
+  if (match.unmatched.empty() || (is_partial_allowed && !match.matched.empty())) return;
+  std::vector<std::string> names;
+  for (const UnmatchedModule& module : match.unmatched) {
+    if (names.size() < kNamesInMessage) names.push_back("\"" + module.name + "\"");
+  }
+  const size_t rest = match.num_modules - match.unmatched.size();
+  throw Error("load_lora(\"{}\"): {} of {} modules do not fit the model (first: {}); {}{}",
+              match.path.string(), match.unmatched.size(), match.num_modules,
+              fmt::join(names, ", "), match.likely_cause,
+              rest == 0 ? "" : fmt::format("; --lora-partial applies the other {}", rest));
+}
+
+std::string summary(const LoraMatch& match) {
+  size_t total = 0;
+  std::vector<std::string> parts;
+  for (const auto& [component, count] : match.num_matched) {
+    total += count;
+    parts.push_back(fmt::format("{} {}", count, name_of(component)));
+  }
+  const bool is_unet_only = parts.size() <= 1 && match.num_matched.count(Component::kUnet) == 1;
+  return fmt::format(
+      "{}/{} modules{}", total, match.num_modules,
+      is_unet_only || parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, ", ")));
+}
+
+}  // namespace fourstep

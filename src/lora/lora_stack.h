@@ -1,0 +1,59 @@
+#pragma once
+// The LoRAs that a model wears at the moment. A change of files or weights re-fuses exactly the parameters
+// that it concerns, each from its pristine weight, so that taking a LoRA off restores the model to the bit.
+
+#include <compare>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+#include "io/checkpoint.h"
+#include "lora/fuse.h"
+#include "lora/lora_match.h"
+
+namespace fourstep {
+
+/// A resolved LoRA file and how strongly it counts. Weights: finite; 0 leaves the part out.
+struct AppliedLora {
+  LoraMatch match;
+  double unet_weight = 1;
+  double text_weight = 1;  ///< of both text encoders
+};
+
+struct ParameterId {
+  Component component = Component::kUnet;
+  std::string name;  ///< diffusers name
+  auto operator<=>(const ParameterId&) const = default;
+};
+
+/// Not safe for use from several threads at once (each fusion uses all of them itself).
+class LoraStack {
+ public:
+  /// Returns the live parameter that is to receive the fused weight: same shape as the pristine one,
+  /// any dtype, layout and device.
+  using LiveParameter = std::function<Tensor(const ParameterId&)>;
+
+  /// pristine: weights by component, diffusers names; views of the mapped file cost no memory.
+  explicit LoraStack(std::map<Component, NamedTensors> pristine,
+                     DoraNorm dora_norm = DoraNorm::kMerged);
+
+  /// Makes the model wear exactly `loras`: writes every parameter whose sum of changes differs from the
+  /// present one (those without any change get the pristine weight) and returns their names.
+  /// The order of `loras` has no effect. When `live` or a fusion throws, the parameters written so far stay
+  /// written and are remembered, so that the next call repairs the rest.
+  /// Throws InvalidRequest when a weight is not finite, Error when a parameter is unknown.
+  std::vector<ParameterId> set(const std::vector<AppliedLora>& loras, const LiveParameter& live);
+
+ private:
+  using Terms = std::map<ParameterId, std::vector<WeightedModule>>;
+  std::vector<ParameterId> changed(const Terms& wanted) const;
+  const Tensor& pristine(const ParameterId& id) const;
+
+  std::map<Component, NamedTensors> pristine_;
+  DoraNorm dora_norm_;
+  Terms current_;  ///< canonical; no entry: pristine
+};
+
+}  // namespace fourstep

@@ -1,0 +1,31 @@
+#include "base/error.h"
+#include "io/peft_config.h"
+#include "io/tensor_file.h"
+#include "lora/lora_file.h"
+
+namespace fourstep {
+namespace {
+
+std::filesystem::path weights_in(const std::filesystem::path& folder) {
+  for (const char* name : {"adapter_model.safetensors", "pytorch_lora_weights.safetensors",
+                           "adapter_model.bin", "pytorch_lora_weights.bin"}) {
+    if (std::filesystem::exists(folder / name)) return folder / name;
+  }
+  throw Error(
+      "open_lora(\"{}\"): the folder holds neither adapter_model nor pytorch_lora_weights "
+      "(.safetensors or .bin); give the LoRA file itself",
+      folder.string());
+}
+
+}  // namespace
+
+LoraFile open_lora(const std::filesystem::path& path) {
+  const bool is_folder = std::filesystem::is_directory(path);
+  const std::filesystem::path file = is_folder ? weights_in(path) : path;
+  // A configuration counts only beside PEFT's own file name: a folder of downloads may hold anything.
+  const bool is_peft = file.stem() == "adapter_model";
+  return parse_lora(open_tensor_file(file),
+                    is_peft ? read_peft_config(file.parent_path()) : std::nullopt);
+}
+
+}  // namespace fourstep

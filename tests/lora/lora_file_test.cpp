@@ -1,0 +1,190 @@
+#include "lora/lora_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "lora/fuse.h"
+
+namespace fourstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TensorFile file_of(NamedTensors tensors) { return {"style.safetensors", std::move(tensors), {}}; }
+
+Tensor ramp(const Shape& shape) {
+  int64_t numel = 1;
+  for (const int64_t n : shape) numel *= n;
+  return torch::arange(1, numel + 1, torch::kFloat).reshape(shape) * 0.01;
+}
+
+/// down [2,3] and up [4,2] under the given suffixes.
+TensorFile pair_of(const std::string& down, const std::string& up) {
+  return file_of({{"m" + down, ramp({2, 3})}, {"m" + up, ramp({4, 2})}});
+}
+
+std::string message_of(const NamedTensors& tensors) {
+  try {
+    parse_lora(file_of(tensors));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(LoraFile, EverySpellingOfTheFactorsGivesTheSameDelta) {
+  const std::vector<std::pair<std::string, std::string>> spellings = {
+      {".lora_down.weight", ".lora_up.weight"},
+      {".lora.down.weight", ".lora.up.weight"},
+      {"_lora.down.weight", "_lora.up.weight"},
+      {".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"},
+      {".lora_A.weight", ".lora_B.weight"},
+      {".lora_A.default.weight", ".lora_B.default.weight"},
+      {".lora_A.my_style.weight", ".lora_B.my_style.weight"},
+      {".lora_A", ".lora_B"}};
+  const Tensor expected = torch::mm(ramp({4, 2}), ramp({2, 3}));
+  for (const auto& [down, up] : spellings) {
+    const LoraFile lora = parse_lora(pair_of(down, up));
+    ASSERT_THAT(lora.module_names(), ElementsAre("m")) << down;
+    EXPECT_TRUE(torch::allclose(delta(lora.weights.at("m"), {4, 3}), expected, 1e-6, 0)) << down;
+  }
+}
+
+TEST(LoraFile, AlphaIsReadFromAnyTypeAndShapeOfOneElement) {
+  for (const Tensor& alpha :
+       {torch::tensor(8, torch::kHalf), torch::tensor({8}, torch::kLong), torch::tensor(8.0F),
+        torch::tensor({8.0}, torch::kDouble), torch::tensor(8, torch::kBFloat16)}) {
+    TensorFile file = pair_of(".lora_down.weight", ".lora_up.weight");
+    file.tensors["m.alpha"] = alpha;
+    EXPECT_EQ(factor_of(parse_lora(file).weights.at("m")), 4.0) << alpha.dtype();
+  }
+}
+
+TEST(LoraFile, MissingAlphaMeansTheRankAndStoredZeroSwitchesOff) {
+  TensorFile file = pair_of(".lora_down.weight", ".lora_up.weight");
+  EXPECT_EQ(factor_of(parse_lora(file).weights.at("m")), 1.0);
+  file.tensors["m.alpha"] = torch::tensor(0.0F);
+  EXPECT_EQ(factor_of(parse_lora(file).weights.at("m")), 0.0);
+}
+
+TEST(LoraFile, AlphaOfSeveralNumbersOrNaNIsRefused) {
+  NamedTensors tensors = pair_of(".lora_down.weight", ".lora_up.weight").tensors;
+  tensors["m.alpha"] = torch::ones({2});
+  EXPECT_THAT(message_of(tensors), HasSubstr("m.alpha: shape [2], expected one number"));
+  tensors["m.alpha"] = torch::tensor(NAN);
+  EXPECT_THAT(message_of(tensors), HasSubstr("m.alpha: holds NaN"));
+}
+
+TEST(LoraFile, AlphaOfMetadataCountsWhereNoTensorSaysIt) {
+  TensorFile file = file_of({{"unet.a.b.lora_A.weight", ramp({2, 3})},
+                             {"unet.a.b.lora_B.weight", ramp({4, 2})},
+                             {"text_encoder.c.lora_A.weight", ramp({2, 3})},
+                             {"text_encoder.c.lora_B.weight", ramp({4, 2})}});
+  file.metadata["lora_adapter_metadata"] =
+      R"({"unet.r": 2, "unet.lora_alpha": 8, "unet.alpha_pattern": {"a.b": 6}})";
+  const LoraFile lora = parse_lora(file);
+  EXPECT_EQ(factor_of(lora.weights.at("unet.a.b")), 3.0);
+  EXPECT_EQ(factor_of(lora.weights.at("text_encoder.c")), 1.0);
+}
+
+TEST(LoraFile, NaNOrInfinityNamesFileAndKeyInEveryType) {
+  for (const auto dtype : {torch::kHalf, torch::kBFloat16, torch::kFloat, torch::kDouble}) {
+    for (const double bad : {double(NAN), double(INFINITY), double(-INFINITY)}) {
+      NamedTensors tensors = pair_of(".lora_down.weight", ".lora_up.weight").tensors;
+      Tensor up = ramp({4, 2}).to(dtype);
+      up[3][1] = bad;
+      tensors["m.lora_up.weight"] = up;
+      EXPECT_THAT(message_of(tensors),
+                  ::testing::AllOf(HasSubstr("style.safetensors"), HasSubstr("m.lora_up.weight")))
+          << dtype << bad;
+    }
+  }
+}
+
+TEST(LoraFile, LargeFiniteValuesAreNoInfinity) {
+  NamedTensors tensors = pair_of(".lora_down.weight", ".lora_up.weight").tensors;
+  tensors["m.lora_up.weight"] = torch::full({4, 2}, 65504, torch::kHalf);
+  EXPECT_EQ(message_of(tensors), "");
+}
+
+TEST(LoraFile, HalfAModuleAndDisagreeingRanksAreRefused) {
+  EXPECT_THAT(message_of({{"m.lora_down.weight", ramp({2, 3})}}), HasSubstr("lora_up is missing"));
+  EXPECT_THAT(message_of({{"m.lora_up.weight", ramp({2, 3})}}), HasSubstr("lora_down is missing"));
+  EXPECT_THAT(
+      message_of({{"m.lora_up.weight", ramp({4, 2})}, {"m.lora_down.weight", ramp({3, 5})}}),
+      HasSubstr("ranks 3 and 2"));
+  EXPECT_THAT(message_of({{"m.lora_up.weight", ramp({4})}, {"m.lora_down.weight", ramp({3, 5})}}),
+              HasSubstr("expected a matrix"));
+  EXPECT_THAT(message_of({{"m.hada_w1_a", ramp({4, 2})}}), HasSubstr("hada_w1_b is missing"));
+  EXPECT_THAT(message_of({{"m.lokr_w1", ramp({4, 2})}}), HasSubstr("lokr_w2_a is missing"));
+  EXPECT_THAT(message_of({{"m.lora_up.weight", torch::empty({0, 2})}}), HasSubstr("is empty"));
+}
+
+TEST(LoraFile, TheSameTensorUnderTwoSpellingsIsRefused) {
+  NamedTensors tensors = pair_of(".lora_down.weight", ".lora_up.weight").tensors;
+  tensors["m.lora_A.weight"] = ramp({2, 3});
+  EXPECT_THAT(message_of(tensors), HasSubstr("twice"));
+}
+
+TEST(LoraFile, KindsThatCannotBeAppliedAreNamed) {
+  const std::map<std::string, std::string> kinds = {{"m.oft_blocks", "OFT"},
+                                                    {"m.boft_s", "BOFT"},
+                                                    {"m.a1.weight", "GLoRA"},
+                                                    {"m.on_input", "IA3"},
+                                                    {"m.set_weight", "replaced"},
+                                                    {"m.oft_R.weight", "OFT"},
+                                                    {"m.lora_embedding_A", "embedding table"}};
+  for (const auto& [key, kind] : kinds) {
+    EXPECT_THAT(message_of({{key, ramp({2, 2})}}), HasSubstr(kind)) << key;
+  }
+}
+
+TEST(LoraFile, FilesThatAreNoLoraAreRecognised) {
+  const std::map<std::string, std::string> files = {
+      {"model.diffusion_model.input_blocks.0.0.weight", "full checkpoint"},
+      {"down_blocks.0.resnets.0.conv1.weight", "UNet"},
+      {"controlnet_cond_embedding.conv_in.weight", "ControlNet"},
+      {"lllite_unet_input_blocks_4_1.depth", "ControlNet-LLLite"},
+      {"ip_adapter.1.to_k_ip.weight", "IP-Adapter"},
+      {"clip_g", "textual inversion"},
+      {"emb_params", "textual inversion"},
+      {"double_blocks.0.img_attn.proj.weight", "Flux"},
+      {"first_stage_model.decoder.conv_in.weight", "VAE"},
+      {"something", "first: \"something\""}};
+  for (const auto& [key, what] : files) {
+    EXPECT_THAT(message_of({{key, ramp({2, 2})}}), HasSubstr(what)) << key;
+  }
+  EXPECT_THAT(message_of({}), HasSubstr("no tensors"));
+}
+
+TEST(LoraFile, BiasDifferencesAndBundledEmbeddingsAreKeptApart) {
+  const LoraFile lora = parse_lora(file_of({{"m.diff", ramp({4, 3})},
+                                            {"m.diff_b", ramp({4})},
+                                            {"n.w_norm", ramp({4})},
+                                            {"n.b_norm", ramp({4})},
+                                            {"o.diff_b", ramp({4})},
+                                            {"bundle_emb.cat.string_to_param.*", ramp({1, 8})},
+                                            {"p.mystery", ramp({1})}}));
+  EXPECT_THAT(lora.module_names(), ElementsAre("m", "n", "o"));
+  EXPECT_EQ(lora.weights.size(), 2U);
+  EXPECT_EQ(lora.biases.size(), 3U);
+  EXPECT_THAT(lora.embedding_keys, ElementsAre("bundle_emb.cat.string_to_param.*"));
+  EXPECT_THAT(lora.unknown_keys, ElementsAre("p.mystery"));
+}
+
+TEST(LoraFile, MagnitudeVectorsOfPeftAreScalesPerOutput) {
+  for (const char* key :
+       {"m.lora_magnitude_vector", "m.lora_magnitude_vector.weight",
+        "m.lora_magnitude_vector.default", "m.lora_magnitude_vector.default.weight"}) {
+    TensorFile file = pair_of(".lora_A.weight", ".lora_B.weight");
+    file.tensors[key] = ramp({1, 4, 1, 1});
+    EXPECT_EQ(shape_of(parse_lora(file).weights.at("m").dora_scale), (Shape{4, 1})) << key;
+  }
+}
+
+}  // namespace
+}  // namespace fourstep
