@@ -23,7 +23,7 @@ struct Progress {
   int64_t step = 0;       ///< finished steps of this stage
   int64_t num_steps = 0;  ///< all steps of this stage; 0 when unknown
   double sigma = 0;       ///< noise level of the step just made (kSample only)
-  Tensor denoised;        ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
+  Tensor denoised = {};   ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
 };
 
 struct Events {
