@@ -1,6 +1,6 @@
 #pragma once
-// Facts about a model that the shapes of its weights cannot tell: from the config.json files of a diffusers
-// folder, or from the metadata of a single file that this program wrote.
+// Facts about a model that the shapes of its weights cannot tell: from the config.json files of a
+// diffusers folder, or from the metadata of a single file that this program wrote.
 
 #include <cstdint>
 #include <filesystem>
@@ -32,9 +32,9 @@ struct ArchitectureHints {
 void add_config_hints(Component component, const std::filesystem::path& config_json,
                       ArchitectureHints& hints);
 
-/// The hints inside a single file's metadata: "fourstep.unet_heads" (a comma list), "fourstep.text_heads",
-/// "fourstep.vae_scaling_factor" and so on, each named as its field above. Values that do not parse are taken
-/// as absent, since anybody may write metadata.
+/// The hints inside a single file's metadata: "fourstep.unet_heads" (a comma list),
+/// "fourstep.text_heads", "fourstep.vae_scaling_factor" and so on, each named as its field above.
+/// Values that do not parse are taken as absent, since anybody may write metadata.
 ArchitectureHints hints_from_metadata(const std::map<std::string, std::string>& metadata);
 /// The inverse: only hints that say something.
 std::map<std::string, std::string> metadata_from_hints(const ArchitectureHints& hints);

@@ -1,9 +1,10 @@
 #pragma once
-// A model as people have it (one file, a diffusers folder, a UNet alone) as named tensors per network, all
-// under diffusers' parameter names.
+// A model as people have it (one file, a diffusers folder, a UNet alone) as named tensors per
+// network, all under diffusers' parameter names.
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,19 +26,26 @@ struct Checkpoint {
   ArchitectureHints hints;
   std::map<std::string, std::string> metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
-  std::string
-      merges_text;  ///< vocabulary carried inside the file (metadata "fourstep.merges"); else empty
+  std::string merges_text;  ///< vocabulary inside the file (metadata "fourstep.merges"); else empty
+  /// What the tensors are views of, one per file; see drop_pages().
+  std::vector<std::shared_ptr<const MappedFile>> mappings;
 
   bool has(Component component) const { return components.count(component) != 0; }
 };
 
-/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder (sharded too).
-/// The family is recognised from names and shapes. Weights of scaled fp8 files come out in fp16.
-/// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD 3, Flux, a
-/// LoRA, a VAE alone, ...), what it is.
+/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
+/// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files come
+/// out in fp16.
+/// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD
+/// 3, Flux, a LoRA, a VAE alone, ...), what it is.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
-/// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole model.
+/// Gives back the resident memory of a weight of the checkpoint after it was copied or cast; the
+/// tensor stays readable. Does nothing for tensors that are no views of the checkpoint's files.
+void drop_pages(const Checkpoint& checkpoint, const Tensor& weight);
+
+/// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
+/// model.
 /// Throws Error when it is none.
 NamedTensors open_vae(const std::filesystem::path& path);
 /// What the folder of a separate VAE, or its file's metadata, says: vae_* fields only.
@@ -53,12 +61,13 @@ struct ModelSource {
   std::vector<std::string> ignored_keys;  ///< EMA copies, schedules, markers
 };
 
-/// As open_checkpoint, but describes files of other kinds instead of throwing, and leaves fp8 as it is.
+/// As open_checkpoint, but describes files of other kinds instead of throwing, and leaves fp8 as it
+/// is.
 /// Throws Error when the path cannot be read.
 ModelSource open_model_source(const std::filesystem::path& path);
 
-/// The part of open_model_source that comes after reading. Throws Error naming the file and key when a tensor
-/// has an impossible shape.
+/// The part of open_model_source that comes after reading. Throws Error naming the file and key
+/// when a tensor has an impossible shape.
 ModelSource model_source_of(const TensorFile& file);
 
 /// The sentence with which open_checkpoint refuses; empty for a model that can be sampled.

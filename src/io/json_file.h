@@ -9,8 +9,8 @@
 
 namespace fourstep {
 
-/// The object in the file. Throws Error naming the file when it cannot be read, is larger than 64 MiB or is no
-/// JSON object.
+/// The object in the file. Throws Error naming the file when it cannot be read, is larger than 64
+/// MiB or is no JSON object.
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
 /// The member `key` of `object`, `fallback` when it is absent or null.

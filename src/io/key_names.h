@@ -1,8 +1,8 @@
 #pragma once
-// The correspondence between the tensors of a single-file checkpoint and diffusers' parameters: names, and
-// what to do with a tensor on the way. The way back is in single_file.h.
-// Source: the conversion code of diffusers and ComfyUI; bigG's text_projection is transposed between the two
-// layouts (open_clip multiplies x @ P, transformers has a Linear).
+// The correspondence between the tensors of a single-file checkpoint and diffusers' parameters:
+// names, and what to do with a tensor on the way. The way back is in single_file.h.
+// Source: the conversion code of diffusers and ComfyUI; bigG's text_projection is transposed
+// between the two layouts (open_clip multiplies x @ P, transformers has a Linear).
 
 #include <map>
 #include <string>
@@ -37,14 +37,18 @@ struct KeyTable {
   std::vector<std::string> unknown;
 };
 
-/// All tensors of a file: a single-file checkpoint with the prefixes of ldm, sgm, ComfyUI or diffusers, or one
-/// network alone without prefix, in either layout. Each target occurs once (a second claim is "unknown").
+/// All tensors of a file: a single-file checkpoint with the prefixes of ldm, sgm, ComfyUI or
+/// diffusers, or one network alone without prefix, in either layout. Each target occurs once (a
+/// second claim is "unknown").
 KeyTable key_table(const NamedShapes& file);
-/// The same for the tensors of one component without prefix, in either layout: a diffusers folder's file.
-/// With the names of older programs: query/key/value/proj_attn in the VAE, no "text_model." in text encoders.
+/// The same for the tensors of one component without prefix, in either layout: a diffusers folder's
+/// file.
+/// With the names of older programs: query/key/value/proj_attn in the VAE, no "text_model." in text
+/// encoders.
 KeyTable component_key_table(Component component, const NamedShapes& tensors);
 
-/// "X.scale_weight", "X.scale_input" or "scaled_fp8": the marks of a scaled fp8 checkpoint (see scaled_fp8.h).
+/// "X.scale_weight", "X.scale_input" or "scaled_fp8": the marks of a scaled fp8 checkpoint (see
+/// scaled_fp8.h).
 bool is_fp8_mark(const std::string& name);
 
 /// Puts the view(s) of `tensor` that the row asks for into `components`: no copy.

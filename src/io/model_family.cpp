@@ -110,8 +110,8 @@ bool is_refiner(const UNetFacts& unet, const NamedShapes& file) {
   return unet.added_width == 2560 && unet.cross_width == 1280 && unet.channels.at(0) == 384;
 }
 
-/// KOALA: SDXL's widths with one resnet per level. Small models of SDXL's layout may have one as well, so the
-/// published widths are asked for.
+/// KOALA: SDXL's widths with one resnet per level. Small models of SDXL's layout may have one as
+/// well, so the published widths are asked for.
 bool is_koala(const UNetFacts& unet) {
   const auto is_single = [](const auto& depth) { return depth.size() == 1; };
   return unet.channels == std::vector<int64_t>{320, 640, 1280} &&

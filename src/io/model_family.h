@@ -1,7 +1,7 @@
 #pragma once
-// What a file of named tensors is: one of the families that can be sampled, or something else that people
-// pass by mistake, which is named. Decided from names and shapes alone, by structure rather than by the
-// published widths, so that small models of the same layouts are recognised too.
+// What a file of named tensors is: one of the families that can be sampled, or something else that
+// people pass by mistake, which is named. Decided from names and shapes alone, by structure rather
+// than by the published widths, so that small models of the same layouts are recognised too.
 
 #include <optional>
 #include <string>
@@ -11,7 +11,8 @@
 
 namespace fourstep {
 
-/// Architecture families that can be sampled; widths and depths come from the shapes, not from the family.
+/// Architecture families that can be sampled; widths and depths come from the shapes, not from the
+/// family.
 enum class Family { kSdxl, kSsd1b, kVega, kSd15 };
 enum class Component { kUnet, kVae, kTextEncoder, kTextEncoder2 };
 enum class Prediction { kEps, kV };
@@ -52,8 +53,8 @@ struct Recognition {
   std::string advice;            ///< what to do with a file that cannot be sampled; else empty
 };
 
-/// file: all tensors under the names of the file. unet: its UNet under diffusers names, empty when it has
-/// none. Never throws; the rest gets the name "file of unknown content".
+/// file: all tensors under the names of the file. unet: its UNet under diffusers names, empty when
+/// it has none. Never throws; the rest gets the name "file of unknown content".
 Recognition recognise(const NamedShapes& file, const NamedShapes& unet);
 
 }  // namespace fourstep

@@ -63,7 +63,8 @@ void add_up(ModuleNames& names, const UNetLayout& layout) {
         names[format("output_blocks.{}.1", block)] = format("up_blocks.{}.attentions.{}", level, i);
     }
     if (!is_resampled || depth.empty()) continue;
-    // The upsampler is the last module of the level's last block, after its transformer if it has one.
+    // The upsampler is the last module of the level's last block, after its transformer if it has
+    // one.
     names[format("output_blocks.{}.{}", block - 1, depth.back() > 0 ? 2 : 1)] =
         format("up_blocks.{}.upsamplers.0", level);
   }

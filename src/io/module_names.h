@@ -1,8 +1,8 @@
 #pragma once
 // Names of modules in the two layouts that SDXL-like models come in: "ldm" (the single files of
-// latent-diffusion and sgm; open_clip for the second text encoder) and diffusers/transformers. The tables are
-// made from the layout of the model at hand (levels, resnets per level, where attention and resampling sit),
-// so nothing depends on the published sizes.
+// latent-diffusion and sgm; open_clip for the second text encoder) and diffusers/transformers. The
+// tables are made from the layout of the model at hand (levels, resnets per level, where attention
+// and resampling sit), so nothing depends on the published sizes.
 // Source of the correspondence: the conversion code of diffusers, ComfyUI and sd-scripts.
 
 #include <map>
@@ -14,13 +14,14 @@
 
 namespace fourstep {
 
-/// Module (or whole parameter) name in one layout -> name in the other. What stands below a listed name is
-/// equal in both.
+/// Module (or whole parameter) name in one layout -> name in the other. What stands below a listed
+/// name is equal in both.
 using ModuleNames = std::map<std::string, std::string>;
 
 /// Swaps the two sides.
 ModuleNames inverted(const ModuleNames& names);
-/// `name` with its longest listed prefix (ending at a dot or at the end) replaced; nothing when none is listed.
+/// `name` with its longest listed prefix (ending at a dot or at the end) replaced; nothing when
+/// none is listed.
 std::optional<std::string> renamed(const ModuleNames& names, const std::string& name);
 
 /// Whether some name begins with `prefix`.
@@ -45,8 +46,8 @@ UNetLayout unet_layout_from_diffusers(const NamedShapes& unet);
 /// ldm -> diffusers for the whole UNet.
 ModuleNames unet_modules(const UNetLayout& layout);
 
-/// Resnets per level of an autoencoder, from the full resolution down; the two halves may differ, or one may
-/// be absent.
+/// Resnets per level of an autoencoder, from the full resolution down; the two halves may differ,
+/// or one may be absent.
 struct VaeLayout {
   std::vector<int64_t> encoder, decoder;
 };
@@ -56,8 +57,8 @@ VaeLayout vae_layout_from_diffusers(const NamedShapes& vae);
 /// ldm -> diffusers for the whole autoencoder.
 ModuleNames vae_modules(const VaeLayout& layout);
 
-/// open_clip -> transformers for a text encoder of `layers` layers; attn.in_proj_* (three matrices in one)
-/// and text_projection (transposed) are not in the table.
+/// open_clip -> transformers for a text encoder of `layers` layers; attn.in_proj_* (three matrices
+/// in one) and text_projection (transposed) are not in the table.
 ModuleNames open_clip_modules(int64_t layers);
 
 }  // namespace fourstep

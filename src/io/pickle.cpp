@@ -91,15 +91,19 @@ void locate_legacy_storages(PickledFile& file, const PickleDocument& keys, uint6
     if (found == declared.end())
       throw Error("{}: storage {} belongs to no tensor", file.where, printable(key->text));
     const uint64_t num_bytes = storage_bytes(*found->second, file.where);
-    if (file_bytes - position < kCountBytes || file_bytes - position - kCountBytes < num_bytes)
-      throw Error("{}: storage {} needs {} bytes, the file ends earlier (truncated download?)",
-                  file.where, printable(key->text), num_bytes);
+    const auto require = [&](uint64_t needed) {
+      if (file_bytes - position < needed)
+        throw Error("{}: storage {} needs {} bytes, the file ends earlier (truncated download?)",
+                    file.where, printable(key->text), num_bytes);
+    };
+    require(kCountBytes);
     uint64_t count = 0;
     std::memcpy(&count, file.mapping->bytes().data() + position, kCountBytes);
     if (count != static_cast<uint64_t>(found->second->integer))
       throw Error("{}: storage {} holds {} elements, its tensors expect {}", file.where,
                   printable(key->text), count, found->second->integer);
     position += kCountBytes;
+    require(num_bytes);
     file.storages.emplace(key->text, ZipEntry{position, position + num_bytes});
     position += num_bytes;
   }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "io/safetensors.h"
 #include "io/single_file.h"
+#include "support/files.h"
 #include "support/golden.h"
 #include "tiny_model.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 using testing::equal_tensors;
 using ::testing::HasSubstr;
+using testing::message_of;
 
 /// A safetensors file in a folder of its own.
 struct SavedFile {
@@ -32,18 +34,9 @@ NamedTensors with_prefix(const NamedTensors& tensors, const std::string& prefix)
   return out;
 }
 
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string refusal_of(const NamedTensors& tensors) {
   const SavedFile file(tensors);
-  return message_of([&] { open_checkpoint(file.path); });
+  return message_of<Error>([&] { open_checkpoint(file.path); });
 }
 
 TEST(Checkpoint, ASingleFileGivesTheComponentsItWasMadeFrom) {
@@ -54,6 +47,8 @@ TEST(Checkpoint, ASingleFileGivesTheComponentsItWasMadeFrom) {
   EXPECT_EQ(opened.family, Family::kSdxl);
   EXPECT_EQ(opened.prediction, Prediction::kEps);
   EXPECT_FALSE(opened.zero_terminal_snr);
+  EXPECT_EQ(opened.mappings.size(), 1u);
+  drop_pages(opened, opened.components.at(Component::kUnet).at("conv_in.weight"));
   for (const Component component : all_components())
     EXPECT_TRUE(equal_tensors(opened.components.at(component), model.components.at(component)));
 }
@@ -86,12 +81,13 @@ TEST(Checkpoint, AUNetAloneOpensInEitherLayoutWithAnyPrefix) {
 
 TEST(Checkpoint, MarkersAndMetadataSetThePrediction) {
   NamedTensors tensors = testing::tiny_sdxl().components.at(Component::kUnet);
-  EXPECT_EQ(
-      model_source_of({"x", tensors, {{"modelspec.prediction_type", "v"}}}).checkpoint.prediction,
-      Prediction::kV);
-  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.predict_key", "v"}}}).checkpoint.prediction,
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.prediction_type", "v"}}, nullptr})
+                .checkpoint.prediction,
             Prediction::kV);
-  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.prediction_type", "epsilon"}}})
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.predict_key", "v"}}, nullptr})
+                .checkpoint.prediction,
+            Prediction::kV);
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.prediction_type", "epsilon"}}, nullptr})
                 .checkpoint.prediction,
             Prediction::kEps);
   tensors["v_pred"] = torch::zeros({0});
@@ -165,13 +161,13 @@ TEST(Checkpoint, ASeparateVaeOpensInBothLayoutsAndOutOfAModel) {
 
 TEST(Checkpoint, WhatIsNoVaeIsNamed) {
   const SavedFile file({{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}});
-  EXPECT_THAT(message_of([&] { open_vae(file.path); }), HasSubstr("found LoRA"));
+  EXPECT_THAT(message_of<Error>([&] { open_vae(file.path); }), HasSubstr("found LoRA"));
   const SavedFile unet(testing::tiny_sdxl().components.at(Component::kUnet));
-  EXPECT_THAT(message_of([&] { open_vae(unet.path); }), HasSubstr("found SDXL"));
+  EXPECT_THAT(message_of<Error>([&] { open_vae(unet.path); }), HasSubstr("found SDXL"));
 }
 
 TEST(Checkpoint, AMissingPathIsAnError) {
-  EXPECT_THAT(message_of([] { open_checkpoint("/nonexistent/model.safetensors"); }),
+  EXPECT_THAT(message_of<Error>([] { open_checkpoint("/nonexistent/model.safetensors"); }),
               HasSubstr("/nonexistent/model.safetensors"));
 }
 

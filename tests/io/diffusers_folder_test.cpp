@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "support/files.h"
 #include "support/golden.h"
 #include "tiny_model.h"
 
@@ -55,13 +56,8 @@ void expect_same(const Checkpoint& got, const Checkpoint& expected) {
     EXPECT_TRUE(equal_tensors(got.components.at(component), tensors)) << to_string(component);
 }
 
-std::string message_of(const fs::path& path) {
-  try {
-    open_checkpoint(path);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string refusal_of(const fs::path& path) {
+  return testing::message_of<Error>([&] { open_checkpoint(path); });
 }
 
 /// Replaces the UNet's file of a folder by two shards and their index.
@@ -112,7 +108,9 @@ TEST(DiffusersFolder, ShardsAreJoinedByTheirIndex) {
                                   "diffusion_pytorch_model.safetensors.index.fp16.json"}) {
     const SavedFolder folder(model);
     shard_unet(folder, model.components.at(Component::kUnet), index);
-    expect_same(open_checkpoint(folder.path()), model);
+    const Checkpoint opened = open_checkpoint(folder.path());
+    expect_same(opened, model);
+    EXPECT_EQ(opened.mappings.size(), 5u) << "two shards and three files";
   }
 }
 
@@ -122,18 +120,18 @@ TEST(DiffusersFolder, ShardsThatAreMissingOrElsewhereAreRefused) {
   const std::string index = "unet/diffusion_pytorch_model.safetensors.index.json";
   fs::remove(folder.path() / "unet/diffusion_pytorch_model.safetensors");
   folder.write(index, R"({"weight_map":{"conv_in.weight":"part-0.safetensors"}})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("part-0.safetensors"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("part-0.safetensors"));
   for (const std::string outside : {"../vae/x.safetensors", "/etc/passwd", "..", ""}) {
     folder.write(index, "{\"weight_map\":{\"conv_in.weight\":\"" + outside + "\"}}");
-    EXPECT_THAT(message_of(folder.path()), HasSubstr("plain file name")) << outside;
+    EXPECT_THAT(refusal_of(folder.path()), HasSubstr("plain file name")) << outside;
   }
   folder.write(index, R"({"weight_map":{"conv_in.weight":5}})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("plain file name"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("plain file name"));
   folder.write(index, "{}");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("weight_map"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("weight_map"));
   write_safetensors(folder.path() / "unet/part-0.safetensors", {{"other", torch::ones({1})}});
   folder.write(index, R"({"weight_map":{"conv_in.weight":"part-0.safetensors"}})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("conv_in.weight"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("conv_in.weight"));
 }
 
 TEST(DiffusersFolder, ConfigAndSchedulerFilesAreHeeded) {
@@ -159,17 +157,17 @@ TEST(DiffusersFolder, ModelsThatCannotBeSampledAreNamed) {
   const SavedFolder folder(model);
   folder.write("scheduler/scheduler_config.json",
                R"({"_class_name":"EDMDPMSolverMultistepScheduler"})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("Playground"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("Playground"));
   folder.write("scheduler/scheduler_config.json", R"({"prediction_type":"sample"})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("\"sample\""));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("\"sample\""));
   folder.write("model_index.json",
                R"({"_class_name":"FluxPipeline","transformer":["diffusers","X"]})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("found Flux"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("found Flux"));
   folder.write("model_index.json", R"({"_class_name":"KandinskyPipeline"})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("KandinskyPipeline"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("KandinskyPipeline"));
   folder.write("model_index.json",
                R"({"requires_aesthetics_score":true,"unet":["diffusers","X"]})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("refiner"));
+  EXPECT_THAT(refusal_of(folder.path()), HasSubstr("refiner"));
 }
 
 TEST(DiffusersFolder, AbsentComponentsAndTextEncodersWithoutTheirOuterNameAreTaken) {
@@ -194,7 +192,7 @@ TEST(DiffusersFolder, TheFolderOfOneNetworkIsTakenForWhatItHolds) {
       equal_tensors(unet.components.at(Component::kUnet), model.components.at(Component::kUnet)));
   EXPECT_EQ(unet.hints.unet_heads, (std::vector<int64_t>{2, 4}));
   folder.write("vae/config.json", R"({"scaling_factor":0.25})");
-  EXPECT_THAT(message_of(folder.path() / "vae"), HasSubstr("VAE"));
+  EXPECT_THAT(refusal_of(folder.path() / "vae"), HasSubstr("VAE"));
   for (const fs::path& path : {folder.path(), folder.path() / "vae"}) {
     EXPECT_TRUE(equal_tensors(open_vae(path), model.components.at(Component::kVae)));
     EXPECT_DOUBLE_EQ(open_vae_hints(path).vae_scaling_factor, 0.25);
@@ -203,12 +201,12 @@ TEST(DiffusersFolder, TheFolderOfOneNetworkIsTakenForWhatItHolds) {
 
 TEST(DiffusersFolder, FoldersWithoutAModelAreRefused) {
   const testing::TemporaryFolder empty;
-  EXPECT_THAT(message_of(empty.path()), HasSubstr("model_index.json"));
+  EXPECT_THAT(refusal_of(empty.path()), HasSubstr("model_index.json"));
   write_text(empty.path() / "model_index.json", "{");
-  EXPECT_THAT(message_of(empty.path()), HasSubstr("no JSON object"));
+  EXPECT_THAT(refusal_of(empty.path()), HasSubstr("no JSON object"));
   write_text(empty.path() / "model_index.json", R"({"unet":["diffusers","X"]})");
   fs::create_directories(empty.path() / "unet");
-  EXPECT_THAT(message_of(empty.path()), HasSubstr("no weights"));
+  EXPECT_THAT(refusal_of(empty.path()), HasSubstr("no weights"));
 }
 
 }  // namespace

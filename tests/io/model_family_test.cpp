@@ -48,6 +48,21 @@ TEST(GoldenModelFamily, PublishedModelsAreRecognised) {
   testing::report_golden("keys/*.json", checked, 0);
 }
 
+TEST(GoldenModelFamily, SmallUNetsMadeByDiffusersAreRecognisedInBothLayouts) {
+  const auto golden = load_golden("keys/tiny.json");
+  if (!golden) GTEST_SKIP();
+  size_t checked = 0;
+  for (const auto& item : (*golden)["cases"]) {
+    if (item["component"] != "unet") continue;
+    for (const int column : {0, 1})
+      EXPECT_EQ(recognise_file(testing::unet_column(item, column)).name, item["family"])
+          << item["name"];
+    ++checked;
+  }
+  EXPECT_GT(checked, 0u);
+  testing::report_golden("keys/tiny.json", checked, (*golden)["cases"].size() - checked);
+}
+
 TEST(GoldenModelFamily, TheRefinerIsNamedWithAndWithoutItsTextEncoder) {
   const auto golden = load_golden("keys/sdxl_refiner.json");
   if (!golden) GTEST_SKIP();

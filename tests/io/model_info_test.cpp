@@ -85,7 +85,7 @@ TEST(ModelInfo, TheTableEscapesForeignTextAndShortensIt) {
 
 TEST(ModelInfo, RefusedFilesAreDescribedToo) {
   const ModelInfo info =
-      describe({"", {{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}}, {}});
+      describe({"", {{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}}, {}, nullptr});
   EXPECT_EQ(info.name, "LoRA");
   EXPECT_THAT(info.refusal, HasSubstr("--lora"));
   EXPECT_TRUE(info.missing.empty());

@@ -2,10 +2,39 @@
 
 #include <gtest/gtest.h>
 
+#include "key_tables.h"
 #include "tiny_model.h"
 
 namespace fourstep {
 namespace {
+
+/// The table of a case from both sides: they must agree.
+ModuleNames modules_of(bool is_unet, const NamedShapes& ldm, const NamedShapes& diffusers) {
+  const ModuleNames from_ldm =
+      is_unet ? unet_modules(unet_layout_from_ldm(ldm)) : vae_modules(vae_layout_from_ldm(ldm));
+  const ModuleNames from_diffusers = is_unet ? unet_modules(unet_layout_from_diffusers(diffusers))
+                                             : vae_modules(vae_layout_from_diffusers(diffusers));
+  EXPECT_EQ(from_ldm, from_diffusers);
+  return from_ldm;
+}
+
+TEST(GoldenModuleNames, SmallNetworksMadeByDiffusersAreRenamedAsDiffusersDoes) {
+  const auto golden = testing::load_golden("keys/tiny.json");
+  if (!golden) GTEST_SKIP();
+  for (const auto& item : (*golden)["cases"]) {
+    SCOPED_TRACE(item["name"].get<std::string>());
+    const ModuleNames names = modules_of(item["component"] == "unet", testing::unet_column(item, 0),
+                                         testing::unet_column(item, 1));
+    const ModuleNames back = inverted(names);
+    for (const auto& row : item["rows"]) {
+      EXPECT_EQ(renamed(names, row[0]), row[1].get<std::string>());
+      EXPECT_EQ(renamed(back, row[1]), row[0].get<std::string>());
+    }
+  }
+  const size_t checked = (*golden)["cases"].size();
+  EXPECT_GT(checked, 0u);
+  testing::report_golden("keys/tiny.json", checked, 0);
+}
 
 TEST(ModuleNames, TheLongestListedPrefixIsReplaced) {
   const ModuleNames names = {{"a.b", "x"}, {"a.b.c", "y"}};
@@ -36,7 +65,7 @@ TEST(ModuleNames, BlockNumbersFollowTheResamplersNotAFixedPeriod) {
 }
 
 TEST(ModuleNames, TheLayoutIsTheSameReadFromEitherSide) {
-  for (const testing::TinyUNet unet :
+  for (const testing::TinyUNet& unet :
        {testing::TinyUNet{}, testing::TinyUNet{.channels = {32}, .depth = {1}, .resnets = 1},
         testing::TinyUNet{
             .channels = {32, 64, 64, 96}, .depth = {1, 2, 0, 3}, .resnets = 1, .mid_depth = 0}}) {

@@ -65,7 +65,7 @@ void expect_same_components(const Checkpoint& got, const Checkpoint& expected) {
 }
 
 TEST(SingleFile, ThereAndBackGivesTheSameTensors) {
-  for (const testing::TinyUNet unet :
+  for (const testing::TinyUNet& unet :
        {testing::TinyUNet{},
         testing::TinyUNet{.channels = {32, 64, 64}, .depth = {1, 0, 3}, .resnets = 1},
         testing::TinyUNet{.channels = {32, 32}, .depth = {0, 1}, .resnets = 3}}) {

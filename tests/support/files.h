@@ -14,7 +14,10 @@
 
 namespace fourstep::testing {
 
+/// Returns `path`. A file of that name is removed first: cutting one down to nothing makes some file systems
+/// wait for the disk.
 inline std::filesystem::path write_file(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return path;
