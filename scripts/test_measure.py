@@ -3,13 +3,24 @@
 import sys
 import unittest
 from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).parent))
 import cpp_scan  # noqa: E402
 
-check_includes = SourceFileLoader("check_includes", str(Path(__file__).parent / "check_includes")).load_module()
+
+
+def load_script(name):
+    """A script without the suffix .py as a module."""
+    loader = SourceFileLoader(name, str(Path(__file__).parent / name))
+    module = module_from_spec(spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+check_includes, measure, tidy = map(load_script, ("check_includes", "measure", "tidy"))
 
 
 def found(text):
@@ -123,6 +134,46 @@ class Includes(unittest.TestCase):
         folder = "/wo" + "rk/"
         self.assertEqual(len(check_includes.machine_paths(f"see {folder}x")), 1)
         self.assertEqual(check_includes.machine_paths(f"docs{folder}x"), [])
+
+
+class CallChain(unittest.TestCase):
+    CODE = {"a.cpp": "void run(int x) { loop(models.at(x)); }", "b.cpp": "void loop(F f) { f(1); }",
+            "c.cpp": "int Net::forward(int x) { return x; }"}
+
+    def problems(self, chain):
+        functions = {file: cpp_scan.functions_of(text) for file, text in self.CODE.items()}
+        return list(measure.chain_problems(measure.read_chain(chain), functions))
+
+    def test_a_chain_that_the_code_has_passes(self):
+        self.assertEqual(self.problems("# note\na.cpp run\nb.cpp loop\nc.cpp Net::forward via f (\n"), [])
+
+    def test_a_call_that_is_gone_is_named(self):
+        self.assertEqual(self.problems("a.cpp run\nb.cpp loop\nc.cpp Net::forward"),
+                         ["scripts/call_chain.txt: loop in b.cpp does not mention forward"])
+
+    def test_a_function_that_is_gone_is_named(self):
+        self.assertEqual(self.problems("a.cpp run\nb.cpp walk via loop"),
+                         ["scripts/call_chain.txt: b.cpp defines no function walk"])
+
+
+class Tidy(unittest.TestCase):
+    def test_flags_keep_include_folders_and_definitions_alone(self):
+        command = ("/usr/bin/c++ -DA=\\\"x\\\" -I/s -isystem /t -O3 -Wall -fpch-preprocess -std=c++20 "
+                   "-Winvalid-pch -include /b/cmake_pch.hxx -o x.o -c x.cpp")
+        self.assertEqual(tidy.flags_of(command), ['-DA="x"', "-I/s", "-isystem /t", "-std=c++20"])
+
+    def test_local_names_are_those_of_anonymous_namespaces_and_static_functions(self):
+        text = ("namespace p {\nnamespace {\nstruct Row { int a = 1; };\nconstexpr int kB[] = {1};\n"
+                "int f(int x) { int y = g(x); return y; }\n}\nint shown() { return 1; }\n"
+                "static int h() { return 2; }\n}")
+        self.assertEqual(tidy.local_names(text), {"Row", "kB", "f", "h"})
+
+    def test_files_with_a_common_local_name_are_kept_apart(self):
+        texts = {"a": "namespace {\nint f() { return 1; }\n}", "b": "namespace {\nint f() { return 2; }\n}",
+                 "c": "int g() { return 3; }"}
+        groups = tidy.make_groups(list(texts), texts, 1)
+        self.assertEqual(sorted(map(len, groups)), [1, 2])
+        self.assertFalse(any({"a", "b"} <= set(group) for group in groups))
 
 
 if __name__ == "__main__":
