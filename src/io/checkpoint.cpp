@@ -58,7 +58,6 @@ ModelSource model_source_of(const TensorFile& file) {
   Checkpoint& checkpoint = source.checkpoint;
   checkpoint.path = file.path;
   checkpoint.metadata = file.metadata;
-  if (file.mapping) checkpoint.mappings = {file.mapping};
   checkpoint.hints = hints_from_metadata(file.metadata);
   checkpoint.merges_text = value_of(file.metadata, "fourstep.merges");
   const NamedShapes shapes = shapes_of(file.tensors);
@@ -103,12 +102,8 @@ Checkpoint open_checkpoint(const fs::path& path) {
   return std::move(source.checkpoint);
 }
 
-void drop_pages(const Checkpoint& checkpoint, const Tensor& weight) {
-  for (const auto& mapping : checkpoint.mappings) drop_pages(mapping, weight);
-}
-
 NamedTensors open_vae(const fs::path& path) {
-  const NamedTensors file = fs::is_directory(path) ? read_network_folder(vae_folder(path)).tensors
+  const NamedTensors file = fs::is_directory(path) ? read_network_folder(vae_folder(path))
                                                    : open_tensor_file(path).tensors;
   NamedTensors vae = vae_tensors(file);
   if (vae.count("decoder.conv_in.weight")) return vae;

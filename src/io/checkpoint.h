@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +26,6 @@ struct Checkpoint {
   std::map<std::string, std::string> metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
   std::string merges_text;  ///< vocabulary inside the file (metadata "fourstep.merges"); else empty
-  /// What the tensors are views of, one per file; see drop_pages().
-  std::vector<std::shared_ptr<const MappedFile>> mappings;
 
   bool has(Component component) const { return components.count(component) != 0; }
 };
@@ -39,10 +36,6 @@ struct Checkpoint {
 /// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD
 /// 3, Flux, a LoRA, a VAE alone, ...), what it is.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
-
-/// Gives back the resident memory of a weight of the checkpoint after it was copied or cast; the
-/// tensor stays readable. Does nothing for tensors that are no views of the checkpoint's files.
-void drop_pages(const Checkpoint& checkpoint, const Tensor& weight);
 
 /// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
 /// model.

@@ -62,13 +62,13 @@ fs::path shard_path(const fs::path& index, const json& file) {
   return path;
 }
 
-NetworkWeights read_shards(const fs::path& index) {
+NamedTensors read_shards(const fs::path& index) {
   const json object = read_json_object(index);
   const auto map = object.find("weight_map");
   if (map == object.end() || !map->is_object() || map->empty())
     throw Error("\"{}\": key \"weight_map\" is missing", index.string());
   std::map<fs::path, TensorFile> shards;
-  NetworkWeights weights;
+  NamedTensors tensors;
   for (const auto& [name, file] : map->items()) {
     const fs::path path = shard_path(index, file);
     auto shard = shards.find(path);
@@ -76,10 +76,9 @@ NetworkWeights read_shards(const fs::path& index) {
     const auto tensor = shard->second.tensors.find(name);
     if (tensor == shard->second.tensors.end())
       throw Error("\"{}\": no tensor \"{}\", which the index expects there", path.string(), name);
-    weights.tensors.insert(*tensor);
+    tensors.insert(*tensor);
   }
-  for (const auto& [path, shard] : shards) weights.mappings.push_back(shard.mapping);
-  return weights;
+  return tensors;
 }
 
 /// What model_index.json says.
@@ -134,9 +133,7 @@ void read_scheduler(const fs::path& folder, ModelSource& source) {
 }
 
 void add_component(Component component, const fs::path& folder, ModelSource& source) {
-  const auto [tensors, mappings] = read_network_folder(folder);
-  auto& all_mappings = source.checkpoint.mappings;
-  all_mappings.insert(all_mappings.end(), mappings.begin(), mappings.end());
+  const NamedTensors tensors = read_network_folder(folder);
   const KeyTable table = component_key_table(component, shapes_of(tensors));
   apply_rows(table.rows, tensors, source.checkpoint.components);
   add_config_hints(component, folder / "config.json", source.checkpoint.hints);
@@ -166,9 +163,7 @@ void find_tokenizer(const fs::path& folder, ModelSource& source) {
 
 /// The folder of one network, with config.json beside the weights.
 ModelSource open_lone_network(const fs::path& folder) {
-  NetworkWeights weights = read_network_folder(folder);
-  ModelSource source = model_source_of({folder, std::move(weights.tensors), {}, nullptr});
-  source.checkpoint.mappings = std::move(weights.mappings);
+  ModelSource source = model_source_of({folder, read_network_folder(folder), {}});
   source.layout = "folder of one network";
   const auto& components = source.checkpoint.components;
   if (!components.empty())
@@ -183,17 +178,11 @@ bool is_diffusers_folder(const fs::path& folder) {
          fs::exists(folder / "config.json");
 }
 
-NetworkWeights read_network_folder(const fs::path& folder) {
-  const fs::path path = weights_of(folder);
-  NetworkWeights weights;
-  if (path.extension() == ".json") {
-    weights = read_shards(path);
-  } else {
-    TensorFile file = open_tensor_file(path);
-    weights = {std::move(file.tensors), {file.mapping}};
-  }
-  weights.tensors = apply_fp8_scales(std::move(weights.tensors), path.string());
-  return weights;
+NamedTensors read_network_folder(const fs::path& folder) {
+  const fs::path weights = weights_of(folder);
+  NamedTensors tensors =
+      weights.extension() == ".json" ? read_shards(weights) : open_tensor_file(weights).tensors;
+  return apply_fp8_scales(std::move(tensors), weights.string());
 }
 
 ModelSource open_diffusers_folder(const fs::path& folder) {

@@ -110,7 +110,6 @@ TEST(DiffusersFolder, ShardsAreJoinedByTheirIndex) {
     shard_unet(folder, model.components.at(Component::kUnet), index);
     const Checkpoint opened = open_checkpoint(folder.path());
     expect_same(opened, model);
-    EXPECT_EQ(opened.mappings.size(), 5u) << "two shards and three files";
   }
 }
 
