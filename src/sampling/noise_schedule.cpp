@@ -39,6 +39,18 @@ double timestep_of_entry(const NoiseSchedule& schedule, double entry) {
   return schedule.first_timestep + schedule.timestep_stride * entry;
 }
 
+/// The entries around a timestep, clamped to the table, and how far it is from the lower one, 0..1.
+struct Neighbours {
+  double low, high, weight;
+};
+Neighbours neighbours_of(const NoiseSchedule& schedule, double timestep) {
+  const auto& table = schedule.sigmas;
+  const double entry = std::clamp((timestep - schedule.first_timestep) / schedule.timestep_stride,
+                                  0.0, table.size() - 1.0);
+  const size_t k = static_cast<size_t>(entry);
+  return {table[k], table[std::min(k + 1, table.size() - 1)], entry - static_cast<double>(k)};
+}
+
 }  // namespace
 
 NoiseSchedule make_sdxl_noise_schedule() {
@@ -94,13 +106,14 @@ double interpolated_timestep(const NoiseSchedule& schedule, double sigma) {
 }
 
 double sigma_from_timestep(const NoiseSchedule& schedule, double timestep) {
-  const double entry = std::clamp((timestep - schedule.first_timestep) / schedule.timestep_stride,
-                                  0.0, schedule.sigmas.size() - 1.0);
-  const size_t k = static_cast<size_t>(entry);
-  const double weight = entry - static_cast<double>(k);
-  if (weight == 0) return schedule.sigmas[k];
-  return std::exp((1 - weight) * std::log(schedule.sigmas[k]) +
-                  weight * std::log(schedule.sigmas[k + 1]));
+  const auto [low, high, weight] = neighbours_of(schedule, timestep);
+  if (weight == 0) return low;
+  return std::exp((1 - weight) * std::log(low) + weight * std::log(high));
+}
+
+double linear_sigma_from_timestep(const NoiseSchedule& schedule, double timestep) {
+  const auto [low, high, weight] = neighbours_of(schedule, timestep);
+  return (1 - weight) * low + weight * high;
 }
 
 double sigma_from_percent(const NoiseSchedule& schedule, double percent) {

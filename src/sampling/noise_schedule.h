@@ -43,6 +43,9 @@ double interpolated_timestep(const NoiseSchedule& schedule, double sigma);
 /// clamped to the table. Source: k-diffusion, ComfyUI.
 double sigma_from_timestep(const NoiseSchedule& schedule, double timestep);
 
+/// The same, but linear in sigma between two entries. Source: diffusers' Euler schedulers.
+double linear_sigma_from_timestep(const NoiseSchedule& schedule, double timestep);
+
 /// The noise level when the share `percent` (0..1) of the timesteps is done: 0 gives 999999999.9 (before
 /// the first step), 1 gives 0. Source: ComfyUI's `percent_to_sigma`.
 double sigma_from_percent(const NoiseSchedule& schedule, double percent);

@@ -1,5 +1,6 @@
 #include "sampling/parameterization.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 

@@ -33,6 +33,30 @@ std::vector<double> schedule_karras(const NoiseSchedule& schedule, int steps);
 /// log sigma equally spaced from sigma_max to sigma_min. Source: k-diffusion `get_sigmas_exponential`.
 std::vector<double> schedule_exponential(const NoiseSchedule& schedule, int steps);
 
+/// Table entries 1, 1 + stride, 1 + 2 stride, ... from the top down, stride = size div steps: sigma_max is
+/// missing, and there may be more or fewer steps than asked. Source: ComfyUI `ddim_scheduler`, A1111 "DDIM".
+std::vector<double> schedule_ddim_uniform(const NoiseSchedule& schedule, int steps);
+
+/// Entries at the quantiles of the beta distribution with a = b = 0.6: more steps at both ends. Equal
+/// entries are taken once. Source: Lee et al. 2024 (2407.12173); ComfyUI `beta_scheduler`.
+std::vector<double> schedule_beta(const NoiseSchedule& schedule, int steps);
+
+/// sigma falls linearly to 97.5% of sigma_max in the first half of the steps, then quadratically to 0.
+/// Source: ComfyUI `linear_quadratic_schedule`, made for Polyak et al. 2024 (2410.13720), section 3.2.
+std::vector<double> schedule_linear_quadratic(const NoiseSchedule& schedule, int steps);
+
+/// atan sigma equally spaced from sigma_max to sigma_min. Source: Sabour et al. 2024 (2404.14507), theorem
+/// 3.1; ComfyUI `kl_optimal_scheduler` (whose single step is NaN; here it starts at sigma_max).
+std::vector<double> schedule_kl_optimal(const NoiseSchedule& schedule, int steps);
+
+/// Timesteps 1000 (k + 1) / steps - 1, rounded. Source: Forge "Turbo".
+std::vector<double> schedule_turbo(const NoiseSchedule& schedule, int steps);
+
+/// diffusers' timestep spacings (see timestep_lists.h); sigma is linear in fractional timesteps, as there.
+std::vector<double> schedule_trailing(const NoiseSchedule& schedule, int steps);
+std::vector<double> schedule_leading(const NoiseSchedule& schedule, int steps);
+std::vector<double> schedule_linspace(const NoiseSchedule& schedule, int steps);
+
 /// A range of noise levels, 0 < min < max.
 struct SigmaRange {
   double min, max;
@@ -40,6 +64,10 @@ struct SigmaRange {
 
 /// sigma^(1/rho) equally spaced. Source: as schedule_karras, for any range and rho.
 std::vector<double> karras_sigmas(int steps, SigmaRange range, double rho);
+
+/// log sigma falls as the rho-th power of a straight line; rho 1 is schedule_exponential.
+/// Source: k-diffusion `get_sigmas_polyexponential`.
+std::vector<double> polyexponential_sigmas(int steps, SigmaRange range, double rho);
 
 /// The noise levels of a falling list of timesteps (whole or fractional, within the table), and a final 0.
 /// Throws InvalidRequest naming the first timestep that is out of range or does not fall.

@@ -50,6 +50,10 @@ std::optional<std::vector<double>> sigmas_of(const json& c) {
     const json& p = c["params"];
     return karras_sigmas(c["steps"], {p["sigma_min"], p["sigma_max"]}, p["rho"]);
   }
+  if (family == "comfyui_node" && name == "polyexponential") {
+    const json& p = c["params"];
+    return polyexponential_sigmas(c["steps"], {p["sigma_min"], p["sigma_max"]}, p["rho"]);
+  }
   if (!table_of(family) || !is_known(name)) return std::nullopt;
   return make_sigmas(name, *table_of(family), c["steps"]);
 }
