@@ -163,7 +163,7 @@ void find_tokenizer(const fs::path& folder, ModelSource& source) {
 
 /// The folder of one network, with config.json beside the weights.
 ModelSource open_lone_network(const fs::path& folder) {
-  ModelSource source = model_source_of({folder, read_network_folder(folder), {}});
+  ModelSource source = model_source_of({folder, read_network_folder(folder), {}, nullptr});
   source.layout = "folder of one network";
   const auto& components = source.checkpoint.components;
   if (!components.empty())

@@ -42,7 +42,8 @@ def tokenizer(folder, pad_token):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token=pad_token)
+    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token=pad_token,
+                         model_max_length=77)
 
 
 def make_pipeline(work):
@@ -106,7 +107,7 @@ def save_single_file(pipeline, path):
     for name, tensor in pipeline.unet.state_dict().items():
         tensors["model.diffusion_model." + ldm_unet_name(name, UNET)] = tensor
     for name, tensor in pipeline.vae.state_dict().items():
-        ldm = ldm_vae_name(name, VAE)
+        ldm = ldm_vae_name(name, len(VAE["block_out_channels"]))
         is_conv = tensor.dim() == 2  # attention: a Linear there, a 1x1 convolution here
         tensors["first_stage_model." + ldm] = tensor[:, :, None, None].contiguous() if is_conv else tensor
     for name, tensor in pipeline.text_encoder.state_dict().items():
