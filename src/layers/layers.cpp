@@ -2,10 +2,17 @@
 
 #include "base/error.h"
 #include "layers/flash_attention.h"
+#include "layers/packed_weights.h"
 
 namespace fourstep {
 
-Tensor placeholder(const Shape& shape) { return torch::zeros({1}).expand(shape); }
+Tensor placeholder(const Shape& shape, torch::Dtype dtype) {
+  return torch::zeros({1}, dtype).expand(shape);
+}
+
+bool is_placeholder(const Tensor& tensor) {
+  return tensor.numel() > 1 && tensor.storage().nbytes() <= static_cast<size_t>(tensor.itemsize());
+}
 
 namespace {
 
@@ -27,7 +34,10 @@ LinearImpl::LinearImpl(int64_t in_features, int64_t out_features, bool with_bias
   if (with_bias) bias = weight_slot(*this, "bias", {out_features});
 }
 
-Tensor LinearImpl::forward(const Tensor& x) { return at::linear(x, weight, bias); }
+Tensor LinearImpl::forward(const Tensor& x) {
+  if (packed.defined() && is_placeholder(weight)) return packed_linear(x, packed, bias);
+  return at::linear(x, weight, bias);
+}
 
 Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options)
     : options(options) {
@@ -37,6 +47,9 @@ Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions 
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
+  if (packed.defined() && is_placeholder(weight)) {
+    return packed_conv2d(x, packed, bias, options.stride, options.padding);
+  }
   return at::conv2d(x, weight, bias, options.stride, options.padding);
 }
 

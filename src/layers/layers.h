@@ -16,7 +16,8 @@ namespace nn = torch::nn;
 
 /// A tensor of the given shape with the memory of one number (all strides 0): the state of a parameter
 /// before load_weights().
-Tensor placeholder(const Shape& shape);
+Tensor placeholder(const Shape& shape, torch::Dtype dtype = torch::kFloat32);
+bool is_placeholder(const Tensor& tensor);
 
 /// y = x W^T + b. x: [...,in]. Returns [...,out].
 struct LinearImpl : nn::Module {
@@ -24,6 +25,7 @@ struct LinearImpl : nn::Module {
   Tensor forward(const Tensor& x);
   Tensor weight;  ///< [out,in]
   Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
 };
 TORCH_MODULE(Linear);
 
@@ -40,6 +42,7 @@ struct Conv2dImpl : nn::Module {
   Tensor forward(const Tensor& x);
   Tensor weight;  ///< [out,in,kernel,kernel]
   Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
   Conv2dOptions options;
 };
 TORCH_MODULE(Conv2d);

@@ -8,6 +8,7 @@
 #include "io/mapped_file.h"
 #include "io/single_file.h"
 #include "layers/layers.h"
+#include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
 #include "pipeline/resources.h"
 
@@ -148,6 +149,7 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet) {
     drop_pages(pristine);
     set_weight(live.at(id), fused, target);
   });
+  if (is_unet) pack_weights(*unet_);  // the text encoders run once: not worth the reordering
 }
 
 void Models::load_text_encoder(ClipText& model, Component component, const Events& events) {
@@ -215,6 +217,7 @@ void Models::load_codec(const Events& events, torch::Dtype dtype) {
                               ? vae_hints_.vae_scaling_factor
                               : family_scaling_factor(checkpoint_.family);
   load_part(*codec_.vae, Component::kVae, dtype, events);
+  pack_weights(*codec_.vae);
 }
 
 const ImageCodec& Models::image_codec(const Events& events) {

@@ -16,7 +16,8 @@ TEST(Layers, ANewLayerHoldsShapesButNoMemory) {
 TEST(Layers, LoadWeightsCastsAndLaysOut) {
   Conv2d layer(3, 5);
   const Tensor weight = torch::randn({5, 3, 3, 3}), bias = torch::randn({5});
-  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {torch::kBFloat16, torch::kCPU}, "test");
+  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {torch::kBFloat16, torch::kCPU},
+               "test");
   EXPECT_EQ(layer->weight.scalar_type(), torch::kBFloat16);
   EXPECT_TRUE(layer->weight.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(torch::equal(layer->weight, weight.to(torch::kBFloat16)));
