@@ -43,7 +43,8 @@ Tensor random_weight(const std::string& name, const Shape& shape) {
 
 void write_checkpoint(const std::string& path) {
   NamedTensors tensors;
-  for (const auto& row : read_json("keys/sdxl.json").at("rows")) {
+  const nlohmann::json table = read_json("keys/sdxl.json");
+  for (const auto& row : table.at("rows")) {
     const auto name = row.at(0).get<std::string>();
     tensors[name] = random_weight(name, row.at(4).get<Shape>());
   }
