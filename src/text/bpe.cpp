@@ -93,8 +93,8 @@ size_t word_end(std::u32string_view text, size_t i, bool bang_special) {
 
 /// Tokens of one word as a doubly linked list over positions, so that a merge costs no shifting.
 struct WordTokens {
-  std::vector<int64_t> id, previous,
-      next;  ///< next and previous: -1 at the ends; id -1: merged away
+  std::vector<int64_t> id;              ///< -1: merged into its left neighbour
+  std::vector<int64_t> previous, next;  ///< -1 at the ends
 };
 
 }  // namespace
