@@ -91,14 +91,12 @@ std::u32string unescape_html(std::u32string_view text) {
 
 // Letters that stand for two or three, as ftfy takes them apart.
 constexpr Replacement kLigatures[] = {
-    {U'\u0132', U"IJ"},      {U'\u0133', U"ij"},      {U'\u0149', U"\u02BCn"},
-    {U'\u01C4', U"D\u017D"}, {U'\u01C5', U"D\u017E"}, {U'\u01C6', U"d\u017E"},
-    {U'\u01C7', U"LJ"},      {U'\u01C8', U"Lj"},      {U'\u01C9', U"lj"},
-    {U'\u01CA', U"NJ"},      {U'\u01CB', U"Nj"},      {U'\u01CC', U"nj"},
-    {U'\u01F1', U"DZ"},      {U'\u01F2', U"Dz"},      {U'\u01F3', U"dz"},
-    {U'\uFB00', U"ff"},      {U'\uFB01', U"fi"},      {U'\uFB02', U"fl"},
-    {U'\uFB03', U"ffi"},     {U'\uFB04', U"ffl"},     {U'\uFB05', U"\u017Ft"},
-    {U'\uFB06', U"st"},
+    {U'\u0132', U"IJ"},      {U'\u0133', U"ij"},      {U'\u0149', U"'n"},  {U'\u01C4', U"D\u017D"},
+    {U'\u01C5', U"D\u017E"}, {U'\u01C6', U"d\u017E"}, {U'\u01C7', U"LJ"},  {U'\u01C8', U"Lj"},
+    {U'\u01C9', U"lj"},      {U'\u01CA', U"NJ"},      {U'\u01CB', U"Nj"},  {U'\u01CC', U"nj"},
+    {U'\u01F1', U"DZ"},      {U'\u01F2', U"Dz"},      {U'\u01F3', U"dz"},  {U'\uFB00', U"ff"},
+    {U'\uFB01', U"fi"},      {U'\uFB02', U"fl"},      {U'\uFB03', U"ffi"}, {U'\uFB04', U"ffl"},
+    {U'\uFB05', U"\u017Ft"}, {U'\uFB06', U"st"},
 };
 
 // Code page 1252 in place of the C1 controls U+0080 to U+009F; 0 where the page has no character.

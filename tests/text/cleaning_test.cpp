@@ -10,6 +10,7 @@ namespace {
 TEST(Cleaning, TextRepairStraightensQuotesAndSplitsLigatures) {
   EXPECT_EQ(clean_text("\u201CIt\u2019s\u201D \uFB02uffy", Cleaning::kSlowFtfy),
             U"\"it's\" fluffy");
+  EXPECT_EQ(clean_text("rock\u02BCn\u02BCroll \u0149", Cleaning::kOpenAi), U"rock'n'roll 'n");
   EXPECT_EQ(clean_text("\uFF21\uFF22", Cleaning::kOpenAi), U"ab");
 }
 
