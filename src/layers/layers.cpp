@@ -91,10 +91,16 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_
   return out.transpose(1, 2).flatten(-2);
 }
 
-void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
+Tensor empty_weight(const Shape& shape, const WeightTarget& target) {
   const auto format =
-      value.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  parameter.set_data(value.to(target.device, target.dtype).contiguous(format));
+      shape.size() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  return at::empty(shape, at::TensorOptions(target.dtype).device(target.device), format);
+}
+
+void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
+  // A copy even of what would fit: kernels round differently for data aligned differently, and an image must
+  // not depend on where in a file a weight begins.
+  parameter.set_data(empty_weight(shape_of(value), target).copy_(value));
 }
 
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,

@@ -91,11 +91,14 @@ struct WeightTarget {
 enum class ExtraNames { kRefuse, kIgnore };
 
 /// Gives every parameter of `module` the tensor of the same name, cast to the target's dtype on its device;
-/// 4-D weights become channels-last. A tensor that already fits is shared, not copied. NaN or infinite
-/// weights are not looked for here. what: file and part for messages, "x.safetensors: unet".
+/// 4-D weights become channels-last. NaN or infinite weights are not looked for here.
+/// what: file and part for messages, "x.safetensors: unet".
 /// Throws Error naming the first missing, misshapen or (with kRefuse) unknown names.
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
                   const std::string& what, ExtraNames extra = ExtraNames::kRefuse);
+
+/// Memory for a weight in the layout that the layers want: 4-D weights channels-last.
+Tensor empty_weight(const Shape& shape, const WeightTarget& target);
 
 /// Replaces one parameter's tensor, cast and laid out as load_weights() does.
 void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target);

@@ -143,11 +143,10 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet) {
   const torch::NoGradGuard no_grad;
   stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
                                            const std::vector<WeightedModule>& terms) {
-    // A new tensor each time: the live one may be a view of the mapped file, which must not be written.
-    Tensor fused = at::empty_like(pristine, at::TensorOptions(target.dtype).device(target.device));
+    const Tensor fused = empty_weight(shape_of(pristine), target);
     fuse_into(fused, pristine, terms);
     drop_pages(pristine);
-    set_weight(live.at(id), fused, target);
+    live.at(id).set_data(fused);
   });
   if (is_unet) pack_weights(*unet_);  // the text encoders run once: not worth the reordering
 }
