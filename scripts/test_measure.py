@@ -175,6 +175,10 @@ class Tidy(unittest.TestCase):
         self.assertEqual(sorted(map(len, groups)), [1, 2])
         self.assertFalse(any({"a", "b"} <= set(group) for group in groups))
 
+    def test_a_local_name_that_hides_a_public_function_is_kept_from_its_callers(self):
+        texts = {"a.h": "int f(int x);", "b": "namespace {\nint f() { return 2; }\n}", "c": "int g() { return f(3); }"}
+        self.assertEqual(sorted(tidy.make_groups(["b", "c"], texts, 1)), [["b"], ["c"]])
+
 
 if __name__ == "__main__":
     unittest.main()
