@@ -22,8 +22,8 @@ int run(CLI::App& app, int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return fail(2, fmt::format("{} (--help lists the options)", error.what()));
   } catch (const fourstep::Cancelled&) {
     return fail(130, "cancelled; nothing half written");
   } catch (const fourstep::Error& error) {

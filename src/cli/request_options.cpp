@@ -21,6 +21,7 @@ void add_field(CLI::App& command, const FieldInfo& field, T& value) {
           [field, &value](const std::string& text) { value_from_text(field, text, value); },
           help_of(field, text_from_value(value)))
       ->type_name("")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
       ->group("Image");
 }
 

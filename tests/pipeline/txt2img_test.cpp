@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "pipeline/tiny_model.h"
 #include "support/golden.h"
+#include "support/tiny_model.h"
 
 namespace fourstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "pipeline/tiny_model.h"
+#include "support/tiny_model.h"
 
 #include "io/safetensors.h"
 #include "io/single_file.h"
