@@ -55,7 +55,7 @@ Tensor map_tiles(const Tensor& x, const Tiling& tiling, const TileScale& scale,
   const Shape out_size{scaled(x.size(2)), scaled(x.size(3))};
   const double overlap = scaled(tiling.overlap);
   const Tensor total = torch::zeros(out_size, x.options().dtype(torch::kFloat32));
-  Tensor sum;
+  Tensor sum, out;
   for (const int64_t top : tile_starts(x.size(2), tiling)) {
     const Tensor rows =
         ramp_weights(scaled(top), scaled(height), out_size[0], overlap).unsqueeze(1);
@@ -65,7 +65,7 @@ Tensor map_tiles(const Tensor& x, const Tiling& tiling, const TileScale& scale,
       const auto window = [&](const Tensor& t) {
         return t.narrow(-2, scaled(top), scaled(height)).narrow(-1, scaled(left), scaled(width));
       };
-      const Tensor out = map(x.narrow(2, top, height).narrow(3, left, width));
+      out = map(x.narrow(2, top, height).narrow(3, left, width));
       if (!sum.defined()) {
         sum = torch::zeros({out.size(0), out.size(1), out_size[0], out_size[1]}, total.options());
       }
@@ -73,7 +73,7 @@ Tensor map_tiles(const Tensor& x, const Tiling& tiling, const TileScale& scale,
       window(total).add_(weight);
     }
   }
-  return (sum / total).to(x.scalar_type());
+  return (sum / total).to(out.scalar_type());
 }
 
 }  // namespace fourstep

@@ -23,7 +23,8 @@ struct TileScale {
 /// an overlap one tile's weight falls linearly from one to zero while its neighbour's rises; the outer
 /// quarter, where a tile does not see its surroundings, counts nothing. A map that reaches no further than
 /// a quarter of the overlap so gives the same result as applied to the whole.
-/// An input no larger than a tile is passed whole. Returns [B,C',h*s,w*s], dtype of x.
+/// An input no larger than a tile is passed whole. Returns [B,C',h*s,w*s], dtype of what `map` returns; the
+/// sums are made in fp32.
 /// Throws Error when tiling or sizes do not fit the scale.
 Tensor map_tiles(const Tensor& x, const Tiling& tiling, const TileScale& scale,
                  const std::function<Tensor(const Tensor&)>& map);

@@ -11,12 +11,12 @@ namespace fourstep {
 
 /// B is the same in all; device that of the weights; dtype of each free.
 struct UNetInput {
-  Tensor x;         ///< [B,in_channels,h,w], the noisy latent as the network expects it (scaled)
-  Tensor timestep;  ///< [B], 0..999, may lie between integers
-  Tensor context;   ///< [B,L,cross_width], text
-  Tensor pooled;    ///< [B,P], text as a whole; undefined without added condition
-  Tensor time_ids;  ///< [B,N], sizes and crops in pixels (SDXL: 6), each embedded to
-                    ///< (added_width - P) / N numbers; undefined without added condition
+  Tensor x;           ///< [B,in_channels,h,w], the noisy latent as the network expects it (scaled)
+  Tensor timestep;    ///< [B], 0..999, may lie between integers
+  Tensor context;     ///< [B,L,cross_width], text
+  Tensor pooled{};    ///< [B,P], text as a whole; undefined without added condition
+  Tensor time_ids{};  ///< [B,N], sizes and crops in pixels (SDXL: 6), each embedded to
+                      ///< (added_width - P) / N numbers; undefined without added condition
 };
 
 /// What every block of the UNet is conditioned on, in the dtype of the weights.

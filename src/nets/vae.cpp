@@ -92,10 +92,14 @@ VaeEncoderImpl::VaeEncoderImpl(const VaeConfig& config) {
   conv_out = register_module("conv_out", Conv2d(channels.back(), 2 * config.latent_channels));
 }
 
-Tensor VaeEncoderImpl::forward(const Tensor& image) {
+Tensor VaeEncoderImpl::shrink(const Tensor& image) {
   Tensor x = conv_in(as_input(image, conv_in));
   for (auto& block : *down_blocks) x = block(x);
-  return conv_out(silu_of_temporary(conv_norm_out(mid_block(x))));
+  return x;
+}
+
+Tensor VaeEncoderImpl::finish(const Tensor& shrunk) {
+  return conv_out(silu_of_temporary(conv_norm_out(mid_block(as_input(shrunk, conv_out)))));
 }
 
 VaeDecoderImpl::VaeDecoderImpl(const VaeConfig& config) {
@@ -114,8 +118,12 @@ VaeDecoderImpl::VaeDecoderImpl(const VaeConfig& config) {
   conv_out = register_module("conv_out", Conv2d(channels.front(), config.image_channels));
 }
 
-Tensor VaeDecoderImpl::forward(const Tensor& latent) {
-  Tensor x = mid_block(conv_in(as_input(latent, conv_in)));
+Tensor VaeDecoderImpl::start(const Tensor& latent) {
+  return mid_block(conv_in(as_input(latent, conv_in)));
+}
+
+Tensor VaeDecoderImpl::enlarge(const Tensor& started) {
+  Tensor x = as_input(started, conv_out);
   for (auto& block : *up_blocks) x = block(x);
   return conv_out(silu_of_temporary(conv_norm_out(x)));
 }
@@ -129,19 +137,29 @@ VaeImpl::VaeImpl(const VaeConfig& config) : config(config) {
       "post_quant_conv", Conv2d(config.latent_channels, config.latent_channels, kPointwise));
 }
 
-LatentMoments VaeImpl::encode(const Tensor& image) {
+LatentMoments VaeImpl::encode(const Tensor& image, const std::optional<Tiling>& tiling) {
   check_shape(image, {-1, config.image_channels, -1, -1}, "Vae::encode: image");
   if (image.size(2) % scale() != 0 || image.size(3) % scale() != 0) {
     throw Error("Vae::encode: image of {}x{} pixels, expected multiples of {}", image.size(3),
                 image.size(2), scale());
   }
-  const auto moments = quant_conv(encoder(image)).to(image.scalar_type()).chunk(2, 1);
+  const auto shrink = [this](const Tensor& tile) { return encoder->shrink(tile); };
+  const auto shrink_tiles = [&] {
+    const Tiling in_pixels{tiling->tile * scale(), tiling->overlap * scale()};
+    return map_tiles(image, in_pixels, {.denominator = scale()}, shrink);
+  };
+  const Tensor shrunk = tiling ? shrink_tiles() : shrink(image);
+  const auto moments = quant_conv(encoder->finish(shrunk)).to(image.scalar_type()).chunk(2, 1);
   return {moments[0], moments[1].clamp(-30, 20)};
 }
 
-Tensor VaeImpl::decode(const Tensor& latent) {
+Tensor VaeImpl::decode(const Tensor& latent, const std::optional<Tiling>& tiling) {
   check_shape(latent, {-1, config.latent_channels, -1, -1}, "Vae::decode: latent");
-  return decoder(post_quant_conv(as_input(latent, post_quant_conv))).to(latent.scalar_type());
+  const Tensor started = decoder->start(post_quant_conv(as_input(latent, post_quant_conv)));
+  const auto enlarge = [&](const Tensor& tile) {
+    return decoder->enlarge(tile).to(latent.scalar_type());
+  };
+  return tiling ? map_tiles(started, *tiling, {.numerator = scale()}, enlarge) : enlarge(started);
 }
 
 }  // namespace fourstep

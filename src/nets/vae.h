@@ -4,10 +4,12 @@
 // and the choice between mean and sample belong to the caller.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nets/resblock.h"
+#include "nets/tiles.h"
 
 namespace fourstep {
 
@@ -54,7 +56,8 @@ TORCH_MODULE(VaeBlock);
 /// Image [B,image_channels,H,W] -> [B,2*latent_channels,H/8,W/8] (for four levels).
 struct VaeEncoderImpl : nn::Module {
   explicit VaeEncoderImpl(const VaeConfig& config);
-  Tensor forward(const Tensor& image);
+  Tensor shrink(const Tensor& image);   ///< down to the size of the latent; convolutions only
+  Tensor finish(const Tensor& shrunk);  ///< the part with attention
   Conv2d conv_in{nullptr}, conv_out{nullptr};
   ModuleList<VaeBlock> down_blocks;
   VaeMidBlock mid_block{nullptr};
@@ -65,7 +68,8 @@ TORCH_MODULE(VaeEncoder);
 /// Latent [B,latent_channels,h,w] -> [B,image_channels,8h,8w] (for four levels).
 struct VaeDecoderImpl : nn::Module {
   explicit VaeDecoderImpl(const VaeConfig& config);
-  Tensor forward(const Tensor& latent);
+  Tensor start(const Tensor& latent);     ///< the part with attention, at the size of the latent
+  Tensor enlarge(const Tensor& started);  ///< up to the image; convolutions only
   Conv2d conv_in{nullptr}, conv_out{nullptr};
   VaeMidBlock mid_block{nullptr};
   ModuleList<VaeBlock> up_blocks;
@@ -85,14 +89,16 @@ struct VaeImpl : nn::Module {
   /// Pixels per latent cell along one side: 8 for four levels.
   int64_t scale() const { return int64_t{1} << (config.channels.size() - 1); }
 
-  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error.
+  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error. tiling: as in decode().
   /// Computed in the dtype of the weights; returned in the dtype of `image`.
-  LatentMoments encode(const Tensor& image);
+  LatentMoments encode(const Tensor& image, const std::optional<Tiling>& tiling = {});
 
   /// latent: [B,latent_channels,h,w], unscaled. Returns [B,image_channels,scale*h,scale*w], about -1..1
   /// and not clamped, in the dtype of `latent`; computed in the dtype of the weights. The original SDXL
   /// weights overflow in fp16 (activations beyond 65504): bf16 or fp32 is the caller's choice to make.
-  Tensor decode(const Tensor& latent);
+  /// tiling: in latent cells; bounds the memory. Only the convolutions above the latent's size are tiled, so
+  /// the attention still sees everything; what differs is the statistics of the group norms.
+  Tensor decode(const Tensor& latent, const std::optional<Tiling>& tiling = {});
 
   VaeConfig config;
   VaeEncoder encoder{nullptr};
