@@ -58,30 +58,13 @@ inline NamedShapes shapes_of_module(const nn::Module& module) {
 /// The network with random weights in fp32.
 template <typename Net>
 Net with_random_weights(Net net) {
-  load_weights(*net, random_weights(shapes_of_module(*net)), torch::kFloat32, torch::kCPU, "test");
+  load_weights(*net, random_weights(shapes_of_module(*net)), {torch::kFloat32, torch::kCPU},
+               "test");
   return net;
 }
 
 inline NamedShapes golden_shapes(const nlohmann::json& golden_case) {
   return golden_case.at("shapes").get<NamedShapes>();
-}
-
-/// Gives `net` the random weights of the case in `dtype`, computes every run of the case with `run` and
-/// passes result and run to `check`. Returns the number of runs.
-template <typename Net, typename Run, typename Check>
-size_t check_runs(Net net, const nlohmann::json& golden_case, torch::Dtype dtype, Run run,
-                  Check check) {
-  const torch::NoGradGuard no_grad;
-  load_weights(*net, random_weights(golden_shapes(golden_case)), dtype, torch::kCPU, "test");
-  expect_norm_eps(*net, golden_case);
-  for (const auto& item : golden_case.at("runs")) {
-    SCOPED_TRACE(golden_case.at("name").get<std::string>());
-    const Tensor got = run(net, item);
-    EXPECT_EQ(got.scalar_type(), torch::kFloat32);
-    EXPECT_EQ(got.sizes(), golden_output(item).sizes());
-    if (got.sizes() == golden_output(item).sizes()) check(got, item);
-  }
-  return golden_case.at("runs").size();
 }
 
 /// Every norm has the eps that diffusers' has; with random weights the outputs do not show it.
@@ -92,6 +75,24 @@ inline void expect_norm_eps(const nn::Module& net, const nlohmann::json& golden_
     if (const auto* layer = item.value()->as<LayerNormImpl>()) eps[item.key()] = layer->eps;
   }
   EXPECT_EQ(eps, (golden_case.at("norm_eps").get<std::map<std::string, double>>()));
+}
+
+/// Gives `net` the random weights of the case in `dtype`, computes every run of the case with `run` and
+/// passes result and run to `check`. Returns the number of runs.
+template <typename Net, typename Run, typename Check>
+size_t check_runs(Net net, const nlohmann::json& golden_case, torch::Dtype dtype, Run run,
+                  Check check) {
+  const torch::NoGradGuard no_grad;
+  load_weights(*net, random_weights(golden_shapes(golden_case)), {dtype, torch::kCPU}, "test");
+  expect_norm_eps(*net, golden_case);
+  for (const auto& item : golden_case.at("runs")) {
+    SCOPED_TRACE(golden_case.at("name").get<std::string>());
+    const Tensor got = run(net, item);
+    EXPECT_EQ(got.scalar_type(), torch::kFloat32);
+    EXPECT_EQ(got.sizes(), golden_output(item).sizes());
+    if (got.sizes() == golden_output(item).sizes()) check(got, item);
+  }
+  return golden_case.at("runs").size();
 }
 
 /// The fp32 bound: max|difference| <= 1e-5 max|expected|.

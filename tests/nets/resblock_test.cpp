@@ -42,7 +42,7 @@ TEST(Upsampler, TakesTheNearestRowBelow) {
   Tensor identity = torch::zeros({1, 1, 3, 3});
   identity[0][0][1][1] = 1;
   load_weights(*upsampler, {{"conv.weight", identity}, {"conv.bias", torch::zeros({1})}},
-               torch::kFloat32, torch::kCPU, "test");
+               {torch::kFloat32, torch::kCPU}, "test");
   const Tensor x = torch::tensor({10.f, 20.f, 30.f, 40.f}).reshape({1, 1, 4, 1});
   const Tensor got = upsampler(x, 7, 1).flatten();  // source row floor(i * 4 / 7)
   EXPECT_EQ(to_doubles(got), (std::vector<double>{10, 10, 20, 20, 30, 30, 40}));

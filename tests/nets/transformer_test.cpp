@@ -25,19 +25,19 @@ TEST(SpatialTransformer, ConvolutionAndMatrixProjectionsGiveTheSame) {
   convolution.has_linear_projection = false;
   SpatialTransformer a(64, 1, linear), b(64, 1, convolution);
   NamedTensors weights = random_weights(shapes_of_module(*a));
-  load_weights(*a, weights, torch::kFloat32, torch::kCPU, "test");
+  load_weights(*a, weights, {torch::kFloat32, torch::kCPU}, "test");
   for (const char* name : {"proj_in.weight", "proj_out.weight"}) {
     weights[name] = weights[name].reshape({64, 64, 1, 1});
   }
-  load_weights(*b, weights, torch::kFloat32, torch::kCPU, "test");
+  load_weights(*b, weights, {torch::kFloat32, torch::kCPU}, "test");
   const Tensor x = seeded_randn({1, 64, 3, 4}, 1), context = seeded_randn({1, 5, 12}, 2);
   EXPECT_TRUE(torch::equal(a(x, context), b(x, context)));
 }
 
 TEST(SpatialTransformer, KeepsMapsChannelsLast) {
   SpatialTransformer transformer(64, 1, TransformerOptions{.heads = 1, .cross_width = 12});
-  load_weights(*transformer, random_weights(shapes_of_module(*transformer)), torch::kBFloat16,
-               torch::kCPU, "test");
+  load_weights(*transformer, random_weights(shapes_of_module(*transformer)),
+               {torch::kBFloat16, torch::kCPU}, "test");
   const Tensor x = seeded_randn({1, 64, 3, 4}, 1)
                        .to(torch::kBFloat16)
                        .contiguous(at::MemoryFormat::ChannelsLast);
@@ -50,8 +50,8 @@ TEST(Geglu, TheSecondHalfGatesTheFirst) {
   Geglu geglu(3, 2);
   const Tensor weight = seeded_randn({4, 3}, 1), bias = seeded_randn({4}, 2),
                x = seeded_randn({3}, 3);
-  load_weights(*geglu, {{"proj.weight", weight}, {"proj.bias", bias}}, torch::kFloat32, torch::kCPU,
-               "test");
+  load_weights(*geglu, {{"proj.weight", weight}, {"proj.bias", bias}},
+               {torch::kFloat32, torch::kCPU}, "test");
   const std::vector<double> both = to_doubles(at::linear(x, weight, bias));
   const std::vector<double> got = to_doubles(geglu(x));
   for (int i = 0; i < 2; ++i) {
