@@ -66,9 +66,13 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(string_t& key) override {
-    if (in(Place::kTop)) begin_top_member(key);
-    if (in(Place::kMetadata)) name_ = std::move(key);
-    if (in(Place::kEntry)) begin_entry_member(key);
+    if (in(Place::kTop)) {
+      begin_top_member(key);
+    } else if (in(Place::kMetadata)) {
+      name_ = std::move(key);
+    } else if (in(Place::kEntry)) {
+      begin_entry_member(key);
+    }
     return true;
   }
 

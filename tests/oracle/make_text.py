@@ -33,12 +33,12 @@ def packed(tensor):
     return {"shape": list(data.shape), "f32": base64.b64encode(data.tobytes()).decode()}
 
 
-def make_model(with_projection, vocab_size, width, heads, layers, projection=0, act=None):
+def make_model(with_projection, vocab_size, width, heads, layers, **more):
     config = CLIPTextConfig(
         vocab_size=vocab_size, hidden_size=width, intermediate_size=4 * width,
         num_hidden_layers=layers, num_attention_heads=heads, max_position_embeddings=77,
-        hidden_act=act or ("gelu" if with_projection else "quick_gelu"),
-        projection_dim=projection or width, bos_token_id=vocab_size - 2, eos_token_id=vocab_size - 1,
+        hidden_act=more.get("act") or ("gelu" if with_projection else "quick_gelu"),
+        projection_dim=more.get("projection") or width, bos_token_id=vocab_size - 2, eos_token_id=vocab_size - 1,
         pad_token_id=vocab_size - 1)
     model = (CLIPTextModelWithProjection if with_projection else CLIPTextModel)(config).eval()
     return model, fill(model, hf_name)
