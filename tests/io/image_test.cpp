@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <limits>
 #include <random>
 
 #include "base/error.h"
+#include "support/files.h"
 #include "support/golden.h"
 
 namespace fourstep {
@@ -26,9 +26,8 @@ class ImageFile : public ::testing::Test {
  protected:
   std::filesystem::path file(const std::string& name) const { return folder_.path() / name; }
 
-  std::filesystem::path file_with(const std::string& name, const std::string& bytes) const {
-    std::ofstream(file(name), std::ios::binary) << bytes;
-    return file(name);
+  std::filesystem::path file_with(const std::string& name, std::string_view bytes) const {
+    return testing::write_file(file(name), bytes);
   }
 
   testing::TemporaryFolder folder_;
