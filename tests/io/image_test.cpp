@@ -50,10 +50,6 @@ Tensor waves(int64_t height, int64_t width) {
   return (128 + 100 * (0.06 * x + 0.03 * y * (c + 1) + c).sin()).round().to(torch::kUInt8);
 }
 
-int64_t max_difference(const Tensor& a, const Tensor& b) {
-  return (a.to(torch::kInt32) - b.to(torch::kInt32)).abs().max().item<int64_t>();
-}
-
 template <typename Work>
 std::string error_of(Work work) {
   try {
@@ -206,6 +202,10 @@ TEST_F(ImageFile, MinimalBuildsSayWhatTheyLack) {
               AllOf(HasSubstr("without PNG"), HasSubstr(".ppm")));
 }
 #else
+
+int64_t max_difference(const Tensor& a, const Tensor& b) {
+  return (a.to(torch::kInt32) - b.to(torch::kInt32)).abs().max().item<int64_t>();
+}
 
 TEST_F(ImageFile, PngKeepsEveryPixelAndTheTransparency) {
   const Tensor pixels = noise(5, 7, 3), alpha = noise(5, 7, 1).squeeze(2);
