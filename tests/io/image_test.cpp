@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <limits>
 #include <random>
 
 #include "base/error.h"
+#include "support/files.h"
 #include "support/golden.h"
 
 namespace fourstep {
@@ -26,9 +26,8 @@ class ImageFile : public ::testing::Test {
  protected:
   std::filesystem::path file(const std::string& name) const { return folder_.path() / name; }
 
-  std::filesystem::path file_with(const std::string& name, const std::string& bytes) const {
-    std::ofstream(file(name), std::ios::binary) << bytes;
-    return file(name);
+  std::filesystem::path file_with(const std::string& name, std::string_view bytes) const {
+    return testing::write_file(file(name), bytes);
   }
 
   testing::TemporaryFolder folder_;
@@ -49,10 +48,6 @@ Tensor waves(int64_t height, int64_t width) {
                x = torch::arange(width).reshape({1, width, 1});
   const Tensor c = torch::arange(3).reshape({1, 1, 3});
   return (128 + 100 * (0.06 * x + 0.03 * y * (c + 1) + c).sin()).round().to(torch::kUInt8);
-}
-
-int64_t max_difference(const Tensor& a, const Tensor& b) {
-  return (a.to(torch::kInt32) - b.to(torch::kInt32)).abs().max().item<int64_t>();
 }
 
 template <typename Work>
@@ -207,6 +202,10 @@ TEST_F(ImageFile, MinimalBuildsSayWhatTheyLack) {
               AllOf(HasSubstr("without PNG"), HasSubstr(".ppm")));
 }
 #else
+
+int64_t max_difference(const Tensor& a, const Tensor& b) {
+  return (a.to(torch::kInt32) - b.to(torch::kInt32)).abs().max().item<int64_t>();
+}
 
 TEST_F(ImageFile, PngKeepsEveryPixelAndTheTransparency) {
   const Tensor pixels = noise(5, 7, 3), alpha = noise(5, 7, 1).squeeze(2);

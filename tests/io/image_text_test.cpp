@@ -5,11 +5,9 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "base/error.h"
 #include "io/image.h"
+#include "support/files.h"
 #include "support/golden.h"
 
 namespace fourstep {
@@ -61,8 +59,8 @@ TEST(GoldenImageMetadata, EveryFileTellsItsTexts) {
       continue;
     }
     SCOPED_TRACE(item["id"].get<std::string>());
-    const auto path = folder.path() / "image";
-    std::ofstream(path, std::ios::binary) << testing::decode_base64(item["file_b64"]);
+    const auto path =
+        testing::write_file(folder.path() / "image", testing::decode_base64(item["file_b64"]));
     const auto expected = item["text_chunks"].get<ImageText>();
     EXPECT_EQ(read_image(path).text, expected);
     EXPECT_EQ(read_image_text(path), expected);
@@ -143,10 +141,7 @@ class WrittenPng : public ::testing::Test {
   void write(const ImageText& text) const {
     write_image(path(), {torch::zeros({2, 3, 3}, torch::kUInt8), {}, text});
   }
-  std::string bytes() const {
-    std::ifstream in(path(), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
+  std::string bytes() const { return testing::read_file(path()); }
   std::filesystem::path path() const { return folder_.path() / "a.png"; }
 
   testing::TemporaryFolder folder_;
