@@ -3,10 +3,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fmt/format.h>
 
 #include <cmath>
 #include <cstring>
@@ -66,6 +65,16 @@ inline NamedShapes golden_shapes(const nlohmann::json& golden_case) {
   return golden_case.at("shapes").get<NamedShapes>();
 }
 
+/// Every norm has the eps that diffusers' has; with random weights the outputs do not show it.
+inline void expect_norm_eps(const nn::Module& net, const nlohmann::json& golden_case) {
+  std::map<std::string, double> eps;
+  for (const auto& item : net.named_modules("", /*include_self=*/false)) {
+    if (const auto* group = item.value()->as<GroupNormImpl>()) eps[item.key()] = group->eps;
+    if (const auto* layer = item.value()->as<LayerNormImpl>()) eps[item.key()] = layer->eps;
+  }
+  EXPECT_EQ(eps, (golden_case.at("norm_eps").get<std::map<std::string, double>>()));
+}
+
 /// Gives `net` the random weights of the case in `dtype`, computes every run of the case with `run` and
 /// passes result and run to `check`. Returns the number of runs.
 template <typename Net, typename Run, typename Check>
@@ -84,19 +93,14 @@ size_t check_runs(Net net, const nlohmann::json& golden_case, torch::Dtype dtype
   return golden_case.at("runs").size();
 }
 
-/// Every norm has the eps that diffusers' has; with random weights the outputs do not show it.
-inline void expect_norm_eps(const nn::Module& net, const nlohmann::json& golden_case) {
-  std::map<std::string, double> eps;
-  for (const auto& item : net.named_modules("", /*include_self=*/false)) {
-    if (const auto* group = item.value()->as<GroupNormImpl>()) eps[item.key()] = group->eps;
-    if (const auto* layer = item.value()->as<LayerNormImpl>()) eps[item.key()] = layer->eps;
-  }
-  EXPECT_EQ(eps, (golden_case.at("norm_eps").get<std::map<std::string, double>>()));
-}
-
 /// The fp32 bound: max|difference| <= 1e-5 max|expected|.
 inline void expect_equal_fp32(const Tensor& got, const nlohmann::json& run) {
   EXPECT_LE(max_error(got, golden_output(run)), 1e-5);
+}
+
+/// fp16 keeps three bits more than bf16.
+inline void expect_closer_than_bf16(const Tensor& got, const nlohmann::json& run) {
+  EXPECT_LE(rms_error(got, golden_output(run)), 0.5 * run.at("bf16_error").get<double>());
 }
 
 /// Gathers bf16 results of many runs: each is far from diffusers' fp32 result by chance more or less than
