@@ -75,7 +75,7 @@ UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNet
   }
 }
 
-Tensor UNetBlockImpl::apply(size_t i, const Tensor& x, const UNetCondition& condition) {
+Tensor UNetBlockImpl::run_layer(size_t i, const Tensor& x, const UNetCondition& condition) {
   const Tensor h = (*resnets)[i]->forward(x, condition.temb);
   return i < attentions->size() ? (*attentions)[i]->forward(h, condition.context) : h;
 }
@@ -144,7 +144,7 @@ Tensor UNetImpl::forward(const UNetInput& input) {
   std::vector<Tensor> skips{x};
   for (auto& block : *down_blocks) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
-      skips.push_back(x = block->apply(i, x, condition));
+      skips.push_back(x = block->run_layer(i, x, condition));
     }
     for (auto& downsampler : *block->downsamplers) skips.push_back(x = downsampler(x));
   }
@@ -153,7 +153,7 @@ Tensor UNetImpl::forward(const UNetInput& input) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
       x = at::cat({x, skips.back()}, 1);
       skips.pop_back();
-      x = block->apply(i, x, condition);
+      x = block->run_layer(i, x, condition);
     }
     for (auto& upsampler : *block->upsamplers) {
       x = upsampler(x, skips.back().size(2), skips.back().size(3));

@@ -32,7 +32,7 @@ struct UNetBlockImpl : nn::Module {
                 const std::vector<int64_t>& depths, const UNetConfig& config);
 
   /// Resnet i and its transformer. x: [B,in_channels[i],h,w]. Returns [B,level.channels,h,w].
-  Tensor apply(size_t i, const Tensor& x, const UNetCondition& condition);
+  Tensor run_layer(size_t i, const Tensor& x, const UNetCondition& condition);
 
   ModuleList<ResBlock> resnets;
   ModuleList<SpatialTransformer> attentions;  ///< empty, or one per resnet from the first on

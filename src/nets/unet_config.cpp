@@ -42,21 +42,30 @@ bool has_attention(const UNetConfig& config, size_t level) {
          (level + 1 == config.levels.size() && config.mid_depth > 0);
 }
 
-/// The number of heads leaves no trace in the shapes: see unet_config_from_shapes().
+/// The number of heads leaves no trace in the shapes: see unet_config_from_shapes(). 0: no rule fits.
+int64_t heads_by_layout(const UNetConfig& config, int64_t channels) {
+  const bool is_sd1 = config.added_width == 0 && !config.has_linear_projection;
+  if (is_sd1) return 8;
+  if (channels < 64) return 1;
+  return channels % 64 == 0 ? channels / 64 : 0;
+}
+
 void set_heads(UNetConfig& config, const std::vector<int64_t>& heads, const std::string& what) {
   const size_t num_levels = config.levels.size();
   if (heads.size() > 1 && heads.size() != num_levels) {
     throw Error("{}: head numbers for {} levels, expected {}", what, heads.size(), num_levels);
   }
-  const bool is_sd1 = config.added_width == 0 && !config.has_linear_projection;
   for (size_t i = 0; i < num_levels; ++i) {
     UNetLevel& level = config.levels[i];
-    const int64_t by_layout = is_sd1 ? 8 : std::max<int64_t>(1, level.channels / 64);
-    level.heads = heads.empty() ? by_layout : heads[heads.size() == 1 ? 0 : i];
+    level.heads =
+        heads.empty() ? heads_by_layout(config, level.channels) : heads[heads.size() == 1 ? 0 : i];
     const bool fits = level.heads > 0 && level.channels % level.heads == 0;
     if (has_attention(config, i) && !fits) {
-      throw Error("{}: down_blocks.{} has width {}, which does not divide into {} attention heads",
-                  what, i, level.channels, level.heads);
+      throw Error(
+          "{}: down_blocks.{} has width {}, which {} attention heads do not divide, expected a "
+          "multiple "
+          "of 64 or a config that names the heads",
+          what, i, level.channels, level.heads);
     }
   }
 }

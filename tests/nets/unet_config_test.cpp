@@ -1,6 +1,7 @@
 #include "nets/unet_config.h"
 
 #include "base/error.h"
+#include "nets/unet.h"
 #include "nets_golden.h"
 
 namespace fourstep {
@@ -112,6 +113,15 @@ TEST(GoldenUNetConfig, ErrorsNameTheFirstWeightThatDoesNotFit) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(damage.message));
     }
   }
+}
+
+TEST(UNetConfig, HeadsThatCannotBeToldAreAskedFor) {
+  UNetConfig config;
+  config.levels = {{.channels = 32, .heads = 1, .down_depth = {1}, .up_depth = {1, 1}},
+                   {.channels = 96, .heads = 3, .down_depth = {1}, .up_depth = {1, 1}}};
+  const NamedShapes shapes = shapes_of_module(*UNet(config));
+  EXPECT_THROW(unet_config_from_shapes(shapes, {}, "x"), Error);
+  EXPECT_EQ(unet_config_from_shapes(shapes, {1, 3}, "x").levels[1].heads, 3);
 }
 
 TEST(UNetConfig, AnEmptyTableIsRefused) {

@@ -45,6 +45,10 @@ TEST(GoldenUNet, IsAsCloseAsDiffusersInBf16) {
   if (!IsSkipped()) error.expect_as_good_as_reference();
 }
 
+TEST(GoldenUNet, IsCloserInFp16ThanInBf16) {
+  check_unets(torch::kFloat16, expect_closer_than_bf16);
+}
+
 UNetConfig small_config() {
   UNetConfig config;
   config.levels = {{.channels = 32, .heads = 1, .down_depth = {0}, .up_depth = {0, 0}},
