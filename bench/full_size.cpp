@@ -1,6 +1,6 @@
 // One UNet call and one VAE decode of a full-size SDXL checkpoint: outputs for comparison, seconds, memory.
 // bench/full_size.py runs this and diffusers on the same file and prints the table.
-// Usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors SIDE...
+// Usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors RUNS SIDE...
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -16,8 +16,6 @@
 namespace {
 
 using namespace fourstep;
-
-constexpr int kRuns = 3;
 
 /// The inputs that bench/full_size.py draws as well: torch's CPU generator gives both the same numbers.
 struct Inputs {
@@ -40,10 +38,10 @@ Inputs make_inputs(int64_t side) {
 }
 
 /// Fastest of the runs after a warm-up, and what the last one returned.
-std::pair<double, Tensor> time_fastest(const std::function<Tensor()>& work) {
+std::pair<double, Tensor> time_fastest(int runs, const std::function<Tensor()>& work) {
   double fastest = 1e9;
   Tensor result;
-  for (int run = 0; run <= kRuns; ++run) {
+  for (int run = 0; run <= runs; ++run) {
     const auto start = std::chrono::steady_clock::now();
     result = work();
     const double seconds =
@@ -59,11 +57,10 @@ double peak_gigabytes() {
   return static_cast<double>(usage.ru_maxrss) / 1e6;
 }
 
-void run(const Request& request, torch::Dtype dtype, const std::string& out,
+void run(const Request& request, torch::Dtype dtype, const std::string& out, int runs,
          const std::vector<int64_t>& sides) {
   const torch::NoGradGuard no_grad;
   Models models(request, {torch::kCPU, dtype, dtype});
-  models.set_loras({}, false);
   const auto start = std::chrono::steady_clock::now();
   UNet unet = models.unet({});
   nlohmann::json report;
@@ -73,7 +70,7 @@ void run(const Request& request, torch::Dtype dtype, const std::string& out,
   NamedTensors outputs;
   for (const int64_t side : sides) {
     const Inputs inputs = make_inputs(side);
-    const auto [seconds, output] = time_fastest([&] { return unet->forward(inputs.unet); });
+    const auto [seconds, output] = time_fastest(runs, [&] { return unet->forward(inputs.unet); });
     outputs[fmt::format("unet_{}", side)] = output;
     report[fmt::format("unet_{}", side)] = seconds;
   }
@@ -81,7 +78,7 @@ void run(const Request& request, torch::Dtype dtype, const std::string& out,
   Vae vae = models.image_codec({}).vae;
   for (const int64_t side : sides) {
     const Inputs inputs = make_inputs(side);
-    const auto [seconds, output] = time_fastest([&] { return vae->decode(inputs.latent); });
+    const auto [seconds, output] = time_fastest(runs, [&] { return vae->decode(inputs.latent); });
     outputs[fmt::format("vae_{}", side)] = output;
     report[fmt::format("vae_{}", side)] = seconds;
   }
@@ -93,16 +90,16 @@ void run(const Request& request, torch::Dtype dtype, const std::string& out,
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    fmt::print(stderr, "usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors SIDE...\n");
+  if (argc < 6) {
+    fmt::print(stderr, "usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors RUNS SIDE...\n");
     return 2;
   }
   try {
     Request request;
     request.model = argv[1];
     std::vector<int64_t> sides;
-    for (int i = 4; i < argc; ++i) sides.push_back(std::stoll(argv[i]));
-    run(request, network_dtype(argv[2], torch::kCPU), argv[3], sides);
+    for (int i = 5; i < argc; ++i) sides.push_back(std::stoll(argv[i]));
+    run(request, network_dtype(argv[2], torch::kCPU), argv[3], std::stoi(argv[4]), sides);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

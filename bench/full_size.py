@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 ENGINE = pathlib.Path(__file__).resolve().parents[1] / "build/release/bench/full_size"
-RUNS = 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 UNET = dict(
     addition_embed_type="text_time", addition_time_embed_dim=256, attention_head_dim=[5, 10, 20],
@@ -41,16 +40,16 @@ def load(make, config, convert, file, prefix, dtype):
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def fastest(work):
+def fastest(runs, work):
     seconds = []
-    for _ in range(RUNS + 1):
+    for _ in range(runs + 1):
         start = time.time()
         result = work()
         seconds.append(time.time() - start)
     return min(seconds[1:]), result
 
 
-def run_diffusers(checkpoint, dtype, out, sides):
+def run_diffusers(checkpoint, dtype, out, runs, sides):
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
@@ -66,9 +65,9 @@ def run_diffusers(checkpoint, dtype, out, sides):
         sizes = torch.tensor([[side, side, 0, 0, side, side]], dtype=dtype)
         added = {"text_embeds": pooled.to(dtype), "time_ids": sizes}
         with torch.inference_mode():
-            report[f"unet_{side}"], outputs[f"unet_{side}"] = fastest(lambda: unet(
+            report[f"unet_{side}"], outputs[f"unet_{side}"] = fastest(runs, lambda: unet(
                 x.to(dtype), 499, context.to(dtype), added_cond_kwargs=added).sample)
-            report[f"vae_{side}"], outputs[f"vae_{side}"] = fastest(lambda: vae.decode(latent.to(dtype)).sample)
+            report[f"vae_{side}"], outputs[f"vae_{side}"] = fastest(runs, lambda: vae.decode(latent.to(dtype)).sample)
     report["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     save_file({k: v.float().contiguous() for k, v in outputs.items()}, out)
     print(json.dumps(report))
@@ -87,18 +86,19 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoint")
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--runs", type=int, default=3, help="timed calls after one to warm up; the fastest counts")
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=list(DTYPES))
     parser.add_argument("--diffusers", nargs=2, metavar=("DTYPE", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.diffusers:
-        return run_diffusers(args.checkpoint, *args.diffusers, args.sides)
+        return run_diffusers(args.checkpoint, *args.diffusers, args.runs, args.sides)
     reports, outputs = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for dtype in args.dtypes:
             for program in ("fourstep", "diffusers"):
                 out = f"{folder}/{program}_{dtype}.safetensors"
-                command = [ENGINE, args.checkpoint, dtype, out, *args.sides] if program == "fourstep" else [
-                    sys.executable, __file__, args.checkpoint, "--sides", *args.sides, "--diffusers", dtype, out]
+                command = [ENGINE, args.checkpoint, dtype, out, args.runs, *args.sides] if program == "fourstep" else [
+                    sys.executable, __file__, args.checkpoint, "--runs", args.runs, "--sides", *args.sides, "--diffusers", dtype, out]
                 reports[program, dtype] = run(command)
                 outputs[program, dtype] = load_file(out)
     exact = outputs.get(("diffusers", "fp32"))

@@ -44,14 +44,7 @@ make_venv() {
   fi
 }
 
-# install_torch VENV VERSION: the processor-only build where there is one (a tenth of the size of the CUDA
-# build, which links only where the CUDA toolkit is installed), else what the package index has.
+# install_torch VENV VERSION: the build that this machine's package index offers, with or without CUDA.
 install_torch() {
-  local pip=("$1/bin/python" -m pip install --disable-pip-version-check --no-input)
-  if command -v nvcc >/dev/null; then
-    logged "${pip[@]}" "torch==$2"
-  else
-    logged "${pip[@]}" "torch==$2+cpu" ||
-      logged "${pip[@]}" --extra-index-url https://download.pytorch.org/whl/cpu "torch==$2"
-  fi
+  logged "$1/bin/python" -m pip install --disable-pip-version-check --no-input "torch==$2"
 }

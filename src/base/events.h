@@ -10,11 +10,11 @@
 
 namespace fourstep {
 
-enum class Stage { kLoad, kEncode, kSample, kDecode, kSave };
+enum class Stage { kLoad, kFuse, kEncode, kSample, kDecode, kSave };
 
-/// "load", "encode", "sample", "decode", "save".
+/// "load", "lora", "encode", "sample", "decode", "save".
 inline const char* to_string(Stage stage) {
-  constexpr const char* kNames[] = {"load", "encode", "sample", "decode", "save"};
+  constexpr const char* kNames[] = {"load", "lora", "encode", "sample", "decode", "save"};
   return kNames[static_cast<int>(stage)];
 }
 

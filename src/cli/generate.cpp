@@ -137,7 +137,8 @@ void generate(const GenerateOptions& options) {
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));
-  const auto lora_lines = models.set_loras(options.request.loras, options.request.lora_partial);
+  const auto lora_lines =
+      models.set_loras(options.request.loras, options.request.lora_partial, session.events);
   for (const std::string& line : lora_lines) session.bar.notice(line);
   Json resolved;
   for (const Request& request : requests) {

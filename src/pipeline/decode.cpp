@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "nets/tiles.h"
 
 namespace fourstep {
 
@@ -11,18 +10,16 @@ namespace {
 
 constexpr int64_t kSmallestTileCells = 16;
 
-Tensor decode_whole(const ImageCodec& codec, const Tensor& latent) {
-  if (codec.tiny_vae) return TinyVae(codec.tiny_vae)->decode(latent);
-  return Vae(codec.vae)->decode(latent / codec.scaling_factor);
-}
-
 Tensor decode_with(const ImageCodec& codec, const Tensor& latent, int64_t tile_px) {
   const Tensor x = latent.to(torch::kFloat32);
-  if (tile_px == 0) return decode_whole(codec, x).to(torch::kCPU, torch::kFloat32);
-  const int64_t tile = std::max(tile_px / 8, kSmallestTileCells);
-  return map_tiles(x, {tile, tile / 4}, {8, 1},
-                   [&](const Tensor& part) { return decode_whole(codec, part); })
-      .to(torch::kCPU, torch::kFloat32);
+  std::optional<Tiling> tiling;
+  if (tile_px > 0) {
+    const int64_t tile = std::max(tile_px / 8, kSmallestTileCells);
+    tiling = Tiling{tile, tile / 4};
+  }
+  const Tensor image = codec.tiny_vae ? TinyVae(codec.tiny_vae)->decode(x)
+                                      : Vae(codec.vae)->decode(x / codec.scaling_factor, tiling);
+  return image.to(torch::kCPU, torch::kFloat32);
 }
 
 bool is_finite(const Tensor& image) { return at::isfinite(image).all().item<bool>(); }

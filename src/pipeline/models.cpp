@@ -72,7 +72,7 @@ void Models::check_components() const {
 }
 
 std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
-                                           bool is_partial_allowed) {
+                                           bool is_partial_allowed, const Events& events) {
   if (loras == lora_uses_ && loras_.size() == loras.size()) return {};
   const LoraTargets targets(shapes_of_components(checkpoint_),
                             ldm_unet_names(shapes_of(checkpoint_.components.at(Component::kUnet))));
@@ -93,8 +93,8 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
   lora_uses_ = loras;
   loras_ = std::move(applied);
   has_dmd2_lora_ = has_dmd2;
-  if (text_stack_) wear(text_stack_, /*is_unet=*/false);
-  if (unet_stack_) wear(unet_stack_, /*is_unet=*/true);
+  if (text_stack_) wear(text_stack_, /*is_unet=*/false, events);
+  if (unet_stack_) wear(unet_stack_, /*is_unet=*/true, events);
   return lines;
 }
 
@@ -130,7 +130,7 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
                fmt::format("{}: {}", checkpoint_.path.string(), to_string(component)));
 }
 
-void Models::wear(std::optional<LoraStack>& stack, bool is_unet) {
+void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events) {
   std::vector<std::pair<Component, nn::Module*>> networks;
   if (is_unet) {
     networks = {{Component::kUnet, unet_.get()}};
@@ -141,12 +141,14 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet) {
   auto live = live_parameters(networks);
   const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
+  int64_t fused_count = 0;
   stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
                                            const std::vector<WeightedModule>& terms) {
     const Tensor fused = empty_weight(shape_of(pristine), target);
     fuse_into(fused, pristine, terms);
     drop_pages(pristine);
     live.at(id).set_data(fused);
+    events.report({Stage::kFuse, ++fused_count, 0});
   });
   if (is_unet) pack_weights(*unet_);  // the text encoders run once: not worth the reordering
 }
@@ -179,7 +181,7 @@ TextEncoders Models::text_encoders(const Events& events) {
     std::map<Component, NamedTensors> pristine = checkpoint_.components;
     pristine.erase(Component::kUnet);
     text_stack_.emplace(std::move(pristine));
-    wear(text_stack_, /*is_unet=*/false);
+    wear(text_stack_, /*is_unet=*/false, events);
   }
   if (!has_two) return sd15_text_encoders(*tokenizer_, *text_encoder_);
   return sdxl_text_encoders(*tokenizer_, *text_encoder_, *tokenizer_, *text_encoder_2_);
@@ -198,7 +200,7 @@ UNet Models::unet(const Events& events) {
                                          checkpoint_.path.string() + ": unet"));
     load_part(*unet_, Component::kUnet, placement_.dtype, events);
     unet_stack_.emplace(std::map<Component, NamedTensors>{{Component::kUnet, weights}});
-    wear(unet_stack_, /*is_unet=*/true);
+    wear(unet_stack_, /*is_unet=*/true, events);
   }
   return unet_;
 }

@@ -46,7 +46,8 @@ class Models {
   /// Files and weights that the networks wear from now on; networks already loaded are re-fused where
   /// they change. Returns one line per file: "NAME: 788/788 modules".
   /// Throws Error when a LoRA does not fit (see check_complete).
-  std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed);
+  std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed,
+                                     const Events& events);
 
   /// What resolve_defaults() needs to know; after set_loras().
   ModelTraits traits() const;
@@ -68,7 +69,7 @@ class Models {
   void load_codec(const Events& events, torch::Dtype dtype);
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
   void load_text_encoder(ClipText& model, Component component, const Events& events);
-  void wear(std::optional<LoraStack>& stack, bool is_unet);
+  void wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events);
 
   Placement placement_;
   Checkpoint checkpoint_;

@@ -11,12 +11,6 @@ namespace fourstep {
 /// White_Space, and all else.
 enum class CharClass { kLetter, kNumber, kSpace, kOther };
 
-/// Code points of a UTF-8 text. Each maximal ill-formed part becomes one U+FFFD, so any bytes are accepted.
-std::u32string decode_utf8(std::string_view bytes);
-
-/// Appends one code point (no surrogate, at most U+10FFFF) as UTF-8.
-void append_utf8(std::string& out, char32_t c);
-
 CharClass char_class(char32_t c);
 
 /// True for the general categories C* (control, format, private use, unassigned).

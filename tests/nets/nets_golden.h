@@ -3,10 +3,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fmt/format.h>
 
 #include <cmath>
 #include <cstring>
@@ -98,6 +97,11 @@ size_t check_runs(Net net, const nlohmann::json& golden_case, torch::Dtype dtype
 /// The fp32 bound: max|difference| <= 1e-5 max|expected|.
 inline void expect_equal_fp32(const Tensor& got, const nlohmann::json& run) {
   EXPECT_LE(max_error(got, golden_output(run)), 1e-5);
+}
+
+/// fp16 keeps three bits more than bf16.
+inline void expect_closer_than_bf16(const Tensor& got, const nlohmann::json& run) {
+  EXPECT_LE(rms_error(got, golden_output(run)), 0.5 * run.at("bf16_error").get<double>());
 }
 
 /// Gathers bf16 results of many runs: each is far from diffusers' fp32 result by chance more or less than

@@ -30,7 +30,7 @@ class Txt2Img : public ::testing::Test {
   }
 
   std::vector<GeneratedImage> run(Models& models, const Request& r, const Events& events = {}) {
-    models.set_loras(r.loras, r.lora_partial);
+    models.set_loras(r.loras, r.lora_partial, events);
     std::vector<GeneratedImage> images;
     txt2img(models, resolve_defaults(r, models.traits(), events), events,
             [&](const GeneratedImage& image) { images.push_back(image); });

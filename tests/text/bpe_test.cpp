@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/conditioning.h"
 #include "text/text_cases.h"
 #include "text/unicode.h"

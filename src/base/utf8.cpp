@@ -1,4 +1,6 @@
-#include "text/unicode.h"
+#include "base/utf8.h"
+
+#include <cstdint>
 
 namespace fourstep {
 namespace {
