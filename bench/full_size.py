@@ -46,7 +46,7 @@ def fastest(runs, work):
         start = time.time()
         result = work()
         seconds.append(time.time() - start)
-    return min(seconds[1:]), result
+    return min(seconds[1:] or seconds), result
 
 
 def run_diffusers(checkpoint, dtype, out, runs, sides):

@@ -17,10 +17,18 @@ namespace fourstep {
 
 namespace {
 
-bool mentions_dmd2(std::string text) {
+bool mentions(std::string text, const char* word) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text.find("dmd2") != std::string::npos;
+  return text.find(word) != std::string::npos;
+}
+
+bool mentions_dmd2(const std::string& text) { return mentions(text, "dmd2"); }
+
+/// The one-step model was distilled at one noise level of its own; no other number of steps suits it.
+int64_t default_steps(const ModelTraits& traits, bool is_distilled) {
+  if (!is_distilled) return 30;
+  return mentions_dmd2(traits.file_name) && mentions(traits.file_name, "1step") ? 1 : 4;
 }
 
 int64_t rounded_side(int64_t side, int64_t native, const char* name, const Events& events) {
@@ -73,7 +81,8 @@ Request resolve_defaults(Request request, const ModelTraits& traits, const Event
   const bool is_distilled = kind_of(traits) == ModelKind::kDistilled;
   if (request.sampler == "auto") request.sampler = is_distilled ? "lcm" : "euler";
   if (request.schedule == "auto") request.schedule = is_distilled ? "dmd2" : "karras";
-  const int64_t steps = steps_of_lists(request, request.steps.value_or(is_distilled ? 4 : 30));
+  const int64_t steps =
+      steps_of_lists(request, request.steps.value_or(default_steps(traits, is_distilled)));
   check_list_length(request, steps);
   request.steps = steps;
   if (!request.cfg_scale) request.cfg_scale = is_distilled ? 1 : 6;

@@ -34,7 +34,7 @@ bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t nu
                      int64_t rank, double factor);
 
 /// The request with every "auto" and unset value replaced: distilled models get lcm, dmd2, 4 steps and CFG
-/// scale 1; plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
+/// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
 /// sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
 /// Notices also say when the negative prompt has no effect.
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events);

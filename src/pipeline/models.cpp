@@ -36,12 +36,21 @@ std::vector<AppliedLora> part_of(std::vector<AppliedLora> loras, bool is_unet) {
   return loras;
 }
 
-std::map<ParameterId, Tensor> live_parameters(
+/// A parameter in use and the layer it belongs to.
+struct LiveWeight {
+  Tensor parameter;
+  nn::Module* layer;
+};
+
+std::map<ParameterId, LiveWeight> live_weights(
     const std::vector<std::pair<Component, nn::Module*>>& networks) {
-  std::map<ParameterId, Tensor> live;
+  std::map<ParameterId, LiveWeight> live;
   for (const auto& [component, network] : networks) {
-    for (const auto& item : network->named_parameters())
-      live[{component, item.key()}] = item.value();
+    for (const auto& part : network->named_modules("", /*include_self=*/false)) {
+      for (const auto& item : part.value()->named_parameters(/*recurse=*/false)) {
+        live[{component, part.key() + "." + item.key()}] = {item.value(), part.value().get()};
+      }
+    }
   }
   return live;
 }
@@ -51,6 +60,7 @@ std::map<ParameterId, Tensor> live_parameters(
 Models::Models(const Request& request, Placement placement)
     : placement_(placement), checkpoint_(open_checkpoint(request.model)) {
   vae_hints_ = checkpoint_.hints;
+  if (!request.unet.empty()) take_unet(request.unet);
   if (!request.vae.empty()) {
     vae_weights_ = open_vae(request.vae);
     vae_hints_ = open_vae_hints(request.vae);
@@ -60,7 +70,27 @@ Models::Models(const Request& request, Placement placement)
   check_components();
 }
 
+void Models::take_unet(const std::string& path) {
+  Checkpoint other = open_checkpoint(path);
+  const bool fits = other.has(Component::kUnet) && other.family == checkpoint_.family;
+  if (!fits) {
+    throw Error("{}: this is {}, and {} is {}: UNet and checkpoint must be of one family", path,
+                other.has(Component::kUnet) ? to_string(other.family) : "a file without UNet",
+                checkpoint_.path.string(), to_string(checkpoint_.family));
+  }
+  checkpoint_.components[Component::kUnet] = std::move(other.components[Component::kUnet]);
+  checkpoint_.hints.unet_heads = other.hints.unet_heads;
+  checkpoint_.prediction = other.prediction;
+  checkpoint_.zero_terminal_snr = other.zero_terminal_snr;
+  unet_file_name_ = std::filesystem::path(path).filename().string();
+}
+
 void Models::check_components() const {
+  if (checkpoint_.components.size() == 1 && checkpoint_.has(Component::kUnet)) {
+    throw Error(
+        "{}: holds a UNet alone; name a complete checkpoint with --model and this one with --unet",
+        checkpoint_.path.string());
+  }
   for (const Component component : components_of(checkpoint_.family)) {
     const bool is_there =
         component == Component::kVae ? !vae_weights_.empty() : checkpoint_.has(component);
@@ -100,7 +130,8 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
 
 ModelTraits Models::traits() const {
   ModelTraits traits;
-  traits.file_name = checkpoint_.path.filename().string();
+  traits.file_name =
+      unet_file_name_.empty() ? checkpoint_.path.filename().string() : unet_file_name_;
   for (const auto& [key, text] : checkpoint_.metadata) {
     if (key.rfind("modelspec.", 0) == 0 || key.rfind("sd_merge", 0) == 0) {
       traits.metadata_texts.push_back(text);
@@ -138,19 +169,22 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& e
     networks = {{Component::kTextEncoder, text_encoder_.get()}};
     if (text_encoder_2_) networks.emplace_back(Component::kTextEncoder2, text_encoder_2_.get());
   }
-  auto live = live_parameters(networks);
+  auto live = live_weights(networks);
   const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
-  int64_t fused_count = 0;
+  int64_t num_fused = 0;
   stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
                                            const std::vector<WeightedModule>& terms) {
     const Tensor fused = empty_weight(shape_of(pristine), target);
     fuse_into(fused, pristine, terms);
     drop_pages(pristine);
-    live.at(id).set_data(fused);
-    events.report({Stage::kFuse, ++fused_count, 0});
+    LiveWeight& weight = live.at(id);
+    weight.parameter.set_data(fused);
+    if (is_unet) pack_weights(*weight.layer);  // one by one: never two copies of the network
+    events.report({Stage::kFuse, ++num_fused, 0});
   });
-  if (is_unet) pack_weights(*unet_);  // the text encoders run once: not worth the reordering
+  if (is_unet)
+    pack_weights(*unet_);  // what no LoRA touches; the text encoders run once: not worth it
 }
 
 void Models::load_text_encoder(ClipText& model, Component component, const Events& events) {

@@ -36,7 +36,7 @@ struct ImageCodec {
 /// Not thread-safe: one worker uses it at a time.
 class Models {
  public:
-  /// Maps the checkpoint (and the separate VAE) that `request` names and checks that nothing is missing;
+  /// Maps the checkpoint (and the separate UNet and VAE) that `request` names and checks that nothing is missing;
   /// reads no weights. Throws Error naming the file and what is wrong or missing.
   Models(const Request& request, Placement placement);
 
@@ -65,6 +65,7 @@ class Models {
   NetworkOutput network_output(const Request& request) const;
 
  private:
+  void take_unet(const std::string& path);
   void check_components() const;
   void load_codec(const Events& events, torch::Dtype dtype);
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
@@ -73,6 +74,7 @@ class Models {
 
   Placement placement_;
   Checkpoint checkpoint_;
+  std::string unet_file_name_;  ///< of a separate UNet; else empty
   NamedTensors vae_weights_;
   ArchitectureHints vae_hints_;
   std::vector<LoraUse> lora_uses_;

@@ -22,6 +22,7 @@ struct LoraUse {
 
 struct Request {
   std::string model;
+  std::string unet;
   std::string vae;
   std::vector<LoraUse> loras;
   bool lora_partial = false;
@@ -56,6 +57,8 @@ template <typename AnyRequest, typename Visitor>
 void visit_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"model", "checkpoint: one file, or a diffusers folder"}, r.model);
+  visit(Info{"unet", "UNet file to use instead of the checkpoint's (a distilled UNet alone)"},
+        r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
   visit(Info{"lora", "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'"},
         r.loras);

@@ -32,6 +32,11 @@ TEST(Defaults, ADistilledModelGetsFourLcmStepsWithoutGuidance) {
   EXPECT_EQ(request.width, 1024);
 }
 
+TEST(Defaults, TheOneStepModelGetsOneStep) {
+  const ModelTraits traits{"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024};
+  EXPECT_EQ(resolve({}, traits).request.steps, 1);
+}
+
 TEST(Defaults, APlainModelGetsThirtyStepsWithGuidance) {
   const Request request = resolve({}, kPlain).request;
   EXPECT_EQ(request.sampler, "euler");

@@ -149,6 +149,25 @@ TEST_F(Txt2Img, AMissingVaeIsNamedAndAnotherFileHelps) {
   EXPECT_TRUE(torch::equal(run(r)[0].image, with_own));
 }
 
+TEST_F(Txt2Img, AUNetAloneWorksTogetherWithACheckpoint) {
+  const std::string unet = (folder_.path() / "unet.safetensors").string();
+  testing::write_tiny_sdxl(unet, [](Checkpoint& checkpoint) {
+    std::erase_if(checkpoint.components,
+                  [](const auto& part) { return part.first != Component::kUnet; });
+    checkpoint.components[Component::kUnet]["conv_out.bias"].add_(1);
+  });
+  Request alone = request(), both = request();
+  alone.model = unet;
+  EXPECT_THROW(run(alone), Error);
+  both.unet = unet;
+  const Tensor changed = run(both)[0].latent;
+  EXPECT_FALSE(torch::equal(changed, run(request())[0].latent));
+  testing::write_tiny_sdxl(model(), [](Checkpoint& checkpoint) {
+    checkpoint.components[Component::kUnet]["conv_out.bias"].add_(1);
+  });
+  EXPECT_TRUE(torch::equal(run(request())[0].latent, changed));
+}
+
 TEST_F(Txt2Img, VPredictionChangesTheResultAsTheFileSays) {
   Request forced = request();
   forced.prediction = "v_prediction";
