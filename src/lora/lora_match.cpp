@@ -53,9 +53,8 @@ class Matcher {
     UnmatchedModule misfit{name, {}, {}};
     for (const LoraTargets::Target& target : targets_.find(name)) {
       std::vector<MatchedModule> found;
-      if (place(name, target, found, misfit)) {
+      if (place(name, target, found, misfit) && take(found)) {
         ++match_.num_matched[target.component];
-        for (MatchedModule& module : found) match_.matched.push_back(std::move(module));
         return;
       }
     }
@@ -84,10 +83,21 @@ class Matcher {
         if (!misfit.expected) misfit.expected = full;
         return false;
       }
-      if (!taken_.emplace(target.component, parameter).second) return false;
       found.push_back(
           {target.component, parameter,
            slice.count < 0 ? module : take_rows(module, full, slice.begin, slice.count)});
+    }
+    return true;
+  }
+
+  /// Adds the modules to the result; false when an earlier name of the file meant one of the weights.
+  bool take(std::vector<MatchedModule>& found) {
+    for (const MatchedModule& m : found) {
+      if (taken_.count({m.component, m.parameter}) != 0) return false;
+    }
+    for (MatchedModule& m : found) {
+      taken_.emplace(m.component, m.parameter);
+      match_.matched.push_back(std::move(m));
     }
     return true;
   }
