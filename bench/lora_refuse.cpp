@@ -58,10 +58,12 @@ void run(const std::string& names_file) {
     lora.match.matched.push_back({Component::kUnet, name, random_module(shape)});
   }
   LoraStack stack(pristine);
-  const auto parameter = [&](const ParameterId& id) { return live.at(id.name); };
+  const auto write = [&](const ParameterId& id, const Tensor& weight, const auto& terms) {
+    fuse_into(live.at(id.name), weight, terms);
+  };
   for (const double weight : {1.0, 0.7, -0.5, 0.0}) {
     lora.unet_weight = weight;
-    const Seconds s = seconds([&] { stack.set({lora}, parameter); });
+    const Seconds s = seconds([&] { stack.set({lora}, write); });
     fmt::print("{} modules, rank {}, weight {}: {:.2f} s, {:.2f} s of CPU time, {} threads\n",
                live.size(), kRank, weight, s.wall, s.cpu, at::get_num_threads());
   }

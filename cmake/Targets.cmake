@@ -21,10 +21,13 @@ if(FOURSTEP_SANITIZE)
   target_link_options(fourstep_options INTERFACE -fsanitize=address,undefined)
 endif()
 
-# fourstep_library(folder [DEPENDS folder...] [LINKS target...] [PCH_OWNER]): all .cpp files of the calling folder.
+# fourstep_library(folder [DEPENDS folder...] [LINKS target...] [EXCLUDE file...] [PCH_OWNER]):
+# all .cpp files of the calling folder but those excluded.
 function(fourstep_library folder)
-  cmake_parse_arguments(ARG "PCH_OWNER" "" "DEPENDS;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "PCH_OWNER" "" "DEPENDS;LINKS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  list(TRANSFORM ARG_EXCLUDE PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  list(REMOVE_ITEM sources ${ARG_EXCLUDE})
   if(NOT sources)
     add_library(fourstep_${folder} INTERFACE)
     return()

@@ -23,17 +23,22 @@ struct Progress {
   int64_t step = 0;       ///< finished steps of this stage
   int64_t num_steps = 0;  ///< all steps of this stage; 0 when unknown
   double sigma = 0;       ///< noise level of the step just made (kSample only)
-  Tensor denoised;        ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
+  Tensor denoised = {};   ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
 };
 
 struct Events {
   std::function<void(const Progress&)> on_progress;  ///< may be empty
   std::function<bool()> is_cancelled;                ///< may be empty
+  std::function<void(const std::string&)>
+      on_notice;  ///< one sentence the user should know; may be empty
 
   /// Passes `progress` on. Throws Cancelled when the user asked to stop.
   void report(const Progress& progress) const {
     if (is_cancelled && is_cancelled()) throw Cancelled();
     if (on_progress) on_progress(progress);
+  }
+  void notice(const std::string& sentence) const {
+    if (on_notice) on_notice(sentence);
   }
 };
 

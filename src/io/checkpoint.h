@@ -1,6 +1,6 @@
 #pragma once
-// A model as people have it (one file, a diffusers folder, a UNet alone) as named tensors per network, all
-// under diffusers' parameter names.
+// A model as people have it (one file, a diffusers folder, a UNet alone) as named tensors per
+// network, all under diffusers' parameter names.
 
 #include <filesystem>
 #include <map>
@@ -9,51 +9,61 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "io/architecture_hints.h"
+#include "io/model_family.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
-
-/// Architecture families that can be sampled; widths and depths come from the shapes, not from the family.
-enum class Family { kSdxl, kSsd1b, kVega, kSd15 };
-enum class Component { kUnet, kVae, kTextEncoder, kTextEncoder2 };
-enum class Prediction { kEps, kV };
-
-/// "SDXL", "SSD-1B", "Segmind-Vega", "SD 1.5".
-const char* to_string(Family family);
-/// diffusers' folder names: "unet", "vae", "text_encoder", "text_encoder_2".
-const char* to_string(Component component);
-/// "epsilon", "v_prediction": diffusers' words.
-const char* to_string(Prediction prediction);
-
-/// What shapes cannot tell; empty or zero where the source says nothing. From config.json files of a
-/// diffusers folder, or from the metadata of a single file.
-struct ArchitectureHints {
-  std::vector<int64_t> unet_heads;        ///< per level, diffusers' (misnamed) `attention_head_dim`
-  int64_t text_heads = 0, text_heads_2 = 0;
-  double vae_scaling_factor = 0;          ///< 0: the family's (SDXL 0.13025, SD 1.5 0.18215)
-  std::optional<bool> vae_force_upcast;
-};
 
 struct Checkpoint {
   std::filesystem::path path;
   Family family = Family::kSdxl;
   Prediction prediction = Prediction::kEps;
   bool zero_terminal_snr = false;
-  std::map<Component, NamedTensors> components;  ///< parts that the file holds; views of the mapping
+  std::map<Component, NamedTensors>
+      components;  ///< parts that the file holds; views of the mapping
   ArchitectureHints hints;
   std::map<std::string, std::string> metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
-  std::string merges_text;  ///< vocabulary carried inside the file (metadata "fourstep.merges"); else empty
+  std::string merges_text;  ///< vocabulary inside the file (metadata "fourstep.merges"); else empty
 
   bool has(Component component) const { return components.count(component) != 0; }
 };
 
-/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, a VAE-only file's model, or a
-/// diffusers folder (sharded too). The family is recognised from names and shapes.
-/// Throws Error naming the file and, for models of other families (SDXL refiner, inpainting, SD 2, SD 3,
-/// Flux, ...), the family found.
+/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
+/// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files come
+/// out in fp16.
+/// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD
+/// 3, Flux, a LoRA, a VAE alone, ...), what it is.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
-/// Opens a separate VAE file or folder (ldm or diffusers names). Throws Error when it is none.
+/// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
+/// model.
+/// Throws Error when it is none.
 NamedTensors open_vae(const std::filesystem::path& path);
+/// What the folder of a separate VAE, or its file's metadata, says: vae_* fields only.
+ArchitectureHints open_vae_hints(const std::filesystem::path& path);
+
+/// What a path holds, whether it can be sampled or not.
+struct ModelSource {
+  Checkpoint checkpoint;  ///< its family is meaningful only where `recognition` has one
+  Recognition recognition;
+  std::string layout;                     ///< "single file", "UNet file", "diffusers folder", ...
+  size_t num_tensors = 0;                 ///< in the file or files
+  std::vector<std::string> unknown_keys;  ///< tensors that no component has a place for
+  std::vector<std::string> ignored_keys;  ///< EMA copies, schedules, markers
+};
+
+/// As open_checkpoint, but describes files of other kinds instead of throwing, and leaves fp8 as it
+/// is.
+/// Throws Error when the path cannot be read.
+ModelSource open_model_source(const std::filesystem::path& path);
+
+/// The part of open_model_source that comes after reading. Throws Error naming the file and key
+/// when a tensor has an impossible shape.
+ModelSource model_source_of(const TensorFile& file);
+
+/// The sentence with which open_checkpoint refuses; empty for a model that can be sampled.
+std::string refusal(const ModelSource& source);
 
 }  // namespace fourstep

@@ -5,9 +5,11 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/tensor.h"
+#include "io/mapped_file.h"
 
 namespace fourstep {
 
@@ -15,10 +17,13 @@ struct TensorFile {
   std::filesystem::path path;
   NamedTensors tensors;
   std::map<std::string, std::string> metadata;  ///< safetensors `__metadata__`; empty for pickles
+  /// What the tensors are views of; for drop_pages() after a weight was copied.
+  std::shared_ptr<const MappedFile> mapping;
 };
 
 /// Opens by content, not by name: safetensors (safetensors.h) or a PyTorch file (pickle.h).
-/// Throws Error naming the file and what is wrong with it.
+/// Throws Error naming the file and what is wrong with it; folders, empty files, GGUF files, web pages saved
+/// in place of a model and git-lfs pointers are named as such.
 TensorFile open_tensor_file(const std::filesystem::path& path);
 
 }  // namespace fourstep

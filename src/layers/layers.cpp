@@ -1,10 +1,18 @@
 #include "layers/layers.h"
 
 #include "base/error.h"
+#include "layers/flash_attention.h"
+#include "layers/packed_weights.h"
 
 namespace fourstep {
 
-Tensor placeholder(const Shape& shape) { return torch::zeros({1}).expand(shape); }
+Tensor placeholder(const Shape& shape, torch::Dtype dtype) {
+  return torch::zeros({1}, dtype).expand(shape);
+}
+
+bool is_placeholder(const Tensor& tensor) {
+  return tensor.numel() > 1 && tensor.storage().nbytes() <= static_cast<size_t>(tensor.itemsize());
+}
 
 namespace {
 
@@ -26,15 +34,22 @@ LinearImpl::LinearImpl(int64_t in_features, int64_t out_features, bool with_bias
   if (with_bias) bias = weight_slot(*this, "bias", {out_features});
 }
 
-Tensor LinearImpl::forward(const Tensor& x) { return at::linear(x, weight, bias); }
+Tensor LinearImpl::forward(const Tensor& x) {
+  if (packed.defined() && is_placeholder(weight)) return packed_linear(x, packed, bias);
+  return at::linear(x, weight, bias);
+}
 
 Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options)
     : options(options) {
-  weight = weight_slot(*this, "weight", {out_channels, in_channels, options.kernel, options.kernel});
+  weight =
+      weight_slot(*this, "weight", {out_channels, in_channels, options.kernel, options.kernel});
   if (options.with_bias) bias = weight_slot(*this, "bias", {out_channels});
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
+  if (packed.defined() && is_placeholder(weight)) {
+    return packed_conv2d(x, packed, bias, options.stride, options.padding);
+  }
   return at::conv2d(x, weight, bias, options.stride, options.padding);
 }
 
@@ -65,21 +80,31 @@ Tensor EmbeddingImpl::forward(const Tensor& ids) { return at::embedding(weight, 
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
                  bool is_causal) {
+  if (!is_causal && can_use_flash_attention(q, k, v, num_heads)) {
+    return flash_attention(q, k, v, num_heads);
+  }
   const auto split = [num_heads](const Tensor& t) {  // [B,L,C] -> [B,heads,L,C/heads]
     return t.unflatten(-1, {num_heads, t.size(-1) / num_heads}).transpose(1, 2);
   };
-  const Tensor out = at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0.0, is_causal);
+  const Tensor out =
+      at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0.0, is_causal);
   return out.transpose(1, 2).flatten(-2);
 }
 
-void set_weight(Tensor& parameter, const Tensor& value, torch::Dtype dtype, torch::Device device) {
+Tensor empty_weight(const Shape& shape, const WeightTarget& target) {
   const auto format =
-      value.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  parameter.set_data(value.to(device, dtype).contiguous(format));
+      shape.size() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  return at::empty(shape, at::TensorOptions(target.dtype).device(target.device), format);
 }
 
-void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype dtype,
-                  torch::Device device, const std::string& what, ExtraNames extra) {
+void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
+  // A copy even of what would fit: kernels round differently for data aligned differently, and an image must
+  // not depend on where in a file a weight begins.
+  parameter.set_data(empty_weight(shape_of(value), target).copy_(value));
+}
+
+void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
+                  const std::string& what, ExtraNames extra) {
   auto parameters = module.named_parameters();
   std::vector<std::string> missing, unknown;
   for (const auto& item : parameters) {
@@ -89,8 +114,9 @@ void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype 
     if (extra == ExtraNames::kRefuse && !parameters.contains(name)) unknown.push_back(name);
   }
   if (!missing.empty()) {
-    throw Error("{}: {} of {} weights are missing ({}); is the file complete and of this model family?",
-                what, missing.size(), parameters.size(), join_first(missing));
+    throw Error(
+        "{}: {} of {} weights are missing ({}); is the file complete and of this model family?",
+        what, missing.size(), parameters.size(), join_first(missing));
   }
   if (!unknown.empty()) {
     throw Error("{}: {} weights are not part of this network ({})", what, unknown.size(),
@@ -99,7 +125,8 @@ void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype 
   for (auto& item : parameters) {
     const Tensor& value = weights.at(item.key());
     check_shape(value, shape_of(item.value()), what + ": " + item.key());
-    set_weight(item.value(), value, dtype, device);
+    set_weight(item.value(), value, target);
+    if (target.after_copy) target.after_copy(value);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <functional>
+
 #include "base/tensor.h"
 
 namespace fourstep {
@@ -14,7 +16,8 @@ namespace nn = torch::nn;
 
 /// A tensor of the given shape with the memory of one number (all strides 0): the state of a parameter
 /// before load_weights().
-Tensor placeholder(const Shape& shape);
+Tensor placeholder(const Shape& shape, torch::Dtype dtype = torch::kFloat32);
+bool is_placeholder(const Tensor& tensor);
 
 /// y = x W^T + b. x: [...,in]. Returns [...,out].
 struct LinearImpl : nn::Module {
@@ -22,6 +25,7 @@ struct LinearImpl : nn::Module {
   Tensor forward(const Tensor& x);
   Tensor weight;  ///< [out,in]
   Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
 };
 TORCH_MODULE(Linear);
 
@@ -38,6 +42,7 @@ struct Conv2dImpl : nn::Module {
   Tensor forward(const Tensor& x);
   Tensor weight;  ///< [out,in,kernel,kernel]
   Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
   Conv2dOptions options;
 };
 TORCH_MODULE(Conv2d);
@@ -74,18 +79,28 @@ TORCH_MODULE(Embedding);
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
                  bool is_causal = false);
 
+/// Where weights go, and what happens to each source tensor once it was copied (may be empty): report, or
+/// let go of its memory.
+struct WeightTarget {
+  torch::Dtype dtype = torch::kFloat32;
+  torch::Device device = torch::kCPU;
+  std::function<void(const Tensor& source)> after_copy = {};
+};
+
 /// What load_weights() does with names the module has not.
 enum class ExtraNames { kRefuse, kIgnore };
 
-/// Gives every parameter of `module` the tensor of the same name, cast to `dtype` on `device`; 4-D weights
-/// become channels-last. A tensor that already fits is shared, not copied. NaN or infinite weights are not
-/// looked for here. what: file and part for messages, "x.safetensors: unet".
+/// Gives every parameter of `module` the tensor of the same name, cast to the target's dtype on its device;
+/// 4-D weights become channels-last. NaN or infinite weights are not looked for here.
+/// what: file and part for messages, "x.safetensors: unet".
 /// Throws Error naming the first missing, misshapen or (with kRefuse) unknown names.
-void load_weights(nn::Module& module, const NamedTensors& weights, torch::Dtype dtype,
-                  torch::Device device, const std::string& what,
-                  ExtraNames extra = ExtraNames::kRefuse);
+void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
+                  const std::string& what, ExtraNames extra = ExtraNames::kRefuse);
+
+/// Memory for a weight in the layout that the layers want: 4-D weights channels-last.
+Tensor empty_weight(const Shape& shape, const WeightTarget& target);
 
 /// Replaces one parameter's tensor, cast and laid out as load_weights() does.
-void set_weight(Tensor& parameter, const Tensor& value, torch::Dtype dtype, torch::Device device);
+void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target);
 
 }  // namespace fourstep

@@ -221,7 +221,7 @@ class Parser {
                    {p[kHadaW2A], "hada_w2_a"},
                    {p[kHadaW2B], "hada_w2_b"}});
     if (p[kHadaT1].defined()) require(name, {{p[kHadaT2], "hada_t2"}});
-    for (const auto [a, b] : {std::pair{kHadaW1A, kHadaW1B}, std::pair{kHadaW2A, kHadaW2B}}) {
+    for (const auto& [a, b] : {std::pair{kHadaW1A, kHadaW1B}, std::pair{kHadaW2A, kHadaW2B}}) {
       check_rank(name, p[b].size(0), p[a].size(p[kHadaT1].defined() ? 0 : -1));
     }
     return LoraModule{

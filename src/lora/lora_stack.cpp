@@ -22,11 +22,10 @@ void check_weight(double weight, const LoraMatch& match) {
 
 }  // namespace
 
-LoraStack::LoraStack(std::map<Component, NamedTensors> pristine, DoraNorm dora_norm)
-    : pristine_(std::move(pristine)), dora_norm_(dora_norm) {}
+LoraStack::LoraStack(std::map<Component, NamedTensors> pristine) : pristine_(std::move(pristine)) {}
 
 std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
-                                        const LiveParameter& live) {
+                                        const WriteParameter& write) {
   Terms wanted;
   for (const AppliedLora& lora : loras) {
     check_weight(lora.unet_weight, lora.match);
@@ -42,8 +41,7 @@ std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
   for (const ParameterId& id : ids) {
     const auto terms = wanted.find(id);
     const bool is_plain = terms == wanted.end();
-    fuse_into(live(id), pristine(id), is_plain ? std::vector<WeightedModule>{} : terms->second,
-              dora_norm_);
+    write(id, pristine(id), is_plain ? std::vector<WeightedModule>{} : terms->second);
     if (is_plain) {
       current_.erase(id);
     } else {

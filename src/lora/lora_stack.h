@@ -31,20 +31,20 @@ struct ParameterId {
 /// Not safe for use from several threads at once (each fusion uses all of them itself).
 class LoraStack {
  public:
-  /// Returns the live parameter that is to receive the fused weight: same shape as the pristine one,
-  /// any dtype, layout and device.
-  using LiveParameter = std::function<Tensor(const ParameterId&)>;
+  /// Gives the model the fused weight of one parameter: fuse_into() a tensor of its own from `pristine` and
+  /// `terms`, which are empty for a parameter that no LoRA changes any more.
+  using WriteParameter = std::function<void(const ParameterId&, const Tensor& pristine,
+                                            const std::vector<WeightedModule>& terms)>;
 
   /// pristine: weights by component, diffusers names; views of the mapped file cost no memory.
-  explicit LoraStack(std::map<Component, NamedTensors> pristine,
-                     DoraNorm dora_norm = DoraNorm::kMerged);
+  explicit LoraStack(std::map<Component, NamedTensors> pristine);
 
   /// Makes the model wear exactly `loras`: writes every parameter whose sum of changes differs from the
   /// present one (those without any change get the pristine weight) and returns their names.
-  /// The order of `loras` has no effect. When `live` or a fusion throws, the parameters written so far stay
+  /// The order of `loras` has no effect. When `write` throws, the parameters written so far stay
   /// written and are remembered, so that the next call repairs the rest.
   /// Throws InvalidRequest when a weight is not finite, Error when a parameter is unknown.
-  std::vector<ParameterId> set(const std::vector<AppliedLora>& loras, const LiveParameter& live);
+  std::vector<ParameterId> set(const std::vector<AppliedLora>& loras, const WriteParameter& write);
 
  private:
   using Terms = std::map<ParameterId, std::vector<WeightedModule>>;
@@ -52,7 +52,6 @@ class LoraStack {
   const Tensor& pristine(const ParameterId& id) const;
 
   std::map<Component, NamedTensors> pristine_;
-  DoraNorm dora_norm_;
   Terms current_;  ///< canonical; no entry: pristine
 };
 

@@ -16,7 +16,8 @@ TEST(Layers, ANewLayerHoldsShapesButNoMemory) {
 TEST(Layers, LoadWeightsCastsAndLaysOut) {
   Conv2d layer(3, 5);
   const Tensor weight = torch::randn({5, 3, 3, 3}), bias = torch::randn({5});
-  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, torch::kBFloat16, torch::kCPU, "test");
+  load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {torch::kBFloat16, torch::kCPU},
+               "test");
   EXPECT_EQ(layer->weight.scalar_type(), torch::kBFloat16);
   EXPECT_TRUE(layer->weight.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(torch::equal(layer->weight, weight.to(torch::kBFloat16)));
@@ -25,7 +26,8 @@ TEST(Layers, LoadWeightsCastsAndLaysOut) {
 TEST(Layers, LoadWeightsNamesWhatIsMissing) {
   Linear layer(2, 3);
   try {
-    load_weights(*layer, {{"weight", torch::zeros({3, 2})}}, torch::kFloat32, torch::kCPU, "x.st: unet");
+    load_weights(*layer, {{"weight", torch::zeros({3, 2})}}, {torch::kFloat32, torch::kCPU},
+                 "x.st: unet");
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("x.st: unet: 1 of 2 weights are missing (bias)"),
@@ -36,7 +38,8 @@ TEST(Layers, LoadWeightsNamesWhatIsMissing) {
 
 TEST(Layers, AttentionEqualsTheFormula) {
   torch::manual_seed(1);
-  const Tensor q = torch::randn({2, 5, 8}), k = torch::randn({2, 7, 8}), v = torch::randn({2, 7, 8});
+  const Tensor q = torch::randn({2, 5, 8}), k = torch::randn({2, 7, 8}),
+               v = torch::randn({2, 7, 8});
   const Tensor got = attention(q, k, v, /*num_heads=*/2);
   for (int64_t head = 0; head < 2; ++head) {
     const auto part = [head](const Tensor& t) { return t.narrow(-1, head * 4, 4); };

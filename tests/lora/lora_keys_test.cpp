@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/single_file.h"
 #include "lora/lora_match.h"
 #include "support/golden.h"
 
@@ -121,6 +122,7 @@ TEST(LoraKeys, UnknownNamesFindNothing) {
 /// The real model: shapes and names of all Linear and convolution modules of SDXL.
 struct Sdxl {
   nlohmann::json names;
+  std::map<Component, NamedShapes> shapes;
   LoraTargets targets;
 };
 
@@ -139,13 +141,14 @@ std::optional<Sdxl> load_sdxl() {
     shapes[is_second ? Component::kTextEncoder2 : Component::kTextEncoder]
           [row.at("module").get<std::string>() + ".weight"] = row.at("shape").get<Shape>();
   }
-  return Sdxl{*names, LoraTargets(shapes, ldm)};
+  return Sdxl{*names, shapes, LoraTargets(shapes, ldm)};
 }
 
 /// The tensors of a key list, all of them views of one zero buffer.
 TensorFile file_of(const nlohmann::json& list, const std::string& name) {
   const std::map<std::string, torch::Dtype> types = {{"F16", torch::kHalf}, {"F32", torch::kFloat}};
-  TensorFile file{name, {}, {}};
+  TensorFile file;
+  file.path = name;
   std::map<std::string, Tensor> buffers;
   for (const auto& [type, dtype] : types) buffers[type] = torch::zeros({4'000'000}, dtype);
   for (const auto& [key, row] : list.at("tensors").items()) {
@@ -204,6 +207,16 @@ TEST(GoldenLoraKeys, PublicKeyListsMatchCompletely) {
   }
   testing::report_golden("key lists", checked, 0);
   EXPECT_GT(checked, 0U);
+}
+
+TEST(GoldenLoraKeys, TheNamesThatTheCheckpointReaderDerivesServeAsWell) {
+  const auto sdxl = load_sdxl();
+  const auto list = testing::load_golden("kohya_sdxl_lora_rank16.json");
+  if (!sdxl || !list) GTEST_SKIP() << "sdxl_lora_names.json, kohya_sdxl_lora_rank16.json";
+  const LoraTargets targets(sdxl->shapes, ldm_unet_names(sdxl->shapes.at(Component::kUnet)));
+  const LoraMatch match = match_lora(parse_lora(file_of(*list, "kohya")), targets);
+  EXPECT_NO_THROW(check_complete(match));
+  EXPECT_EQ(match.matched.size(), list->at("modules").get<size_t>());
 }
 
 }  // namespace

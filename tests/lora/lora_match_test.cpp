@@ -41,7 +41,8 @@ NamedTensors low_rank(const std::string& module, int64_t out, int64_t in) {
 }
 
 LoraFile lora_of(std::vector<NamedTensors> parts) {
-  TensorFile file{"style.safetensors", {}, {}};
+  TensorFile file;
+  file.path = "style.safetensors";
   for (NamedTensors& part : parts) file.tensors.merge(part);
   return parse_lora(file);
 }

@@ -37,8 +37,10 @@ struct Model {
       return torch::equal(entry.second, other.at(entry.first));
     });
   }
-  LoraStack::LiveParameter parameters() {
-    return [this](const ParameterId& id) { return live.at(id); };
+  LoraStack::WriteParameter writer() {
+    return [this](const ParameterId& id, const Tensor& weight, const auto& terms) {
+      fuse_into(live.at(id), weight, terms);
+    };
   }
 
   std::map<Component, NamedTensors> pristine;
@@ -59,9 +61,9 @@ AppliedLora lora(int64_t seed, const std::vector<ParameterId>& ids, double weigh
 TEST(LoraStack, TakingALoraOffRestoresTheModelToTheBit) {
   Model model;
   LoraStack stack(model.pristine);
-  EXPECT_THAT(stack.set({lora(5, {kA, kText}, 0.7)}, model.parameters()), ElementsAre(kA, kText));
+  EXPECT_THAT(stack.set({lora(5, {kA, kText}, 0.7)}, model.writer()), ElementsAre(kA, kText));
   EXPECT_FALSE(model.is(model.original));
-  EXPECT_THAT(stack.set({}, model.parameters()), ElementsAre(kA, kText));
+  EXPECT_THAT(stack.set({}, model.writer()), ElementsAre(kA, kText));
   EXPECT_TRUE(model.is(model.original));
 }
 
@@ -69,16 +71,16 @@ TEST(LoraStack, OnlyParametersWhoseSumChangesAreWritten) {
   Model model;
   LoraStack stack(model.pristine);
   const AppliedLora first = lora(5, {kA, kB}), second = lora(6, {kB, kText});
-  stack.set({first, second}, model.parameters());
-  EXPECT_THAT(stack.set({first, second}, model.parameters()), IsEmpty());
-  EXPECT_THAT(stack.set({second, first}, model.parameters()), IsEmpty()) << "order has no effect";
+  stack.set({first, second}, model.writer());
+  EXPECT_THAT(stack.set({first, second}, model.writer()), IsEmpty());
+  EXPECT_THAT(stack.set({second, first}, model.writer()), IsEmpty()) << "order has no effect";
   AppliedLora lighter = second;
   lighter.unet_weight = lighter.text_weight = 0.5;
-  EXPECT_THAT(stack.set({first, lighter}, model.parameters()), ElementsAre(kB, kText));
+  EXPECT_THAT(stack.set({first, lighter}, model.writer()), ElementsAre(kB, kText));
   lighter.text_weight = 0;
-  EXPECT_THAT(stack.set({first, lighter}, model.parameters()), ElementsAre(kText));
+  EXPECT_THAT(stack.set({first, lighter}, model.writer()), ElementsAre(kText));
   EXPECT_TRUE(torch::equal(model.live.at(kText), model.original.at(kText)));
-  EXPECT_THAT(stack.set({lighter}, model.parameters()), ::testing::UnorderedElementsAre(kA, kB));
+  EXPECT_THAT(stack.set({lighter}, model.writer()), ::testing::UnorderedElementsAre(kA, kB));
 }
 
 TEST(LoraStack, WeightsOfUNetAndTextEncodersAreSeparate) {
@@ -86,7 +88,7 @@ TEST(LoraStack, WeightsOfUNetAndTextEncodersAreSeparate) {
   LoraStack stack(model.pristine);
   AppliedLora applied = lora(5, {kA, kText});
   applied.text_weight = -0.5;
-  stack.set({applied}, model.parameters());
+  stack.set({applied}, model.writer());
   const auto& m = applied.match.matched;
   EXPECT_TRUE(torch::equal(
       model.live.at(kA),
@@ -99,22 +101,22 @@ TEST(LoraStack, WeightsOfUNetAndTextEncodersAreSeparate) {
 TEST(LoraStack, TwoFilesInEitherOrderGiveTheSameBits) {
   Model one, two;
   const AppliedLora first = lora(5, {kA, kB, kText}, 1.2), second = lora(6, {kA, kB, kText}, -0.2);
-  LoraStack(one.pristine).set({first, second}, one.parameters());
-  LoraStack(two.pristine).set({second, first}, two.parameters());
+  LoraStack(one.pristine).set({first, second}, one.writer());
+  LoraStack(two.pristine).set({second, first}, two.writer());
   EXPECT_TRUE(one.is(two.live));
 }
 
 TEST(LoraStack, OneFileTwiceAtHalfWeightIsTheWholeToTheBit) {
   Model one, two;
-  LoraStack(one.pristine).set({lora(5, {kA, kB}, 0.5), lora(5, {kA, kB}, 0.5)}, one.parameters());
-  LoraStack(two.pristine).set({lora(5, {kA, kB}, 1.0)}, two.parameters());
+  LoraStack(one.pristine).set({lora(5, {kA, kB}, 0.5), lora(5, {kA, kB}, 0.5)}, one.writer());
+  LoraStack(two.pristine).set({lora(5, {kA, kB}, 1.0)}, two.writer());
   EXPECT_TRUE(one.is(two.live));
 }
 
 TEST(LoraStack, OppositeWeightsCancelToThePristineModel) {
   Model model;
   LoraStack stack(model.pristine);
-  EXPECT_THAT(stack.set({lora(5, {kA}, 0.3), lora(5, {kA}, -0.3)}, model.parameters()), IsEmpty());
+  EXPECT_THAT(stack.set({lora(5, {kA}, 0.3), lora(5, {kA}, -0.3)}, model.writer()), IsEmpty());
   EXPECT_TRUE(model.is(model.original));
 }
 
@@ -123,29 +125,28 @@ TEST(LoraStack, WeightsThatAreNoNumbersAreRefusedBeforeAnythingIsWritten) {
   LoraStack stack(model.pristine);
   AppliedLora applied = lora(5, {kA, kText});
   applied.text_weight = NAN;
-  EXPECT_THROW(stack.set({applied}, model.parameters()), InvalidRequest);
+  EXPECT_THROW(stack.set({applied}, model.writer()), InvalidRequest);
   applied.text_weight = INFINITY;
-  EXPECT_THROW(stack.set({applied}, model.parameters()), InvalidRequest);
+  EXPECT_THROW(stack.set({applied}, model.writer()), InvalidRequest);
   EXPECT_TRUE(model.is(model.original));
 }
 
 TEST(LoraStack, AfterAnInterruptionTheNextCallRepairsTheRest) {
   Model model;
   LoraStack stack(model.pristine);
-  const auto interrupted = [&](const ParameterId& id) {
+  const auto interrupted = [&](const ParameterId& id, const Tensor& weight, const auto& terms) {
     if (id == kB) throw Cancelled();
-    return model.live.at(id);
+    fuse_into(model.live.at(id), weight, terms);
   };
   EXPECT_THROW(stack.set({lora(5, {kA, kB})}, interrupted), Cancelled);
-  EXPECT_THAT(stack.set({}, model.parameters()), ElementsAre(kA));
+  EXPECT_THAT(stack.set({}, model.writer()), ElementsAre(kA));
   EXPECT_TRUE(model.is(model.original));
 }
 
 TEST(LoraStack, AnUnknownParameterIsAnError) {
   Model model;
   LoraStack stack(model.pristine);
-  EXPECT_THROW(stack.set({lora(5, {{Component::kVae, "x"}})}, [](const auto&) { return Tensor(); }),
-               Error);
+  EXPECT_THROW(stack.set({lora(5, {{Component::kVae, "x"}})}, model.writer()), Error);
 }
 
 }  // namespace

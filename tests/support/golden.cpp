@@ -50,7 +50,8 @@ double max_error(std::span<const double> got, std::span<const double> expected, 
   double worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     const double error = measure(got[i], expected[i]);
-    if (!(error <= worst)) worst = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+    if (!(error <= worst))
+      worst = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
   }
   return worst;
 }

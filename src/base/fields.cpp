@@ -1,0 +1,102 @@
+#include "base/fields.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+namespace {
+
+std::string range_text(const FieldInfo& field) {
+  const bool has_minimum = std::isfinite(field.minimum), has_maximum = std::isfinite(field.maximum);
+  if (has_minimum && has_maximum)
+    return fmt::format(" from {} to {}", field.minimum, field.maximum);
+  if (has_minimum) return fmt::format(" of at least {}", field.minimum);
+  if (has_maximum) return fmt::format(" of at most {}", field.maximum);
+  return "";
+}
+
+template <typename Number>
+void parse_number(const FieldInfo& field, std::string_view text, const char* kind, Number& value) {
+  Number parsed{};
+  const char* end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, parsed);
+  const auto as_double = static_cast<double>(parsed);
+  const bool is_valid = failure == std::errc() && stop == end && std::isfinite(as_double) &&
+                        as_double >= field.minimum && as_double <= field.maximum;
+  if (!is_valid) {
+    throw InvalidRequest("{}: \"{}\" is not {}{}", flag_name(field), text, kind, range_text(field));
+  }
+  value = parsed;
+}
+
+}  // namespace
+
+std::string flag_name(const FieldInfo& field) {
+  std::string flag = fmt::format("--{}", field.name);
+  for (char& c : flag) {
+    if (c == '_') c = '-';
+  }
+  return flag;
+}
+
+std::vector<std::string> split_text(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    std::string_view part = text.substr(0, end);
+    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
+    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
+    parts.emplace_back(part);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+void value_from_text(const FieldInfo&, std::string_view text, std::string& value) { value = text; }
+
+void value_from_text(const FieldInfo& field, std::string_view text, bool& value) {
+  const bool is_true = text == "true" || text == "1" || text == "yes" || text == "on";
+  const bool is_false = text == "false" || text == "0" || text == "no" || text == "off";
+  if (!is_true && !is_false) {
+    throw InvalidRequest("{}: \"{}\" is neither true nor false", flag_name(field), text);
+  }
+  value = is_true;
+}
+
+void value_from_text(const FieldInfo& field, std::string_view text, int64_t& value) {
+  parse_number(field, text, "a whole number", value);
+}
+
+void value_from_text(const FieldInfo& field, std::string_view text, uint64_t& value) {
+  parse_number(field, text, "a whole number without sign", value);
+}
+
+void value_from_text(const FieldInfo& field, std::string_view text, double& value) {
+  parse_number(field, text, "a number", value);
+}
+
+void value_from_text(const FieldInfo& field, std::string_view text, std::vector<double>& value) {
+  std::vector<double> parsed;
+  for (const std::string& part : split_text(text, ',')) {
+    value_from_text(field, part, parsed.emplace_back());
+  }
+  value = std::move(parsed);
+}
+
+std::string text_from_value(const std::string& value) { return value; }
+std::string text_from_value(bool value) { return value ? "true" : "false"; }
+std::string text_from_value(int64_t value) { return std::to_string(value); }
+std::string text_from_value(uint64_t value) { return std::to_string(value); }
+std::string text_from_value(double value) { return fmt::format("{}", value); }
+
+std::string text_from_value(const std::vector<double>& value) {
+  return fmt::format("{}", fmt::join(value, ","));
+}
+
+}  // namespace fourstep

@@ -1,0 +1,61 @@
+#pragma once
+// What is said once about an option (name, help, range, unit) and the text form of its value. Structs list
+// their options in a visit_fields() function; command line, JSON, image metadata and sweeps derive from it.
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fourstep {
+
+struct FieldInfo {
+  std::string_view name;  ///< snake_case; the command-line flag has '-' for '_'
+  std::string_view help;
+  std::string_view unit = "";  ///< "px", "steps", ...; empty for pure numbers and text
+  double minimum = -std::numeric_limits<double>::infinity();
+  double maximum = std::numeric_limits<double>::infinity();
+};
+
+/// Text to value and back. An empty text is "not set" for optionals and lists. Numbers out of the field's
+/// range, NaN, trailing characters: InvalidRequest naming the flag, what it got and the range.
+void value_from_text(const FieldInfo& field, std::string_view text, std::string& value);
+void value_from_text(const FieldInfo& field, std::string_view text, bool& value);
+void value_from_text(const FieldInfo& field, std::string_view text, int64_t& value);
+void value_from_text(const FieldInfo& field, std::string_view text, uint64_t& value);
+void value_from_text(const FieldInfo& field, std::string_view text, double& value);
+void value_from_text(const FieldInfo& field, std::string_view text, std::vector<double>& value);
+
+std::string text_from_value(const std::string& value);
+std::string text_from_value(bool value);
+std::string text_from_value(int64_t value);
+std::string text_from_value(uint64_t value);
+std::string text_from_value(
+    double value);  ///< the shortest text that reads back as the same number
+std::string text_from_value(const std::vector<double>& value);
+
+template <typename T>
+void value_from_text(const FieldInfo& field, std::string_view text, std::optional<T>& value) {
+  if (text.empty()) {
+    value.reset();
+    return;
+  }
+  T parsed{};
+  value_from_text(field, text, parsed);
+  value = parsed;
+}
+
+template <typename T>
+std::string text_from_value(const std::optional<T>& value) {
+  return value ? text_from_value(*value) : std::string();
+}
+
+/// "--cfg-scale" from "cfg_scale".
+std::string flag_name(const FieldInfo& field);
+
+/// The parts between `separator`, without surrounding blanks; an empty text has no parts.
+std::vector<std::string> split_text(std::string_view text, char separator);
+
+}  // namespace fourstep

@@ -1,0 +1,12 @@
+#pragma once
+// The subcommands. Each add_ function declares the options of one command and what runs when it is chosen;
+// errors are thrown and caught once, in main().
+
+#include <CLI/CLI.hpp>
+
+namespace fourstep {
+
+void add_generate_command(CLI::App& app);
+void add_model_command(CLI::App& app);
+
+}  // namespace fourstep

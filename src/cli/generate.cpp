@@ -1,0 +1,196 @@
+// fourstep generate PROMPT: a prompt (or a list of seeds and sizes for it) to image files.
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/progress_bar.h"
+#include "cli/request_options.h"
+#include "io/image.h"
+#include "io/safetensors.h"
+#include "pipeline/image_metadata.h"
+#include "pipeline/output_files.h"
+#include "pipeline/precision.h"
+#include "pipeline/request_json.h"
+#include "pipeline/txt2img.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
+
+namespace fourstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+struct GenerateOptions {
+  Request request;
+  std::string seeds, sizes;
+  std::string out, latents;
+  std::string device = "auto";
+  int threads = 0;
+  bool is_json = false;
+  bool is_quiet = false;
+};
+
+/// One request per seed and size, sizes outermost.
+std::vector<Request> expand(const GenerateOptions& options) {
+  std::vector<Request> requests;
+  std::vector<std::string> sizes = split_text(options.sizes, ',');
+  std::vector<std::string> seeds = split_text(options.seeds, ',');
+  if (sizes.empty()) sizes.emplace_back();
+  if (seeds.empty()) seeds.emplace_back();
+  for (const std::string& size : sizes) {
+    for (const std::string& seed : seeds) {
+      Request& request = requests.emplace_back(options.request);
+      if (!seed.empty()) value_from_text(FieldInfo{"seeds", ""}, seed, request.seed);
+      if (size.empty()) continue;
+      const std::vector<std::string> sides = split_text(size, 'x');
+      if (sides.size() != 2) {
+        throw InvalidRequest("--sizes: \"{}\" is not WIDTHxHEIGHT, for instance 1024x768", size);
+      }
+      const FieldInfo side{"sizes", "", "px", 8, 16384};
+      value_from_text(side, sides[0], request.width);
+      value_from_text(side, sides[1], request.height);
+    }
+  }
+  return requests;
+}
+
+/// What one run of the command has made so far.
+struct Session {
+  const GenerateOptions& options;
+  int64_t num_images = 0;
+  ProgressBar bar;
+  Events events;
+  Json images = Json::array();
+  Json notices = Json::array();
+};
+
+void save(Session& session, const Request& request, const GeneratedImage& made) {
+  const auto index = static_cast<int64_t>(session.images.size());
+  const auto file =
+      output_file(session.options.out, request.prompt, made.seed, index, session.num_images);
+  Image image;
+  image.pixels = pixels_from_image(made.image)[0];
+  image.text = image_metadata(request, made.seed);
+  write_image(file, image);
+  if (!session.options.latents.empty()) {
+    const auto latents =
+        output_file(session.options.latents, request.prompt, made.seed, index, session.num_images);
+    write_safetensors(latents, {{"latent", made.latent}}, image.text);
+  }
+  session.images.push_back({{"file", file.string()},
+                            {"seed", made.seed},
+                            {"width", request.width},
+                            {"height", request.height},
+                            {"sample_seconds", made.sample_seconds},
+                            {"decode_seconds", made.decode_seconds}});
+  session.bar.finish();
+  if (!session.options.is_quiet) {
+    fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", file.string(), made.seed, request.width,
+               request.height, made.sample_seconds + made.decode_seconds);
+  }
+}
+
+Placement placement_of(const GenerateOptions& options) {
+  Placement placement;
+  placement.device = device_from_text(options.device);
+  placement.dtype = network_dtype(options.request.precision, placement.device);
+  placement.vae_dtype = vae_dtype(options.request.vae_precision, placement.dtype);
+  return placement;
+}
+
+void check_output_folder(const std::string& out) {
+  const std::filesystem::path folder = std::filesystem::path(out).parent_path();
+  if (folder.empty() || std::filesystem::is_directory(folder)) return;
+  throw InvalidRequest("--out {}: the folder {} does not exist; make it first", out,
+                       folder.string());
+}
+
+void generate(const GenerateOptions& options) {
+  validate(options.request);
+  check_output_folder(options.out);
+  if (!options.out.empty() && std::filesystem::path(options.out).has_filename() &&
+      !std::filesystem::is_directory(options.out)) {
+    image_format_of(options.out);
+  }
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  const std::vector<Request> requests = expand(options);
+  Session session{options,
+                  static_cast<int64_t>(requests.size()) * options.request.images,
+                  ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet),
+                  {}};
+  session.events.on_progress = [&](const Progress& progress) { session.bar.show(progress); };
+  session.events.is_cancelled = is_interrupted;
+  session.events.on_notice = [&](const std::string& sentence) {
+    session.notices.push_back(sentence);
+    session.bar.notice(sentence);
+  };
+  catch_interrupts();
+
+  const auto start = Clock::now();
+  Models models(options.request, placement_of(options));
+  const auto lora_lines = models.set_loras(options.request.loras, options.request.lora_partial);
+  for (const std::string& line : lora_lines) session.bar.notice(line);
+  Json resolved;
+  for (const Request& request : requests) {
+    const Request job = resolve_defaults(request, models.traits(), session.events);
+    resolved = json_from_request(job);
+    txt2img(models, job, session.events,
+            [&](const GeneratedImage& made) { save(session, job, made); });
+  }
+  if (!options.is_json) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const Json result = {{"images", session.images},
+                       {"request", resolved},
+                       {"loras", lora_lines},
+                       {"notices", session.notices},
+                       {"device", models.placement().device.str()},
+                       {"precision", precision_name(models.placement().dtype)},
+                       {"vae_precision", precision_name(models.placement().vae_dtype)},
+                       {"seconds", seconds}};
+  fmt::print("{}\n", result.dump(2));
+}
+
+template <typename Rows>
+std::string names_with_help(const char* title, const Rows& rows) {
+  std::string text = title;
+  for (const auto& row : rows) text += fmt::format("\n  {:<18}{}", row.name, row.help);
+  return text;
+}
+
+}  // namespace
+
+void add_generate_command(CLI::App& app) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* command = app.add_subcommand("generate", "make images from a prompt");
+  command->add_option("PROMPT", options->request.prompt, "what the image shows")
+      ->type_name("")
+      ->required();
+  add_request_options(*command, options->request);
+  command->add_option("--seeds", options->seeds, "several seeds, as 1,2,3")->type_name("");
+  command->add_option("--sizes", options->sizes, "one or several sizes, as 1024x1024,832x1216")
+      ->type_name("");
+  command->add_option("-o,--out", options->out, "image file (.png .jpg .webp) or folder/")
+      ->type_name("");
+  command
+      ->add_option("--latents", options->latents, "also write the final latents, as .safetensors")
+      ->type_name("");
+  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->type_name("");
+  command->add_option("--threads", options->threads, "processor threads; 0: all cores")
+      ->type_name("");
+  command->add_flag("--json", options->is_json, "print the result as JSON on standard output");
+  command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");
+  command->footer(names_with_help("Samplers:", sampler_rows()) + "\n" +
+                  names_with_help("Schedules:", schedule_rows()));
+  command->callback([options] { generate(*options); });
+}
+
+}  // namespace fourstep

@@ -1,0 +1,81 @@
+#include "cli/progress_bar.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace fourstep {
+
+namespace {
+
+constexpr const char* kClearLine = "\r\033[K";
+constexpr int kBarCells = 20;
+
+std::string bar_cells(double share) {
+  const int full = static_cast<int>(share * kBarCells + 0.5);
+  std::string cells;
+  for (int i = 0; i < kBarCells; ++i) cells += i < full ? "█" : "░";
+  return cells;
+}
+
+/// "2.31 s/it", or "4.20 it/s" where a step takes less than a second.
+std::string speed_text(double seconds_per_step) {
+  if (seconds_per_step >= 1) return fmt::format("{:.2f} s/it", seconds_per_step);
+  return fmt::format("{:.2f} it/s", 1 / std::max(seconds_per_step, 1e-6));
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(bool is_terminal, bool is_quiet)
+    : is_terminal_(is_terminal), is_quiet_(is_quiet) {}
+
+void ProgressBar::start_stage(Stage stage) {
+  stage_ = stage;
+  stage_start_ = Clock::now();
+}
+
+std::string ProgressBar::line(const Progress& progress) const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - stage_start_).count();
+  std::string text = label_.empty() ? "" : label_ + "  ";
+  text += fmt::format("{:<6}", to_string(progress.stage));
+  if (progress.num_steps == 0) return text + fmt::format("  {:.1f} s", seconds);
+  const double share = static_cast<double>(progress.step) / static_cast<double>(progress.num_steps);
+  text += fmt::format("  {} {}/{}", bar_cells(share), progress.step, progress.num_steps);
+  if (progress.step == 0) return text;
+  const double per_step = seconds / static_cast<double>(progress.step);
+  text += "  " + speed_text(per_step);
+  if (progress.step < progress.num_steps) {
+    text += fmt::format("  {:.0f} s left",
+                        per_step * static_cast<double>(progress.num_steps - progress.step));
+  } else {
+    text += fmt::format("  {:.1f} s", seconds);
+  }
+  return text;
+}
+
+void ProgressBar::show(const Progress& progress) {
+  if (is_quiet_) return;
+  if (progress.stage != stage_ || progress.step == 0) start_stage(progress.stage);
+  const bool is_last = progress.num_steps > 0 && progress.step == progress.num_steps;
+  if (!is_terminal_) {
+    if (is_last) fmt::print(stderr, "{}\n", line(progress));
+    return;
+  }
+  fmt::print(stderr, "{}{}", kClearLine, line(progress));
+  has_open_line_ = !is_last;
+  if (is_last) fmt::print(stderr, "\n");
+  std::fflush(stderr);
+}
+
+void ProgressBar::notice(const std::string& sentence) {
+  if (is_quiet_) return;
+  fmt::print(stderr, "{}note: {}\n", has_open_line_ ? kClearLine : "", sentence);
+  has_open_line_ = false;
+}
+
+void ProgressBar::finish() {
+  if (has_open_line_) fmt::print(stderr, "\n");
+  has_open_line_ = false;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,38 @@
+#pragma once
+// The line that shows what the program is doing, on standard error.
+
+#include <chrono>
+#include <string>
+
+#include "base/events.h"
+
+namespace fourstep {
+
+/// One bar for one piece of work. On a terminal the line is redrawn in place; elsewhere a line is printed
+/// as each stage ends. Not thread-safe.
+class ProgressBar {
+ public:
+  /// is_quiet: print nothing at all.
+  ProgressBar(bool is_terminal, bool is_quiet);
+  /// label: stands before the stage, for instance "image 2/4"; may be empty.
+  void set_label(std::string label) { label_ = std::move(label); }
+  void show(const Progress& progress);
+  /// Prints `sentence` on a line of its own, above the bar.
+  void notice(const std::string& sentence);
+  /// Ends the line that is being redrawn.
+  void finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void start_stage(Stage stage);
+  std::string line(const Progress& progress) const;
+
+  bool is_terminal_;
+  bool is_quiet_;
+  std::string label_;
+  Stage stage_ = Stage::kLoad;
+  Clock::time_point stage_start_ = Clock::now();
+  bool has_open_line_ = false;
+};
+
+}  // namespace fourstep

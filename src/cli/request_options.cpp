@@ -1,0 +1,59 @@
+#include "cli/request_options.h"
+
+#include <fmt/format.h>
+
+namespace fourstep {
+
+namespace {
+
+std::string help_of(const FieldInfo& field, const std::string& default_text) {
+  std::string help(field.help);
+  if (!field.unit.empty()) help += fmt::format(" ({})", field.unit);
+  if (!default_text.empty() && default_text != "false") help += fmt::format(" [{}]", default_text);
+  return help;
+}
+
+template <typename T>
+void add_field(CLI::App& command, const FieldInfo& field, T& value) {
+  command
+      .add_option_function<std::string>(
+          flag_name(field),
+          [field, &value](const std::string& text) { value_from_text(field, text, value); },
+          help_of(field, text_from_value(value)))
+      ->type_name("")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group("Image");
+}
+
+void add_field(CLI::App& command, const FieldInfo& field, bool& value) {
+  command.add_flag(flag_name(field), value, std::string(field.help))->group("Image");
+}
+
+void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& value) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          flag_name(field),
+          [field, &value](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              std::vector<LoraUse> uses;
+              value_from_text(field, text, uses);
+              value.insert(value.end(), uses.begin(), uses.end());
+            }
+          },
+          help_of(field, ""))
+      ->type_name("")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group("Image");
+}
+
+}  // namespace
+
+void add_request_options(CLI::App& command, Request& request) {
+  visit_fields(request, [&](const FieldInfo& field, auto& value) {
+    if (field.name == "prompt") return;  // the positional argument
+    add_field(command, field, value);
+  });
+}
+
+}  // namespace fourstep

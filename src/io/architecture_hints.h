@@ -1,0 +1,42 @@
+#pragma once
+// Facts about a model that the shapes of its weights cannot tell: from the config.json files of a
+// diffusers folder, or from the metadata of a single file that this program wrote.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/model_family.h"
+
+namespace fourstep {
+
+/// Empty or zero where the source says nothing.
+struct ArchitectureHints {
+  std::vector<int64_t> unet_heads;        ///< per level, diffusers' (misnamed) `attention_head_dim`
+  int64_t unet_norm_groups = 0;           ///< 0: 32, as in all published models
+  int64_t unet_size_embedding_width = 0;  ///< width of each of the six embedded sizes; 0: 256
+  int64_t text_heads = 0, text_heads_2 = 0;
+  std::string text_activation, text_activation_2;  ///< "quick_gelu" or "gelu"
+  int64_t vae_norm_groups = 0;                     ///< 0: 32
+  double vae_scaling_factor = 0;  ///< 0: the family's (SDXL 0.13025, SD 1.5 0.18215)
+  std::optional<bool> vae_force_upcast;
+
+  bool operator==(const ArchitectureHints&) const = default;
+};
+
+/// Adds what the config.json of a component says; nothing when the file is absent.
+/// Throws Error naming the file when it is no JSON object or a value has an unexpected type.
+void add_config_hints(Component component, const std::filesystem::path& config_json,
+                      ArchitectureHints& hints);
+
+/// The hints inside a single file's metadata: "fourstep.unet_heads" (a comma list),
+/// "fourstep.text_heads", "fourstep.vae_scaling_factor" and so on, each named as its field above.
+/// Values that do not parse are taken as absent, since anybody may write metadata.
+ArchitectureHints hints_from_metadata(const std::map<std::string, std::string>& metadata);
+/// The inverse: only hints that say something.
+std::map<std::string, std::string> metadata_from_hints(const ArchitectureHints& hints);
+
+}  // namespace fourstep

@@ -1,0 +1,129 @@
+#include "io/checkpoint.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "io/diffusers_folder.h"
+#include "io/key_names.h"
+#include "io/scaled_fp8.h"
+
+namespace fourstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string value_of(const std::map<std::string, std::string>& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
+}
+
+/// Marker tensors (NoobAI and ComfyUI saves) and ModelSpec metadata.
+void read_prediction(const TensorFile& file, Checkpoint& checkpoint) {
+  const std::string type = value_of(file.metadata, "modelspec.prediction_type");
+  const bool is_v = file.tensors.count("v_pred") || type == "v" || type == "v_prediction" ||
+                    value_of(file.metadata, "modelspec.predict_key") == "v";
+  checkpoint.prediction = is_v ? Prediction::kV : Prediction::kEps;
+  checkpoint.zero_terminal_snr =
+      file.tensors.count("ztsnr") || value_of(file.metadata, "ss_zero_terminal_snr") == "True";
+}
+
+std::string layout_of(const Checkpoint& checkpoint) {
+  if (checkpoint.components.size() > 1) return "single file";
+  return checkpoint.has(Component::kUnet) ? "UNet file" : "file";
+}
+
+NamedShapes unet_shapes(const Checkpoint& checkpoint) {
+  const auto unet = checkpoint.components.find(Component::kUnet);
+  return unet == checkpoint.components.end() ? NamedShapes() : shapes_of(unet->second);
+}
+
+/// The folder that holds a VAE's weights, when `path` is a folder.
+fs::path vae_folder(const fs::path& path) {
+  return fs::is_directory(path / "vae") ? path / "vae" : path;
+}
+
+/// The tensors of a VAE under diffusers names; empty when there are none.
+NamedTensors vae_tensors(const NamedTensors& tensors) {
+  std::map<Component, NamedTensors> components;
+  std::vector<KeyRow> rows = key_table(shapes_of(tensors)).rows;
+  std::erase_if(rows, [](const KeyRow& row) { return row.component != Component::kVae; });
+  apply_rows(rows, tensors, components);
+  return std::move(components[Component::kVae]);
+}
+
+}  // namespace
+
+ModelSource model_source_of(const TensorFile& file) {
+  ModelSource source;
+  Checkpoint& checkpoint = source.checkpoint;
+  checkpoint.path = file.path;
+  checkpoint.metadata = file.metadata;
+  checkpoint.hints = hints_from_metadata(file.metadata);
+  checkpoint.merges_text = value_of(file.metadata, "fourstep.merges");
+  const NamedShapes shapes = shapes_of(file.tensors);
+  KeyTable table = key_table(shapes);
+  try {
+    apply_rows(table.rows, file.tensors, checkpoint.components);
+  } catch (const Error& error) {
+    throw Error("\"{}\": {}", file.path.string(), error.what());
+  }
+  source.recognition = recognise(shapes, unet_shapes(checkpoint));
+  if (source.recognition.family) checkpoint.family = *source.recognition.family;
+  read_prediction(file, checkpoint);
+  source.layout = layout_of(checkpoint);
+  source.num_tensors = file.tensors.size();
+  source.unknown_keys = std::move(table.unknown);
+  source.ignored_keys = std::move(table.ignored);
+  return source;
+}
+
+ModelSource open_model_source(const fs::path& path) {
+  return fs::is_directory(path) ? open_diffusers_folder(path)
+                                : model_source_of(open_tensor_file(path));
+}
+
+std::string refusal(const ModelSource& source) {
+  if (source.recognition.family) return "";
+  return fmt::format("\"{}\": found {}, which cannot be sampled here; {}",
+                     source.checkpoint.path.string(), source.recognition.name,
+                     source.recognition.advice);
+}
+
+Checkpoint open_checkpoint(const fs::path& path) {
+  ModelSource source;
+  if (fs::is_directory(path)) {
+    source = open_diffusers_folder(path);
+  } else {
+    TensorFile file = open_tensor_file(path);
+    file.tensors = apply_fp8_scales(std::move(file.tensors), fmt::format("\"{}\"", path.string()));
+    source = model_source_of(file);
+  }
+  if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
+  return std::move(source.checkpoint);
+}
+
+NamedTensors open_vae(const fs::path& path) {
+  const NamedTensors file = fs::is_directory(path) ? read_network_folder(vae_folder(path))
+                                                   : open_tensor_file(path).tensors;
+  NamedTensors vae = vae_tensors(file);
+  if (vae.count("decoder.conv_in.weight")) return vae;
+  std::map<Component, NamedTensors> components;
+  apply_rows(key_table(shapes_of(file)).rows, file, components);
+  throw Error("\"{}\": found {}, not a VAE with a decoder", path.string(),
+              recognise(shapes_of(file), shapes_of(components[Component::kUnet])).name);
+}
+
+ArchitectureHints open_vae_hints(const fs::path& path) {
+  ArchitectureHints all;
+  if (fs::is_directory(path))
+    add_config_hints(Component::kVae, vae_folder(path) / "config.json", all);
+  else
+    all = hints_from_metadata(open_tensor_file(path).metadata);
+  ArchitectureHints hints;
+  hints.vae_norm_groups = all.vae_norm_groups;
+  hints.vae_scaling_factor = all.vae_scaling_factor;
+  hints.vae_force_upcast = all.vae_force_upcast;
+  return hints;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,111 @@
+#include "io/hashes.h"
+
+#ifndef FOURSTEP_MINIMAL
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "io/mapped_file.h"
+#include "io/safetensors_header.h"
+#endif
+
+namespace fourstep {
+
+#ifdef FOURSTEP_MINIMAL
+
+std::optional<FileHashes> compute_hashes(const std::filesystem::path&, const HashProgress&) {
+  return std::nullopt;
+}
+
+#else
+
+namespace {
+
+/// SHA-256 of the part [begin, end) of a file that is passed through block by block.
+class RangeHash {
+ public:
+  RangeHash(uint64_t begin, uint64_t end)
+      : begin_(begin), end_(end), context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    check(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
+  }
+
+  /// block: the bytes of the file from `position` on.
+  void update(uint64_t position, std::string_view block) {
+    const uint64_t from = std::clamp(begin_, position, position + block.size());
+    const uint64_t to = std::clamp(end_, from, position + block.size());
+    check(EVP_DigestUpdate(context_.get(), block.data() + (from - position), to - from));
+  }
+
+  std::string finish() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int length = 0;
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), &length));
+    return fmt::format("{:02x}", fmt::join(digest.begin(), digest.begin() + length, ""));
+  }
+
+ private:
+  static void check(bool ok) {
+    if (!ok) throw Error("compute_hashes: SHA-256 is not available from OpenSSL");
+  }
+
+  uint64_t begin_, end_;
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+/// Where the data area of a safetensors file begins; nothing for other files.
+std::optional<uint64_t> find_data_area(const std::filesystem::path& path) {
+  try {
+    return read_safetensors_header(path).data_offset;
+  } catch (const Error&) {
+    return std::nullopt;  // not this format: it has no hash of this kind
+  }
+}
+
+void read_blocks(const std::filesystem::path& path, uint64_t total,
+                 const std::function<void(uint64_t, std::string_view)>& use) {
+  constexpr size_t kBlockBytes = 4 << 20;
+  std::ifstream in(path, std::ios::binary);
+  std::vector<char> block(kBlockBytes);
+  for (uint64_t done = 0; done < total;) {
+    const auto count = static_cast<size_t>(std::min<uint64_t>(kBlockBytes, total - done));
+    if (!in.read(block.data(), static_cast<std::streamsize>(count)))
+      throw Error("compute_hashes(\"{}\"): cannot read at byte {}", path.string(), done);
+    use(done, {block.data(), count});
+    done += count;
+  }
+}
+
+}  // namespace
+
+std::optional<FileHashes> compute_hashes(const std::filesystem::path& path,
+                                         const HashProgress& progress) {
+  constexpr uint64_t kAutoV1Begin = 0x100000, kAutoV1Bytes = 0x10000;
+  const uint64_t total = MappedFile::open(path, "compute_hashes")->bytes().size();
+  const std::optional<uint64_t> data = find_data_area(path);
+  RangeHash whole(0, total), v1(kAutoV1Begin, kAutoV1Begin + kAutoV1Bytes);
+  RangeHash v3(data.value_or(total), total);
+  read_blocks(path, total, [&](uint64_t position, std::string_view block) {
+    whole.update(position, block);
+    v1.update(position, block);
+    v3.update(position, block);
+    if (progress) progress(position + block.size(), total);
+  });
+  FileHashes hashes;
+  hashes.sha256 = whole.finish();
+  hashes.auto_v1 = v1.finish().substr(0, 8);
+  hashes.auto_v2 = hashes.sha256.substr(0, 10);
+  if (data) hashes.auto_v3 = v3.finish().substr(0, 12);
+  return hashes;
+}
+
+#endif
+
+}  // namespace fourstep

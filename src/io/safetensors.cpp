@@ -1,0 +1,121 @@
+#include "io/safetensors.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/error.h"
+#include "io/atomic_file.h"
+#include "io/dtypes.h"
+#include "io/mapped_file.h"
+#include "io/printable.h"
+
+namespace fourstep {
+
+namespace {
+
+constexpr size_t kMaxRank = 8;
+
+/// Whether libtorch can hold the entry: beside type and rank, its strides (products of lengths, where zero
+/// counts as one) must fit 64 bits, which an empty tensor's need not.
+bool is_loadable(const SafetensorsEntry& entry, const FileDtype& dtype) {
+  if (!dtype.scalar_type || entry.shape.size() > kMaxRank) return false;
+  int64_t stride = dtype.bits;
+  return std::none_of(entry.shape.begin(), entry.shape.end(), [&](int64_t length) {
+    return __builtin_mul_overflow(stride, std::max<int64_t>(length, 1), &stride);
+  });
+}
+
+struct OrderedTensor {
+  const std::string* name;
+  const Tensor* tensor;
+  const FileDtype* dtype;
+};
+
+/// In the reference writer's order. Throws Error for what the format cannot express.
+std::vector<OrderedTensor> order_for_file(const NamedTensors& tensors, const std::string& where) {
+  std::vector<OrderedTensor> order;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined()) throw Error("{}: tensor {} is undefined", where, printable(name));
+    const FileDtype* dtype = find_file_dtype(tensor.scalar_type());
+    if (!dtype)
+      throw Error("{}: tensor {}: the format has no dtype for {}", where, printable(name),
+                  c10::toString(tensor.scalar_type()));
+    if (name == "__metadata__" || name.find('\0') != std::string::npos)
+      throw Error("{}: tensor {}: the format forbids this name", where, printable(name));
+    order.push_back({&name, &tensor, dtype});
+  }
+  // Pointers into one table compare like the ranks of the types; names are sorted already.
+  std::stable_sort(order.begin(), order.end(), [](const OrderedTensor& a, const OrderedTensor& b) {
+    return a.dtype > b.dtype;
+  });
+  return order;
+}
+
+/// The JSON text of the header, padded; member order and spelling as the reference writer has them.
+std::string make_header_text(const std::vector<OrderedTensor>& order,
+                             const std::map<std::string, std::string>& metadata) {
+  std::string text = "{";
+  if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump();
+  uint64_t offset = 0;
+  for (const auto& [name, tensor, dtype] : order) {
+    const uint64_t end = offset + tensor->nbytes();
+    text += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}",
+                        text.size() > 1 ? "," : "", nlohmann::json(*name).dump(), dtype->name,
+                        to_string(shape_of(*tensor)), offset, end);
+    offset = end;
+  }
+  text += '}';
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  return text;
+}
+
+void write_length(std::ostream& out, uint64_t length) {
+  for (int i = 0; i < 8; ++i) out.put(static_cast<char>(length >> (8 * i) & 0xFF));
+}
+
+void write_data(std::ostream& out, const Tensor& tensor) {
+  const Tensor plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous();
+  out.write(static_cast<const char*>(plain.const_data_ptr()),
+            static_cast<std::streamsize>(plain.nbytes()));
+}
+
+}  // namespace
+
+TensorFile open_safetensors(const std::filesystem::path& path) {
+  TensorFile file;
+  file.path = path;
+  file.mapping = MappedFile::open(path, "open_safetensors");
+  const std::span<const std::byte> bytes = file.mapping->bytes();
+  SafetensorsHeader header = parse_safetensors_header(bytes, bytes.size(), path.string());
+  file.metadata = std::move(header.metadata);
+  for (const auto& [name, entry] : header.entries) {
+    const FileDtype* dtype = find_file_dtype(entry.dtype);
+    if (!is_loadable(entry, *dtype)) continue;
+    const uint64_t begin = header.data_offset + entry.begin;
+    file.tensors.emplace(name, make_view(file.mapping, begin, entry.shape, *dtype->scalar_type));
+  }
+  return file;
+}
+
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::string where = fmt::format("write_safetensors(\"{}\")", path.string());
+  const std::vector<OrderedTensor> order = order_for_file(tensors, where);
+  std::string header;
+  try {
+    header = make_header_text(order, metadata);
+  } catch (const nlohmann::json::exception&) {
+    throw Error("{}: a name or a metadata value is not valid UTF-8", where);
+  }
+  if (header.size() > kMaxHeaderBytes)
+    throw Error("{}: names and metadata take {} bytes, the format admits {}", where, header.size(),
+                kMaxHeaderBytes);
+  write_atomically(path, [&](std::ostream& out) {
+    write_length(out, header.size());
+    out << header;
+    for (const OrderedTensor& item : order) write_data(out, *item.tensor);
+  });
+}
+
+}  // namespace fourstep

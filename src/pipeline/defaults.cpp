@@ -1,0 +1,90 @@
+#include "pipeline/defaults.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include "base/error.h"
+#include "sampling/guidance.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
+
+namespace fourstep {
+
+namespace {
+
+bool mentions_dmd2(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text.find("dmd2") != std::string::npos;
+}
+
+int64_t rounded_side(int64_t side, int64_t native, const char* name, const Events& events) {
+  constexpr int64_t kMultiple = 8, kSmallest = 64;
+  if (side == 0) return native;
+  const int64_t rounded = std::max((side + kMultiple / 2) / kMultiple * kMultiple, kSmallest);
+  if (rounded != side) {
+    events.notice(fmt::format("{} {} px becomes {}: sides are multiples of {}, at least {}", name,
+                              side, rounded, kMultiple, kSmallest));
+  }
+  return rounded;
+}
+
+int64_t steps_of_lists(const Request& request, int64_t otherwise) {
+  if (!request.timesteps.empty()) return static_cast<int64_t>(request.timesteps.size());
+  if (request.sigmas.empty()) return otherwise;
+  // A final 0 is the end of the last step, not a step of its own.
+  return static_cast<int64_t>(request.sigmas.size()) - (request.sigmas.back() == 0 ? 1 : 0);
+}
+
+uint64_t draw_seed() {
+  // 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
+  return std::random_device()();
+}
+
+void check_list_length(const Request& request, int64_t steps) {
+  if (request.steps && *request.steps != steps) {
+    throw InvalidRequest("--steps {} does not fit the {} steps of the explicit list; leave it out",
+                         *request.steps, steps);
+  }
+}
+
+}  // namespace
+
+ModelKind kind_of(const ModelTraits& traits) {
+  const bool is_named = mentions_dmd2(traits.file_name) ||
+                        std::any_of(traits.metadata_texts.begin(), traits.metadata_texts.end(),
+                                    [](const std::string& text) { return mentions_dmd2(text); });
+  return traits.has_dmd2_lora || is_named ? ModelKind::kDistilled : ModelKind::kPlain;
+}
+
+bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
+                     int64_t rank, double factor) {
+  if (mentions_dmd2(std::filesystem::path(file).filename().string())) return true;
+  return num_unet_modules == 788 && num_text_modules == 0 && rank == 64 &&
+         std::abs(factor - 0.125) < 1e-6;
+}
+
+Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events) {
+  const bool is_distilled = kind_of(traits) == ModelKind::kDistilled;
+  if (request.sampler == "auto") request.sampler = is_distilled ? "lcm" : "euler";
+  if (request.schedule == "auto") request.schedule = is_distilled ? "dmd2" : "karras";
+  const int64_t steps = steps_of_lists(request, request.steps.value_or(is_distilled ? 4 : 30));
+  check_list_length(request, steps);
+  request.steps = steps;
+  if (!request.cfg_scale) request.cfg_scale = is_distilled ? 1 : 6;
+  find_sampler(request.sampler);
+  if (!request.seed) request.seed = draw_seed();
+  request.width = rounded_side(request.width, traits.native_side, "width", events);
+  request.height = rounded_side(request.height, traits.native_side, "height", events);
+  if (is_neutral_scale(*request.cfg_scale) && !request.negative_prompt.empty()) {
+    events.notice("the negative prompt has no effect at CFG scale 1");
+  }
+  return request;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,42 @@
+#pragma once
+// The settings that a request leaves to the model's kind.
+
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "pipeline/request.h"
+#include "sampling/noise_schedule.h"
+
+namespace fourstep {
+
+/// How many steps a model was made for.
+enum class ModelKind {
+  kPlain,     ///< not distilled: many steps with guidance
+  kDistilled  ///< DMD2 in four steps without guidance
+};
+
+/// What is known of a model before it is loaded.
+struct ModelTraits {
+  std::string file_name;  ///< of the checkpoint
+  std::vector<std::string>
+      metadata_texts;          ///< titles, merge recipes: where a merged LoRA leaves its name
+  bool has_dmd2_lora = false;  ///< see looks_like_dmd2()
+  int64_t native_side = 1024;  ///< px: SDXL 1024, SD 1.5 512
+};
+
+/// kDistilled for a DMD2 LoRA in the request, or a checkpoint whose name or metadata says "dmd2".
+ModelKind kind_of(const ModelTraits& traits);
+
+/// The public DMD2 LoRA by what it is: a name with "dmd2", or 788 UNet modules of rank 64 and factor 1/8
+/// without text encoder. file: its path.
+bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
+                     int64_t rank, double factor);
+
+/// The request with every "auto" and unset value replaced: distilled models get lcm, dmd2, 4 steps and CFG
+/// scale 1; plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
+/// sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
+/// Notices also say when the negative prompt has no effect.
+Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events);
+
+}  // namespace fourstep

@@ -1,0 +1,92 @@
+#include "pipeline/image_metadata.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "io/infotext.h"
+#include "pipeline/request_json.h"
+
+namespace fourstep {
+
+namespace {
+
+std::string stem_of(const std::string& file) {
+  const std::filesystem::path path =
+      file.empty() || file.back() != '/' ? file : file.substr(0, file.size() - 1);
+  const bool is_file = path.has_extension() && !std::filesystem::is_directory(path);
+  return (is_file ? path.stem() : path.filename()).string();
+}
+
+std::string prompt_with_tags(const Request& request) {
+  std::string prompt = request.prompt;
+  for (const LoraUse& use : request.loras) {
+    prompt += fmt::format(" <lora:{}:{}", stem_of(use.file), use.text_weight);
+    prompt += use.unet_weight == use.text_weight ? ">" : fmt::format(":{}>", use.unet_weight);
+  }
+  return prompt;
+}
+
+const std::map<std::string, std::string>& sampler_names() {
+  static const std::map<std::string, std::string> kNames = {
+      {"lcm", "LCM"}, {"euler", "Euler"}, {"euler_ancestral", "Euler a"}, {"dpmpp_2m", "DPM++ 2M"}};
+  return kNames;
+}
+
+const std::map<std::string, std::string>& schedule_names() {
+  static const std::map<std::string, std::string> kNames = {{"simple", "Simple"},
+                                                            {"normal", "Normal"},
+                                                            {"karras", "Karras"},
+                                                            {"exponential", "Exponential"},
+                                                            {"sgm_uniform", "SGM Uniform"}};
+  return kNames;
+}
+
+std::string known_or_same(const std::map<std::string, std::string>& names,
+                          const std::string& name) {
+  const auto found = names.find(name);
+  return found == names.end() ? name : found->second;
+}
+
+}  // namespace
+
+std::string a1111_sampler_name(const std::string& sampler) {
+  return known_or_same(sampler_names(), sampler);
+}
+
+std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
+  // From two steps on, DMD2's schedule is A1111's "Simple" to the last digit.
+  if (schedule == "dmd2" && steps > 1) return "Simple";
+  return known_or_same(schedule_names(), schedule);
+}
+
+ImageText image_metadata(const Request& request, uint64_t seed) {
+  Request single = request;
+  single.seed = seed;
+  single.images = 1;
+  const int64_t steps = request.steps.value_or(0);
+  const bool has_list = !request.timesteps.empty() || !request.sigmas.empty();
+
+  Infotext text;
+  text.prompt = prompt_with_tags(request);
+  text.negative_prompt = request.negative_prompt;
+  text.fields = {
+      {"Steps", std::to_string(steps)},
+      {"Sampler", a1111_sampler_name(request.sampler)},
+      {"Schedule type", has_list ? "" : a1111_schedule_name(request.schedule, steps)},
+      {"CFG scale", text_from_value(request.cfg_scale)},
+      {"Seed", std::to_string(seed)},
+      {"Size", fmt::format("{}x{}", request.width, request.height)},
+      {"Model", stem_of(request.model)},
+      {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
+      {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + 2) : ""},
+      {"RNG", request.noise == "nv" ? "NV" : "CPU"},
+      {"Timesteps", text_from_value(request.timesteps)},
+      {"Sigmas", text_from_value(request.sigmas)},
+      {"Version", "fourstep"},
+  };
+  return {{"parameters", format_infotext(text)}, {"fourstep", json_from_request(single).dump()}};
+}
+
+}  // namespace fourstep

@@ -1,0 +1,20 @@
+#pragma once
+// What is written into an image file so that the image can be made again.
+
+#include <cstdint>
+
+#include "io/exif.h"
+#include "pipeline/request.h"
+
+namespace fourstep {
+
+/// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON.
+/// request: resolved; seed: of this image. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
+/// writes them.
+ImageText image_metadata(const Request& request, uint64_t seed);
+
+/// A1111's spelling of a sampler or schedule ("euler_ancestral": "Euler a"); names it does not know stay.
+std::string a1111_sampler_name(const std::string& sampler);
+std::string a1111_schedule_name(const std::string& schedule, int64_t steps);
+
+}  // namespace fourstep

@@ -1,0 +1,88 @@
+#pragma once
+// The networks of one model in memory, each loaded when first used and freed when no longer needed: the
+// mapped file stays open as the pristine copy, so loading again is one cast.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "io/checkpoint.h"
+#include "lora/lora_stack.h"
+#include "nets/tiny_vae.h"
+#include "nets/unet.h"
+#include "nets/vae.h"
+#include "pipeline/defaults.h"
+#include "pipeline/request.h"
+#include "sampling/parameterization.h"
+#include "text/conditioning.h"
+
+namespace fourstep {
+
+/// Where and in which number types the networks compute.
+struct Placement {
+  torch::Device device = torch::kCPU;
+  torch::Dtype dtype = torch::kFloat32;  ///< UNet and text encoders
+  torch::Dtype vae_dtype = torch::kFloat32;
+};
+
+/// The image side of a model: the KL autoencoder, or a tiny one.
+struct ImageCodec {
+  Vae vae{nullptr};  ///< empty when tiny_vae is used
+  TinyVae tiny_vae{nullptr};
+  double scaling_factor = 1;  ///< latent of the UNet = latent of the VAE times this
+};
+
+/// Not thread-safe: one worker uses it at a time.
+class Models {
+ public:
+  /// Maps the checkpoint (and the separate VAE) that `request` names and checks that nothing is missing;
+  /// reads no weights. Throws Error naming the file and what is wrong or missing.
+  Models(const Request& request, Placement placement);
+
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+  const Placement& placement() const { return placement_; }
+
+  /// Files and weights that the networks wear from now on; networks already loaded are re-fused where
+  /// they change. Returns one line per file: "NAME: 788/788 modules".
+  /// Throws Error when a LoRA does not fit (see check_complete).
+  std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed);
+
+  /// What resolve_defaults() needs to know; after set_loras().
+  ModelTraits traits() const;
+
+  TextEncoders text_encoders(const Events& events);
+  void free_text_encoders();
+  UNet unet(const Events& events);
+  const ImageCodec& image_codec(const Events& events);
+
+  /// Loads the VAE again in fp32: after its half-precision result was not finite.
+  const ImageCodec& image_codec_in_fp32(const Events& events);
+
+  /// The training noise schedule and output kind; the request may override what the file says.
+  NoiseSchedule noise_schedule(const Request& request) const;
+  NetworkOutput network_output(const Request& request) const;
+
+ private:
+  void check_components() const;
+  void load_codec(const Events& events, torch::Dtype dtype);
+  void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
+  void load_text_encoder(ClipText& model, Component component, const Events& events);
+  void wear(std::optional<LoraStack>& stack, bool is_unet);
+
+  Placement placement_;
+  Checkpoint checkpoint_;
+  NamedTensors vae_weights_;
+  ArchitectureHints vae_hints_;
+  std::vector<LoraUse> lora_uses_;
+  std::vector<AppliedLora> loras_;
+  bool has_dmd2_lora_ = false;
+
+  std::optional<Tokenizer> tokenizer_;
+  ClipText text_encoder_{nullptr}, text_encoder_2_{nullptr};
+  UNet unet_{nullptr};
+  ImageCodec codec_;
+  std::optional<LoraStack> text_stack_, unet_stack_;  ///< of the loaded networks
+};
+
+}  // namespace fourstep

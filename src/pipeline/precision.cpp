@@ -1,0 +1,68 @@
+#include "pipeline/precision.h"
+
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+torch::Device device_from_text(const std::string& text) {
+  if (text == "auto") return at::hasCUDA() ? torch::kCUDA : torch::kCPU;
+  if (text == "cpu") return torch::kCPU;
+  const bool is_indexed = text.rfind("cuda:", 0) == 0 && text.size() > 5 &&
+                          text.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (text != "cuda" && !is_indexed) {
+    throw InvalidRequest("--device: \"{}\" is none of auto, cpu, cuda, cuda:N", text);
+  }
+  const int index = is_indexed && text.size() < 9 ? std::stoi(text.substr(5)) : 0;
+  const int count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
+  if (index >= count) {
+    throw InvalidRequest("--device: {} asked for, but this build sees {} CUDA devices", text,
+                         count);
+  }
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+std::string precision_name(torch::Dtype dtype) {
+  if (dtype == torch::kBFloat16) return "bf16";
+  if (dtype == torch::kHalf) return "fp16";
+  return "fp32";
+}
+
+namespace {
+
+torch::Dtype dtype_from_name(const std::string& name) {
+  if (name == "bf16") return torch::kBFloat16;
+  if (name == "fp16") return torch::kHalf;
+  return torch::kFloat32;
+}
+
+// cuDNN's bf16 convolutions exist from compute capability 8.0 (Ampere) on; so does every tensor-core bf16.
+bool cuda_multiplies_bf16() {
+  return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+}
+
+// Every processor with AMX has AVX512-BF16 too, so one question is enough.
+bool cpu_multiplies_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+torch::Dtype network_dtype(const std::string& precision, torch::Device device) {
+  if (precision != "auto") return dtype_from_name(precision);
+  if (device.is_cuda()) return cuda_multiplies_bf16() ? torch::kBFloat16 : torch::kHalf;
+  return cpu_multiplies_bf16() ? torch::kBFloat16 : torch::kFloat32;
+}
+
+torch::Dtype vae_dtype(const std::string& precision, torch::Dtype network) {
+  if (precision != "auto") return dtype_from_name(precision);
+  return network == torch::kHalf ? torch::kFloat32 : network;
+}
+
+}  // namespace fourstep

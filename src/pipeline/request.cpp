@@ -1,0 +1,93 @@
+#include "pipeline/request.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <initializer_list>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+namespace {
+
+bool is_weight(std::string_view text) {
+  double ignored = 0;
+  try {
+    value_from_text(FieldInfo{"lora", ""}, text, ignored);
+    return true;
+  } catch (const InvalidRequest&) {
+    return false;
+  }
+}
+
+// Weights are taken off the end, so that names with a colon in them still work.
+LoraUse parse_lora_use(const FieldInfo& field, std::string text) {
+  std::vector<double> weights;
+  for (size_t colon = text.rfind(':'); weights.size() < 2 && colon != std::string::npos;
+       colon = text.rfind(':')) {
+    const std::string tail = text.substr(colon + 1);
+    if (!is_weight(tail)) break;
+    value_from_text(field, tail, *weights.insert(weights.begin(), 0));
+    text.resize(colon);
+  }
+  if (text.empty()) {
+    throw InvalidRequest("{}: no file is named; write FILE or FILE:WEIGHT", flag_name(field));
+  }
+  LoraUse use{text};
+  if (!weights.empty()) use.unet_weight = use.text_weight = weights[0];
+  if (weights.size() == 2) use.text_weight = weights[1];
+  return use;
+}
+
+void check_word(const char* flag, const std::string& word,
+                std::initializer_list<const char*> known) {
+  if (std::find(known.begin(), known.end(), word) != known.end()) return;
+  throw InvalidRequest("{}: \"{}\" is none of {}", flag, word, fmt::join(known, ", "));
+}
+
+void check_falls(const char* flag, const std::vector<double>& list) {
+  if (std::is_sorted(list.begin(), list.end(), std::greater_equal<>())) return;
+  throw InvalidRequest("{}: the numbers must fall, got {}", flag, text_from_value(list));
+}
+
+}  // namespace
+
+void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value) {
+  std::vector<LoraUse> parsed;
+  for (std::string& part : split_text(text, ';')) {
+    parsed.push_back(parse_lora_use(field, std::move(part)));
+  }
+  value = std::move(parsed);
+}
+
+std::string text_from_value(const std::vector<LoraUse>& value) {
+  std::string text;
+  for (const LoraUse& use : value) {
+    text += fmt::format("{}{}:{}", text.empty() ? "" : ";", use.file, use.unet_weight);
+    if (use.text_weight != use.unet_weight) text += fmt::format(":{}", use.text_weight);
+  }
+  return text;
+}
+
+void validate(const Request& request) {
+  if (request.model.empty()) {
+    throw InvalidRequest(
+        std::string("--model: name a checkpoint file or a diffusers folder; none is shipped yet"));
+  }
+  check_word("--noise", request.noise, {"torch", "nv"});
+  check_word("--empty-negative", request.empty_negative, {"zeros", "encoded"});
+  check_word("--prediction", request.prediction, {"auto", "epsilon", "v_prediction"});
+  check_word("--precision", request.precision, {"auto", "bf16", "fp16", "fp32"});
+  check_word("--vae-precision", request.vae_precision, {"auto", "bf16", "fp16", "fp32"});
+  if (!request.timesteps.empty() && !request.sigmas.empty()) {
+    throw InvalidRequest(
+        std::string("--timesteps and --sigmas exclude each other: give one of them"));
+  }
+  check_falls("--timesteps", request.timesteps);
+  check_falls("--sigmas", request.sigmas);
+}
+
+}  // namespace fourstep

@@ -1,0 +1,111 @@
+#pragma once
+// Everything that decides the pixels of an image, in one plain struct. Command line, server, image metadata
+// and sweeps all fill and print it through visit_fields(), so an option is declared once, here.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+
+namespace fourstep {
+
+/// A LoRA file and how strongly it acts; any finite weight.
+struct LoraUse {
+  std::string file;
+  double unet_weight = 1;
+  double text_weight = 1;
+
+  bool operator==(const LoraUse&) const = default;
+};
+
+struct Request {
+  std::string model;
+  std::string vae;
+  std::vector<LoraUse> loras;
+  bool lora_partial = false;
+  std::string prompt;
+  std::string negative_prompt;
+  int64_t width = 0;
+  int64_t height = 0;
+  int64_t images = 1;
+  std::optional<uint64_t> seed;
+  std::optional<int64_t> steps;
+  std::string sampler = "auto";
+  std::string schedule = "auto";
+  std::vector<double> timesteps;
+  std::vector<double> sigmas;
+  std::optional<double> cfg_scale;
+  double eta = 1;
+  double s_noise = 1;
+  int64_t clip_skip = 0;
+  std::string noise = "torch";
+  std::string empty_negative = "zeros";
+  std::string prediction = "auto";
+  std::optional<bool> zero_snr;
+  std::string precision = "auto";
+  std::string vae_precision = "auto";
+  int64_t vae_tile = 0;
+
+  bool operator==(const Request&) const = default;
+};
+
+/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+template <typename AnyRequest, typename Visitor>
+void visit_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
+  visit(Info{"model", "checkpoint: one file, or a diffusers folder"}, r.model);
+  visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
+  visit(Info{"lora", "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'"},
+        r.loras);
+  visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
+  visit(Info{"prompt", "what the image shows"}, r.prompt);
+  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1)"},
+        r.negative_prompt);
+  visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
+        r.width);
+  visit(Info{"height", "image height, as width", "px", 0, 16384}, r.height);
+  visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
+        r.images);
+  visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
+  visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
+        r.steps);
+  visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
+  visit(Info{"schedule", "auto, or a name that \"fourstep generate --help\" lists"}, r.schedule);
+  visit(Info{"timesteps", "explicit falling timesteps instead of a schedule", "0..999", 0, 999},
+        r.timesteps);
+  visit(Info{"sigmas", "explicit falling noise levels instead of a schedule", "sigma", 0, 1e6},
+        r.sigmas);
+  visit(
+      Info{"cfg_scale", "classifier-free guidance; 1: off, one network call a step", "", -100, 100},
+      r.cfg_scale);
+  visit(Info{"eta", "share of fresh noise in ancestral samplers", "", 0, 10}, r.eta);
+  visit(Info{"s_noise", "factor on that noise", "", 0, 10}, r.s_noise);
+  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
+  visit(Info{"noise", "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU"},
+        r.noise);
+  visit(Info{"empty_negative", "an empty negative prompt is \"zeros\" or \"encoded\" text"},
+        r.empty_negative);
+  visit(Info{"prediction", "auto, epsilon or v_prediction: for files that do not say"},
+        r.prediction);
+  visit(Info{"zero_snr",
+             "rescale the noise schedule to zero terminal SNR; by the file when not given"},
+        r.zero_snr);
+  visit(Info{"precision", "auto, bf16, fp16 or fp32: of UNet and text encoders"}, r.precision);
+  visit(Info{"vae_precision", "auto, bf16, fp16 or fp32: of the VAE"}, r.vae_precision);
+  visit(Info{"vae_tile", "decode in tiles of this size; 0: whole, tiled when memory is short", "px",
+             0, 16384},
+        r.vae_tile);
+}
+
+/// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.
+/// Throws InvalidRequest when a file is named without a name or a weight is not a finite number.
+void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
+std::string text_from_value(const std::vector<LoraUse>& value);
+
+/// Throws InvalidRequest for combinations that cannot work: a missing model, both timesteps and sigmas,
+/// lists that do not fall, unknown words in noise, empty_negative, prediction or a precision.
+void validate(const Request& request);
+
+}  // namespace fourstep

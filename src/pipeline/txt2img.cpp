@@ -1,0 +1,120 @@
+// The whole method in reading order; each step is explained where it is declared.
+#include "pipeline/txt2img.h"
+
+#include <chrono>
+
+#include "base/error.h"
+#include "base/noise.h"
+#include "pipeline/decode.h"
+#include "sampling/guidance.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
+
+namespace fourstep {
+
+namespace {
+
+struct Prompts {
+  Conditioning cond;
+  std::optional<Conditioning> uncond;  ///< absent when the CFG scale is 1
+};
+
+Prompts encode_prompts(Models& models, const Request& request, const Events& events) {
+  const TextEncoders encoders = models.text_encoders(events);
+  events.report({Stage::kEncode, 0, 1});
+  PromptOptions options;
+  options.clip_skip = request.clip_skip;
+  Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
+  if (!is_neutral_scale(*request.cfg_scale)) {
+    const bool is_zero = request.empty_negative == "zeros";
+    options.empty = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+    prompts.uncond = encode_prompt(encoders, request.negative_prompt, options);
+    repeat_to_same_length(prompts.cond, *prompts.uncond);
+  }
+  events.report({Stage::kEncode, 1, 1});
+  return prompts;
+}
+
+/// uncond first, then cond: the order that in_one_batch() expects.
+Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
+  const auto join = [](const Tensor& a, const Tensor& b) {
+    return a.defined() ? at::cat({a, b}) : Tensor();
+  };
+  return {join(uncond.context, cond.context), join(uncond.pooled, cond.pooled),
+          join(uncond.time_ids, cond.time_ids)};
+}
+
+Denoiser make_unet_denoiser(UNet unet, const Conditioning& cond, const Models& models,
+                            const Request& request) {
+  const Network network = [unet, cond](const Tensor& x, const Tensor& timestep) mutable {
+    return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids});
+  };
+  return make_denoiser(network, models.noise_schedule(request), models.network_output(request));
+}
+
+Denoiser make_guided_denoiser(Models& models, const Request& request, Prompts prompts,
+                              const Events& events) {
+  const UNet unet = models.unet(events);
+  const Tensor time_ids =
+      size_time_ids({request.height, request.width, 0, 0, request.height, request.width})
+          .to(models.placement().device);
+  prompts.cond.time_ids = time_ids;
+  const Denoiser cond = make_unet_denoiser(unet, prompts.cond, models, request);
+  if (!prompts.uncond) return cond;
+  prompts.uncond->time_ids = time_ids;
+  const Denoiser both =
+      make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request);
+  return with_cfg(cond, in_one_batch(both), *request.cfg_scale);
+}
+
+std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& schedule) {
+  if (!request.timesteps.empty()) return sigmas_from_timesteps(schedule, request.timesteps);
+  if (request.sigmas.empty()) {
+    return make_sigmas(request.schedule, schedule, static_cast<int>(*request.steps));
+  }
+  std::vector<double> sigmas = request.sigmas;
+  if (sigmas.back() != 0) sigmas.push_back(0);
+  return sigmas;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+void txt2img(Models& models, const Request& request, const Events& events,
+             const OnImage& on_image) {
+  const torch::NoGradGuard no_grad;
+  const SamplerRow& sampler = find_sampler(request.sampler);
+  const std::vector<double> sigmas = sigmas_of(request, models.noise_schedule(request));
+
+  const Prompts prompts = encode_prompts(models, request, events);
+  models.free_text_encoders();
+  const Denoiser denoise = make_guided_denoiser(models, request, prompts, events);
+
+  for (int64_t i = 0; i < request.images; ++i) {
+    GeneratedImage result{i, *request.seed + static_cast<uint64_t>(i), {}, {}, 0, 0};
+    const auto start = std::chrono::steady_clock::now();
+    const NoiseSource noise =
+        request.noise == "nv" ? make_philox_noise(result.seed) : make_torch_noise(result.seed);
+    const Tensor first =
+        noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);
+    const Tensor x =
+        initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
+    const auto num_steps = static_cast<int64_t>(sigmas.size()) - 1;
+    events.report({Stage::kSample, 0, num_steps});
+    const Tensor latent = sampler.function(
+        denoise, x, sigmas, {request.eta, request.s_noise, noise_like(noise)},
+        [&](const StepReport& step) {
+          events.report({Stage::kSample, step.step + 1, num_steps, step.sigma, step.denoised});
+        });
+    result.sample_seconds = seconds_since(start);
+    result.latent = latent.to(torch::kCPU, torch::kFloat32);
+    result.image = decode_latent(models, latent, request.vae_tile, events);
+    result.decode_seconds = seconds_since(start) - result.sample_seconds;
+    on_image(result);
+  }
+}
+
+}  // namespace fourstep

@@ -1,0 +1,126 @@
+#include "sampling/noise_schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+namespace {
+
+NoiseSchedule schedule_from_alphas_cumprod(std::vector<double> alphas_cumprod) {
+  NoiseSchedule schedule;
+  for (const double alpha_bar : alphas_cumprod) {
+    schedule.sigmas.push_back(std::sqrt((1 - alpha_bar) / alpha_bar));
+  }
+  schedule.alphas_cumprod = std::move(alphas_cumprod);
+  return schedule;
+}
+
+/// How far between entry k and k + 1 sigma lies in log sigma; outside 0..1 when it is not between them.
+double log_position(const NoiseSchedule& schedule, size_t k, double sigma) {
+  const double low = std::log(schedule.sigmas[k]), high = std::log(schedule.sigmas[k + 1]);
+  return (std::log(sigma) - low) / (high - low);
+}
+
+/// The entry k, at most the last but one, such that sigma lies between entries k and k + 1 or outside.
+size_t entry_below(const NoiseSchedule& schedule, double sigma) {
+  if (!(sigma > 0)) {
+    throw Error("timestep of a noise level: sigma is {}, expected a positive number", sigma);
+  }
+  const auto& table = schedule.sigmas;
+  const auto above = std::upper_bound(table.begin(), table.end(), sigma) - table.begin();
+  return std::clamp<int64_t>(above - 1, 0, static_cast<int64_t>(table.size()) - 2);
+}
+
+double timestep_of_entry(const NoiseSchedule& schedule, double entry) {
+  return schedule.first_timestep + schedule.timestep_stride * entry;
+}
+
+/// The entries around a timestep, clamped to the table, and how far it is from the lower one, 0..1.
+struct Neighbours {
+  double low, high, weight;
+};
+Neighbours neighbours_of(const NoiseSchedule& schedule, double timestep) {
+  const auto& table = schedule.sigmas;
+  const double entry = std::clamp((timestep - schedule.first_timestep) / schedule.timestep_stride,
+                                  0.0, table.size() - 1.0);
+  const size_t k = static_cast<size_t>(entry);
+  return {table[k], table[std::min(k + 1, table.size() - 1)], entry - static_cast<double>(k)};
+}
+
+}  // namespace
+
+NoiseSchedule make_sdxl_noise_schedule() {
+  constexpr int kTimesteps = 1000;
+  const double first = std::sqrt(0.00085), last = std::sqrt(0.012);
+  std::vector<double> alphas_cumprod;
+  double product = 1;
+  for (int t = 0; t < kTimesteps; ++t) {
+    const double root = first + t * (last - first) / (kTimesteps - 1);
+    product *= 1 - root * root;
+    alphas_cumprod.push_back(product);
+  }
+  return schedule_from_alphas_cumprod(std::move(alphas_cumprod));
+}
+
+NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule) {
+  constexpr double kLastAlphaBar = 4.8973451890853435e-08;
+  std::vector<double> alphas_cumprod = schedule.alphas_cumprod;
+  const double first = std::sqrt(alphas_cumprod.front()), last = std::sqrt(alphas_cumprod.back());
+  for (double& alpha_bar : alphas_cumprod) {
+    const double root = (std::sqrt(alpha_bar) - last) * first / (first - last);
+    alpha_bar = root * root;
+  }
+  alphas_cumprod.back() = kLastAlphaBar;
+  return schedule_from_alphas_cumprod(std::move(alphas_cumprod));
+}
+
+NoiseSchedule with_distilled_steps(const NoiseSchedule& schedule, int num_entries) {
+  const size_t size = schedule.sigmas.size();
+  if (num_entries < 2 || size % num_entries != 0) {
+    throw Error("with_distilled_steps: {} entries, expected a divisor of {} above 1", num_entries,
+                size);
+  }
+  const size_t stride = size / num_entries;
+  NoiseSchedule distilled;
+  distilled.first_timestep = timestep_of_entry(schedule, stride - 1.0);
+  distilled.timestep_stride = schedule.timestep_stride * static_cast<double>(stride);
+  for (size_t j = stride - 1; j < size; j += stride) {
+    distilled.alphas_cumprod.push_back(schedule.alphas_cumprod[j]);
+    distilled.sigmas.push_back(schedule.sigmas[j]);
+  }
+  return distilled;
+}
+
+double nearest_timestep(const NoiseSchedule& schedule, double sigma) {
+  const size_t k = entry_below(schedule, sigma);
+  return timestep_of_entry(schedule, log_position(schedule, k, sigma) > 0.5 ? k + 1.0 : k);
+}
+
+double interpolated_timestep(const NoiseSchedule& schedule, double sigma) {
+  const size_t k = entry_below(schedule, sigma);
+  return timestep_of_entry(schedule, k + std::clamp(log_position(schedule, k, sigma), 0.0, 1.0));
+}
+
+double sigma_from_timestep(const NoiseSchedule& schedule, double timestep) {
+  const auto [low, high, weight] = neighbours_of(schedule, timestep);
+  if (weight == 0) return low;
+  return std::exp((1 - weight) * std::log(low) + weight * std::log(high));
+}
+
+double linear_sigma_from_timestep(const NoiseSchedule& schedule, double timestep) {
+  const auto [low, high, weight] = neighbours_of(schedule, timestep);
+  return (1 - weight) * low + weight * high;
+}
+
+double sigma_from_percent(const NoiseSchedule& schedule, double percent) {
+  constexpr double kBeforeTheFirstStep = 999999999.9;
+  if (percent <= 0) return kBeforeTheFirstStep;
+  if (percent >= 1) return 0;
+  return sigma_from_timestep(schedule, (1 - percent) * 999.0);
+}
+
+}  // namespace fourstep

@@ -1,0 +1,203 @@
+#include "text/bpe.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <queue>
+#include <tuple>
+
+#include "base/error.h"
+#include "text/unicode.h"
+
+namespace fourstep {
+namespace {
+
+constexpr int64_t kMaxMerges = 48894;  // OpenAI's file has 262,144 lines; CLIP uses these
+constexpr int64_t kWordEnd = 256;      // id offset of a byte that ends its word
+constexpr std::string_view kWordEndMark = "</w>";
+constexpr std::u32string_view kStartText = U"<|startoftext|>", kEndText = U"<|endoftext|>";
+
+using TokenIds = std::unordered_map<std::string, int64_t>;
+
+bool is_printable_byte(int byte) {
+  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
+
+/// Id of each byte inside a word: the printable ones come first.
+std::array<int64_t, 256> make_byte_ids() {
+  std::array<int64_t, 256> ids{};
+  int64_t next = 0;
+  for (const bool printable : {true, false}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      if (is_printable_byte(byte) == printable) ids[byte] = next++;
+    }
+  }
+  return ids;
+}
+
+const std::array<int64_t, 256>& byte_ids() {
+  static const std::array<int64_t, 256> ids = make_byte_ids();
+  return ids;
+}
+
+/// The 512 tokens of one byte, in the byte alphabet: printable bytes stand for themselves, the others for
+/// U+0100 and on.
+TokenIds make_byte_tokens() {
+  TokenIds tokens;
+  char32_t stand_in = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    std::string text;
+    append_utf8(text, is_printable_byte(byte) ? byte : stand_in++);
+    tokens[text] = byte_ids()[byte];
+    tokens[text.append(kWordEndMark)] = byte_ids()[byte] + kWordEnd;
+  }
+  return tokens;
+}
+
+std::string_view next_line(std::string_view& rest) {
+  const size_t end = std::min(rest.find('\n'), rest.size());
+  std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+uint64_t pair_key(int64_t left, int64_t right) {
+  return static_cast<uint64_t>(left) << 32 | static_cast<uint64_t>(right);
+}
+
+bool starts_with_at(std::u32string_view text, size_t i, std::u32string_view prefix) {
+  return text.substr(i, prefix.size()) == prefix;
+}
+
+size_t contraction_length(std::u32string_view text, size_t i) {
+  for (const std::u32string_view ending : {U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"}) {
+    if (starts_with_at(text, i, ending)) return ending.size();
+  }
+  return 0;
+}
+
+/// End of the word at `i`, which is no white space: an ending like 's, letters, one number, or symbols.
+/// Symbols stop before "!" when `bang_special`.
+size_t word_end(std::u32string_view text, size_t i, bool bang_special) {
+  if (const size_t length = contraction_length(text, i)) return i + length;
+  const CharClass kind = char_class(text[i]);
+  size_t end = i + 1;
+  if (kind == CharClass::kNumber) return end;
+  while (end < text.size() && char_class(text[end]) == kind &&
+         !(bang_special && text[end] == U'!')) {
+    ++end;
+  }
+  return end;
+}
+
+/// Tokens of one word as a doubly linked list over positions, so that a merge costs no shifting.
+struct WordTokens {
+  std::vector<int64_t> id;              ///< -1: merged into its left neighbour
+  std::vector<int64_t> previous, next;  ///< -1 at the ends
+};
+
+}  // namespace
+
+int64_t Tokenizer::comma_id() const { return byte_ids()[','] + kWordEnd; }
+
+Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what,
+                     TokenizerOptions options)
+    : options_(options) {
+  TokenIds tokens = make_byte_tokens();
+  merges_.reserve(std::min<size_t>(kMaxMerges, merges_text.size() / 4));
+  int64_t line_number = 0;
+  while (!merges_text.empty() && num_merges_ < kMaxMerges) {
+    const std::string_view line = next_line(merges_text);
+    const bool is_header = ++line_number == 1 && line.find("#version") != std::string_view::npos;
+    if (is_header || line.empty()) continue;
+    const size_t blank = std::min(line.find(' '), line.size());
+    const std::string left(line.substr(0, blank));
+    const std::string right(line.substr(std::min(blank + 1, line.size())));
+    const auto first = tokens.find(left), second = tokens.find(right);
+    if (first == tokens.end() || second == tokens.end()) {
+      throw Error(
+          "{}: line {}: \"{}\" is no merge of two tokens known before it; is this a CLIP merges "
+          "file?",
+          what, line_number, line.substr(0, 40));
+    }
+    const int64_t id = 2 * kWordEnd + num_merges_;
+    merges_.insert_or_assign(pair_key(first->second, second->second), Merge{num_merges_, id});
+    tokens.insert_or_assign(left + right, id);
+    ++num_merges_;
+  }
+  if (num_merges_ == 0) throw Error("{}: no merges found, expected lines of two tokens", what);
+}
+
+const Tokenizer::Merge* Tokenizer::find_merge(int64_t left, int64_t right) const {
+  const auto found = merges_.find(pair_key(left, right));
+  return found == merges_.end() ? nullptr : &found->second;
+}
+
+std::vector<int64_t> Tokenizer::encode_word(std::string_view utf8) const {
+  const int64_t count = static_cast<int64_t>(utf8.size());
+  WordTokens word;
+  for (int64_t i = 0; i < count; ++i) {
+    word.id.push_back(byte_ids()[static_cast<uint8_t>(utf8[i])]);
+    word.previous.push_back(i - 1);
+    word.next.push_back(i + 1 < count ? i + 1 : -1);
+  }
+  word.id.back() += kWordEnd;
+
+  // Smallest rank first, then leftmost. An entry is out of date when a token of its pair has changed.
+  struct Candidate {
+    int64_t rank, position, left, right;
+    bool operator>(const Candidate& other) const {
+      return std::tie(rank, position) > std::tie(other.rank, other.position);
+    }
+  };
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto propose = [&](int64_t i) {
+    if (i < 0 || word.next[i] < 0) return;
+    const int64_t left = word.id[i], right = word.id[word.next[i]];
+    if (const Merge* merge = find_merge(left, right)) queue.push({merge->rank, i, left, right});
+  };
+  for (int64_t i = 0; i < count; ++i) propose(i);
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    const int64_t i = best.position, j = word.next[i];
+    if (word.id[i] != best.left || j < 0 || word.id[j] != best.right) continue;
+    word.id[i] = find_merge(best.left, best.right)->id;
+    word.id[j] = -1;
+    word.next[i] = word.next[j];
+    if (word.next[j] >= 0) word.previous[word.next[j]] = i;
+    propose(word.previous[i]);
+    propose(i);
+  }
+  std::erase(word.id, -1);
+  return word.id;
+}
+
+std::vector<int64_t> Tokenizer::encode(std::string_view prompt) const {
+  const std::u32string text = clean_text(prompt, options_.cleaning);
+  std::unordered_map<std::string, std::vector<int64_t>> seen;
+  std::vector<int64_t> ids;
+  for (size_t i = 0; i < text.size();) {
+    const bool is_start = starts_with_at(text, i, kStartText);
+    if (is_start || starts_with_at(text, i, kEndText)) {
+      ids.push_back(is_start ? bos_id() : eos_id());
+      i += is_start ? kStartText.size() : kEndText.size();
+    } else if (options_.bang_special && text[i] == U'!') {
+      ids.push_back(0);
+      ++i;
+    } else if (char_class(text[i]) == CharClass::kSpace) {
+      ++i;
+    } else {
+      const size_t end = word_end(text, i, options_.bang_special);
+      std::string word;
+      for (; i < end; ++i) append_utf8(word, text[i]);
+      const auto [entry, is_new] = seen.try_emplace(word);
+      if (is_new) entry->second = encode_word(word);
+      ids.insert(ids.end(), entry->second.begin(), entry->second.end());
+    }
+  }
+  return ids;
+}
+
+}  // namespace fourstep

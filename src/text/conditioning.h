@@ -1,0 +1,102 @@
+#pragma once
+// From a prompt to what the UNet is conditioned on: chunks of 77 ids, the encoders' states side by side,
+// the pooled output, and the six numbers for size and crop.
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor.h"
+#include "text/bpe.h"
+#include "text/clip.h"
+
+namespace fourstep {
+
+struct Conditioning {
+  Tensor context;  ///< [B,77n,cross]: the encoders' states side by side; n chunks one after another
+  Tensor
+      pooled;  ///< [B,P], of the first chunk; undefined when no encoder has a projection (SD 1.5)
+  Tensor time_ids;  ///< [B,6] fp32, see size_time_ids(); undefined for SD 1.5
+};
+
+/// How a prompt of more than 75 tokens is divided.
+enum class ChunkRule {
+  kTruncate,  ///< one chunk, the rest is dropped: diffusers
+  kPlain,     ///< a new chunk after each 75 tokens: ComfyUI, for a prompt without weights
+  kCommaBackOff,  ///< as kPlain, but what follows a comma among the last 20 tokens of a full chunk moves
+                  ///< to the next, unless the next token is a comma: A1111, Forge
+};
+
+constexpr int64_t kChunkTokens = 75;             ///< prompt tokens in a chunk
+constexpr int64_t kChunkIds = kChunkTokens + 2;  ///< with start and end
+
+/// The prompt tokens of each chunk, at most 75 in each; one empty chunk for no tokens.
+/// comma_id: see Tokenizer::comma_id(); only kCommaBackOff looks at it.
+std::vector<std::vector<int64_t>> split_chunks(std::span<const int64_t> ids, ChunkRule rule,
+                                               int64_t comma_id);
+
+/// One row per chunk: start, tokens, end, then pad_id up to 77. Returns [n,77] int64.
+/// Throws Error for a chunk of more than 75 tokens.
+Tensor pad_chunks(const std::vector<std::vector<int64_t>>& chunks, const Tokenizer& tokenizer,
+                  int64_t pad_id);
+
+/// A tokenizer with its encoder; both must outlive it.
+struct TextEncoder {
+  const Tokenizer& tokenizer;
+  ClipTextImpl& model;
+  int64_t pad_id;  ///< CLIP-L: the end token; bigG: 0
+};
+
+enum class ContextState {
+  kPenultimate,     ///< ClipOutput::hidden: SDXL
+  kNormalizedLast,  ///< ClipOutput::last: SD 1.5
+};
+
+struct TextEncoders {
+  std::vector<TextEncoder> encoders;  ///< in the order of the context's columns: CLIP-L, then bigG
+  ContextState state = ContextState::kPenultimate;
+};
+
+/// The encoders of a model with the padding of its family. SDXL: two, the second with projection.
+TextEncoders sdxl_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& first,
+                                const Tokenizer& tokenizer_2, ClipTextImpl& second);
+TextEncoders sd15_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& model);
+
+/// What the empty prompt becomes.
+enum class EmptyPrompt {
+  kEncode,  ///< encoded as any other: ComfyUI; diffusers for an explicit ""
+  kZero,  ///< context and pooled are zeros: A1111 and Forge for SDXL; diffusers when none is given
+};
+
+struct PromptOptions {
+  ChunkRule chunks = ChunkRule::kPlain;
+  EmptyPrompt empty = EmptyPrompt::kEncode;
+  int64_t clip_skip = 0;   ///< see ClipTextImpl::forward()
+  int64_t min_chunks = 1;  ///< shorter prompts are filled up with chunks of the empty prompt
+};
+
+/// Number of chunks encode_prompt() makes with min_chunks 1: the largest of all encoders.
+int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt, ChunkRule rule);
+
+/// Encodes one prompt. Returns context [1,77n,cross] and pooled [1,P] in the encoders' dtype; time_ids
+/// stays undefined. To give a positive and a negative prompt one length as Forge does, pass the larger
+/// count_chunks() as min_chunks to both. Throws InvalidRequest for a clip_skip the models cannot do.
+Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
+                           const PromptOptions& options = {});
+
+/// Gives two contexts one length as ComfyUI does: each is repeated up to the least common multiple of
+/// both. Attention averages over the context, so repeating the whole of it changes no result.
+void repeat_to_same_length(Conditioning& a, Conditioning& b);
+
+/// Size and crop that SDXL is told, in pixels.
+struct SizeConditioning {
+  int64_t original_height = 1024, original_width = 1024;
+  int64_t crop_top = 0, crop_left = 0;
+  int64_t target_height = 1024, target_width = 1024;
+};
+
+/// [1,6] fp32 on the CPU: original height and width, crop top and left, target height and width.
+/// Source: Podell et al. 2023 (2307.01952), section 2.2, in the order of diffusers' add_time_ids.
+Tensor size_time_ids(const SizeConditioning& size);
+
+}  // namespace fourstep

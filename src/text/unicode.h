@@ -1,0 +1,41 @@
+#pragma once
+// The little of Unicode that a CLIP tokenizer needs, on code points. Builds with ICU know all of it; minimal
+// builds (FOURSTEP_MINIMAL) know what the C library's C.UTF-8 locale knows, see unicode_basic.cpp.
+
+#include <string>
+#include <string_view>
+
+namespace fourstep {
+
+/// What the tokenizer's word rule tells apart: Unicode general categories L* and N*, the property
+/// White_Space, and all else.
+enum class CharClass { kLetter, kNumber, kSpace, kOther };
+
+/// Code points of a UTF-8 text. Each maximal ill-formed part becomes one U+FFFD, so any bytes are accepted.
+std::u32string decode_utf8(std::string_view bytes);
+
+/// Appends one code point (no surrogate, at most U+10FFFF) as UTF-8.
+void append_utf8(std::string& out, char32_t c);
+
+CharClass char_class(char32_t c);
+
+/// True for the general categories C* (control, format, private use, unassigned).
+bool is_control(char32_t c);
+
+/// Canonical composition (NFC). Minimal builds return the text as it is.
+std::u32string to_nfc(std::u32string text);
+
+/// Appends the compatibility form (NFKC) of one code point. Minimal builds know full-width ASCII alone.
+void append_nfkc(std::u32string& out, char32_t c);
+
+/// Lower case, each code point by itself: capital sigma always becomes U+03C3, U+0130 becomes i + U+0307.
+std::u32string lower_each(std::u32string_view text);
+
+/// Lower case with the one rule that looks at neighbours, as Python's str.lower(): a capital sigma at the
+/// end of a word becomes U+03C2. Minimal builds do as lower_each().
+std::u32string lower_in_context(std::u32string_view text);
+
+/// True when this build has ICU's full tables; else the functions above are approximate outside of Latin.
+bool has_full_unicode();
+
+}  // namespace fourstep

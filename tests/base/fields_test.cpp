@@ -1,0 +1,58 @@
+#include "base/fields.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace fourstep {
+namespace {
+
+constexpr FieldInfo kSteps{"steps", "", "steps", 1, 100};
+constexpr FieldInfo kScale{"cfg_scale", ""};
+
+template <typename T>
+std::string message_of(const FieldInfo& field, std::string_view text, T& value) {
+  try {
+    value_from_text(field, text, value);
+  } catch (const InvalidRequest& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Fields, NumbersOutOfRangeNameTheFlagAndTheRange) {
+  int64_t steps = 7;
+  EXPECT_EQ(message_of(kSteps, "0", steps), "--steps: \"0\" is not a whole number from 1 to 100");
+  EXPECT_EQ(message_of(kSteps, "4.5", steps),
+            "--steps: \"4.5\" is not a whole number from 1 to 100");
+  EXPECT_EQ(steps, 7) << "a refused text must not change the value";
+}
+
+TEST(Fields, NanInfinityAndTrailingTextAreNoNumbers) {
+  double scale = 1;
+  for (const char* text : {"nan", "inf", "1e999", "1x", "", " 1"}) {
+    EXPECT_NE(message_of(kScale, text, scale), "") << text;
+  }
+  EXPECT_EQ(message_of(kScale, "-0.85", scale), "");
+  EXPECT_EQ(scale, -0.85);
+}
+
+TEST(Fields, AnEmptyTextUnsetsAnOptional) {
+  std::optional<int64_t> steps = 3;
+  value_from_text(kSteps, "", steps);
+  EXPECT_FALSE(steps.has_value());
+  value_from_text(kSteps, "12", steps);
+  EXPECT_EQ(text_from_value(steps), "12");
+}
+
+TEST(Fields, ListsReadBackAsWritten) {
+  std::vector<double> list;
+  value_from_text(kScale, "999, 749.25,0.1", list);
+  EXPECT_EQ(list, (std::vector<double>{999, 749.25, 0.1}));
+  EXPECT_EQ(text_from_value(list), "999,749.25,0.1");
+}
+
+TEST(Fields, FlagsHaveDashes) { EXPECT_EQ(flag_name(kScale), "--cfg-scale"); }
+
+}  // namespace
+}  // namespace fourstep

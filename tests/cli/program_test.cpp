@@ -1,0 +1,172 @@
+// The program as users meet it: exit codes, one sentence per error, whole files or none.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "io/image.h"
+#include "io/safetensors.h"
+#include "support/golden.h"
+#include "support/tiny_model.h"
+
+namespace fourstep {
+namespace {
+
+struct Outcome {
+  int exit_code = 0;
+  std::string text;  ///< standard output and error together
+};
+
+class Program : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new testing::TemporaryFolder();
+    testing::write_tiny_sdxl(path("tiny.safetensors"));
+    testing::write_tiny_lora(path("lora.safetensors"));
+  }
+  static void TearDownTestSuite() { delete folder_; }
+
+  static std::string path(const std::string& name) { return (folder_->path() / name).string(); }
+
+  static Outcome run(const std::string& arguments) {
+    const std::string command =
+        "{ OMP_NUM_THREADS=1 " FOURSTEP_PROGRAM " " + arguments + "; } 2>&1 </dev/null";
+    Outcome outcome;
+    FILE* pipe = popen(command.c_str(), "r");
+    std::array<char, 4096> buffer{};
+    while (const size_t count = fread(buffer.data(), 1, buffer.size(), pipe)) {
+      outcome.text.append(buffer.data(), count);
+    }
+    const int status = pclose(pipe);
+    outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+  }
+
+  static Outcome generate(const std::string& more) {
+    return run("generate 'a cat' --model " + path("tiny.safetensors") +
+               " --width 64 --height 64 --steps 2 --precision fp32 -q " + more);
+  }
+
+  /// Exit code 2, one line that begins with the program's name and holds `words`, and no new file.
+  static void expect_refusal(const Outcome& outcome, const std::vector<std::string>& words) {
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.text;
+    EXPECT_EQ(outcome.text.rfind("fourstep: ", 0), 0u) << outcome.text;
+    EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << outcome.text;
+    for (const std::string& word : words) {
+      EXPECT_NE(outcome.text.find(word), std::string::npos) << word << " in: " << outcome.text;
+    }
+  }
+
+  static testing::TemporaryFolder* folder_;
+};
+
+testing::TemporaryFolder* Program::folder_ = nullptr;
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+TEST_F(Program, GenerateWritesAnImageWithItsSettingsInside) {
+  const Outcome outcome =
+      generate("--seed 7 --json --out " + path("cat.png") + " --latents " +
+               path("cat.safetensors") + " --lora " + path("lora.safetensors") + ":0.5");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto json = nlohmann::json::parse(outcome.text);
+  EXPECT_EQ(json["images"][0]["seed"], 7);
+  EXPECT_EQ(json["loras"][0], "lora.safetensors: 4/4 modules");
+  const Image image = read_image(path("cat.png"));
+  EXPECT_EQ(image.pixels.sizes(), (Shape{64, 64, 3}));
+  EXPECT_EQ(image.text.at("parameters").rfind("a cat <lora:lora:0.5>\nSteps: 2, Sampler: Euler", 0),
+            0u)
+      << image.text.at("parameters");
+  EXPECT_EQ(open_safetensors(path("cat.safetensors")).tensors.at("latent").sizes(),
+            (Shape{1, 4, 8, 8}));
+}
+
+TEST_F(Program, SeedsAndSizesMakeOneImageEach) {
+  const Outcome outcome = generate("--seeds 1,2 --sizes 64x64,72x64 --json --out " + path("many/"));
+  EXPECT_EQ(outcome.exit_code, 2) << "a folder that does not exist is not made up";
+  std::filesystem::create_directory(path("many"));
+  const Outcome second = generate("--seeds 1,2 --sizes 64x64,72x64 --json --out " + path("many/"));
+  ASSERT_EQ(second.exit_code, 0) << second.text;
+  const auto json = nlohmann::json::parse(second.text);
+  ASSERT_EQ(json["images"].size(), 4u);
+  EXPECT_EQ(json["images"][3]["width"], 72);
+  for (const auto& image : json["images"]) {
+    EXPECT_TRUE(std::filesystem::exists(image["file"].get<std::string>()));
+  }
+}
+
+TEST_F(Program, ModelInspectTellsTheFamily) {
+  const Outcome outcome = run("model inspect --json " + path("tiny.safetensors"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_NE(outcome.text.find("SDXL"), std::string::npos);
+  EXPECT_NO_THROW(nlohmann::json::parse(outcome.text));
+}
+
+TEST_F(Program, BadOptionsAreRefusedInOneSentence) {
+  expect_refusal(generate("--steps 0"), {"--steps", "1 to 1000"});
+  expect_refusal(generate("--cfg-scale nan"), {"--cfg-scale"});
+  expect_refusal(generate("--sampler eluer"), {"eluer", "euler"});
+  expect_refusal(generate("--schedule nope"), {"nope", "karras"});
+  expect_refusal(generate("--sizes 64"), {"--sizes", "WIDTHxHEIGHT"});
+  expect_refusal(generate("--timesteps 10,999"), {"--timesteps", "fall"});
+  expect_refusal(generate("--vae-precision int4"), {"--vae-precision", "int4"});
+  expect_refusal(generate("--stepps 4"), {"--stepps"});
+  expect_refusal(run("paint 'a cat'"), {"subcommand"});
+  expect_refusal(generate("--device gpu"), {"--device", "gpu"});
+  expect_refusal(generate("--out " + path("x.bmp")), {"x.bmp"});
+  expect_refusal(run("generate 'a cat'"), {"--model"});
+}
+
+TEST_F(Program, UnreadableFilesAreRefusedInOneSentence) {
+  const std::string start = "generate cat --width 64 --height 64 --model ";
+  expect_refusal(run(start + path("missing.safetensors")), {"missing.safetensors"});
+  write_text(path("empty.safetensors"), "");
+  expect_refusal(run(start + path("empty.safetensors")), {"empty.safetensors", "empty"});
+  write_text(path("page.safetensors"), "<!DOCTYPE html><html></html>");
+  expect_refusal(run(start + path("page.safetensors")), {"page.safetensors", "web page"});
+  expect_refusal(run(start + path("lora.safetensors")), {"lora.safetensors", "LoRA"});
+  std::filesystem::copy_file(path("tiny.safetensors"), path("cut.safetensors"));
+  std::filesystem::resize_file(path("cut.safetensors"), 1'000'000);
+  expect_refusal(run(start + path("cut.safetensors")), {"cut.safetensors"});
+  expect_refusal(run("model inspect " + path("cut.safetensors")), {"cut.safetensors"});
+}
+
+TEST_F(Program, ALoraOfAnotherFamilyIsRefusedWithBothNames) {
+  write_safetensors(
+      path("sd15.safetensors"),
+      {{"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight",
+        torch::randn({4, 768})},
+       {"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight",
+        torch::randn({1280, 4})}});
+  expect_refusal(generate("--lora " + path("sd15.safetensors")), {"sd15.safetensors", "SD 1.5"});
+  expect_refusal(generate("--lora " + path("tiny.safetensors")), {"tiny.safetensors"});
+  expect_refusal(generate("--lora " + path("lora.safetensors") + ":1e999"), {"lora.safetensors"});
+}
+
+TEST_F(Program, NothingIsLeftBehindWhereTheOutputCannotBeWritten) {
+  std::filesystem::create_directory(path("is-a-folder.png"));
+  const size_t before = std::distance(std::filesystem::directory_iterator(folder_->path()), {});
+  const Outcome outcome = generate("--out " + path("no-such-folder/cat.png"));
+  expect_refusal(outcome, {"no-such-folder"});
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->path()), {}),
+            static_cast<ptrdiff_t>(before));
+}
+
+TEST_F(Program, CtrlCStopsWithoutAnImage) {
+  const Outcome outcome =
+      run("generate 'a cat' --model " + path("tiny.safetensors") +
+          " --width 512 --height 512 --steps 1000 --precision fp32 -q --out " +
+          path("stopped.png") + " & pid=$!; sleep 1.5; kill -INT $pid; wait $pid");
+  EXPECT_EQ(outcome.exit_code, 130) << outcome.text;
+  EXPECT_NE(outcome.text.find("cancelled"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path("stopped.png")));
+}
+
+}  // namespace
+}  // namespace fourstep

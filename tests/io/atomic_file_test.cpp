@@ -1,0 +1,116 @@
+#include "io/atomic_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "support/files.h"
+#include "support/golden.h"
+
+namespace fourstep {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+using testing::read_file;
+using testing::write_file;
+
+class AtomicFile : public ::testing::Test {
+ protected:
+  size_t num_files() const {
+    const std::filesystem::directory_iterator items(folder_.path());
+    return static_cast<size_t>(std::distance(begin(items), end(items)));
+  }
+  std::string refusal(const std::filesystem::path& path) const {
+    return message_of<Error>(
+        [&] { write_atomically(path, [](std::ostream& out) { out << "new"; }); });
+  }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(AtomicFile, HoldsEverythingWrittenInSmallAndLargePieces) {
+  const std::string large(200'000, 'b');
+  const auto path = folder_.path() / "file";
+  write_atomically(path, [&](std::ostream& out) {
+    for (int i = 0; i < 100'000; ++i) out.put('a');
+    out << large << 42;
+  });
+  EXPECT_EQ(read_file(path), std::string(100'000, 'a') + large + "42");
+  EXPECT_EQ(num_files(), 1u);
+}
+
+TEST_F(AtomicFile, ReplacesAFileAndFollowsALink) {
+  const auto path = write_file(folder_.path() / "file", "old");
+  std::filesystem::create_symlink("file", folder_.path() / "link");
+  EXPECT_EQ(refusal(folder_.path() / "link"), "");
+  EXPECT_EQ(read_file(path), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_.path() / "link"));
+}
+
+TEST_F(AtomicFile, AnExceptionLeavesTheOldFileAndNothingElse) {
+  const auto path = write_file(folder_.path() / "file", "old");
+  EXPECT_THROW(write_atomically(path,
+                                [](std::ostream& out) {
+                                  out << std::string(1 << 20, 'x');
+                                  throw Cancelled();
+                                }),
+               Cancelled);
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(num_files(), 1u);
+}
+
+TEST_F(AtomicFile, AFailedStreamIsAnError) {
+  const auto path = folder_.path() / "file";
+  EXPECT_THROW(write_atomically(path, [](std::ostream& out) { out.setstate(std::ios::failbit); }),
+               Error);
+  EXPECT_EQ(num_files(), 0u);
+}
+
+TEST_F(AtomicFile, NamesTheProblemWithTheFolderOrTarget) {
+  const auto path = write_file(folder_.path() / "file", "old");
+  EXPECT_THAT(refusal(folder_.path() / "missing" / "x"), HasSubstr("there is no folder"));
+  EXPECT_THAT(refusal(path / "x"), HasSubstr("there is no folder"));
+  EXPECT_THAT(refusal(folder_.path()), HasSubstr("this is a folder"));
+  EXPECT_THAT(refusal("/dev/null"), HasSubstr("device or pipe"));
+  EXPECT_THAT(refusal("/proc/x"), HasSubstr("cannot write in this folder"));
+}
+
+/// Makes the kernel refuse files beyond `num_bytes` for the life of the object, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t num_bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{num_bytes, old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*handler_)(int);
+  rlimit old_{};
+};
+
+TEST_F(AtomicFile, ARefusedWriteLeavesNothing) {
+  const auto path = folder_.path() / "file";
+  std::string message;
+  {
+    const FileSizeLimit limit(1 << 20);
+    message = message_of<Error>([&] {
+      write_atomically(path, [](std::ostream& out) { out << std::string(2 << 20, 'x'); });
+    });
+  }
+  EXPECT_THAT(message, HasSubstr("cannot write: File too large"));
+  EXPECT_THAT(message, HasSubstr(path.string()));
+  EXPECT_EQ(num_files(), 0u);
+}
+
+}  // namespace
+}  // namespace fourstep

@@ -1,0 +1,173 @@
+#include "io/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "io/single_file.h"
+#include "support/files.h"
+#include "support/golden.h"
+#include "tiny_model.h"
+
+namespace fourstep {
+namespace {
+
+using testing::equal_tensors;
+using ::testing::HasSubstr;
+using testing::message_of;
+
+/// A safetensors file in a folder of its own.
+struct SavedFile {
+  explicit SavedFile(const NamedTensors& tensors,
+                     const std::map<std::string, std::string>& metadata = {})
+      : path(folder.path() / "model.safetensors") {
+    write_safetensors(path, tensors, metadata);
+  }
+  testing::TemporaryFolder folder;
+  std::filesystem::path path;
+};
+
+NamedTensors with_prefix(const NamedTensors& tensors, const std::string& prefix) {
+  NamedTensors out;
+  for (const auto& [name, tensor] : tensors) out[prefix + name] = tensor;
+  return out;
+}
+
+std::string refusal_of(const NamedTensors& tensors) {
+  const SavedFile file(tensors);
+  return message_of<Error>([&] { open_checkpoint(file.path); });
+}
+
+TEST(Checkpoint, ASingleFileGivesTheComponentsItWasMadeFrom) {
+  const Checkpoint model = testing::tiny_sdxl();
+  const TensorFile single = single_file_of(model);
+  const SavedFile file(single.tensors, single.metadata);
+  const Checkpoint opened = open_checkpoint(file.path);
+  EXPECT_EQ(opened.family, Family::kSdxl);
+  EXPECT_EQ(opened.prediction, Prediction::kEps);
+  EXPECT_FALSE(opened.zero_terminal_snr);
+  for (const Component component : all_components())
+    EXPECT_TRUE(equal_tensors(opened.components.at(component), model.components.at(component)));
+}
+
+TEST(Checkpoint, AFileWithoutVaeOrTextEncodersOpensWithWhatItHas) {
+  Checkpoint model = testing::tiny_sdxl();
+  model.components.erase(Component::kVae);
+  model.components.erase(Component::kTextEncoder);
+  const SavedFile file(single_file_of(model).tensors);
+  const Checkpoint opened = open_checkpoint(file.path);
+  EXPECT_TRUE(opened.has(Component::kUnet));
+  EXPECT_FALSE(opened.has(Component::kVae));
+  EXPECT_FALSE(opened.has(Component::kTextEncoder));
+  EXPECT_TRUE(opened.has(Component::kTextEncoder2));
+}
+
+TEST(Checkpoint, AUNetAloneOpensInEitherLayoutWithAnyPrefix) {
+  const NamedTensors unet = testing::tiny_sdxl().components.at(Component::kUnet);
+  NamedTensors ldm;
+  for (const auto& [name, other] : ldm_unet_names(shapes_of(unet))) ldm[other] = unet.at(name);
+  for (const NamedTensors& tensors :
+       {unet, ldm, with_prefix(ldm, "model.diffusion_model."), with_prefix(ldm, "diffusion_model."),
+        with_prefix(unet, "unet.")}) {
+    const SavedFile file(tensors);
+    const Checkpoint opened = open_checkpoint(file.path);
+    EXPECT_EQ(opened.components.size(), 1u);
+    EXPECT_TRUE(equal_tensors(opened.components.at(Component::kUnet), unet));
+  }
+}
+
+TEST(Checkpoint, MarkersAndMetadataSetThePrediction) {
+  NamedTensors tensors = testing::tiny_sdxl().components.at(Component::kUnet);
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.prediction_type", "v"}}, nullptr})
+                .checkpoint.prediction,
+            Prediction::kV);
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.predict_key", "v"}}, nullptr})
+                .checkpoint.prediction,
+            Prediction::kV);
+  EXPECT_EQ(model_source_of({"x", tensors, {{"modelspec.prediction_type", "epsilon"}}, nullptr})
+                .checkpoint.prediction,
+            Prediction::kEps);
+  tensors["v_pred"] = torch::zeros({0});
+  tensors["ztsnr"] = torch::zeros({0});
+  const SavedFile file(tensors);
+  const Checkpoint opened = open_checkpoint(file.path);
+  EXPECT_EQ(opened.prediction, Prediction::kV);
+  EXPECT_TRUE(opened.zero_terminal_snr);
+}
+
+TEST(Checkpoint, ScaledFp8WeightsAreUnscaledAtOpening) {
+  NamedTensors tensors = testing::tiny_sdxl().components.at(Component::kUnet);
+  const std::string name = "mid_block.attentions.0.proj_in.";
+  tensors[name + "weight"] = torch::ones({64, 64}).to(torch::kFloat8_e4m3fn);
+  tensors[name + "scale_weight"] = torch::tensor(3.0f);
+  tensors["scaled_fp8"] = torch::zeros({0});
+  const SavedFile file(tensors);
+  const NamedTensors unet = open_checkpoint(file.path).components.at(Component::kUnet);
+  EXPECT_TRUE(torch::equal(unet.at(name + "weight"), torch::full({64, 64}, 3.0, torch::kHalf)));
+  EXPECT_FALSE(unet.count(name + "scale_weight"));
+}
+
+TEST(Checkpoint, RefusalsNameTheFileWhatItIsAndWhatToDo) {
+  const std::string lora = refusal_of({{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}});
+  EXPECT_THAT(lora, HasSubstr("model.safetensors"));
+  EXPECT_THAT(lora, HasSubstr("found LoRA"));
+  EXPECT_THAT(lora, HasSubstr("--lora"));
+  EXPECT_EQ(lora.find('\n'), std::string::npos);
+  const Checkpoint model = testing::tiny_sdxl();
+  EXPECT_THAT(refusal_of(model.components.at(Component::kVae)), HasSubstr("--vae"));
+  EXPECT_THAT(refusal_of(model.components.at(Component::kTextEncoder)), HasSubstr("text encoder"));
+  EXPECT_THAT(refusal_of({{"a.b", torch::zeros({2})}}), HasSubstr("unknown content"));
+  NamedTensors inpainting = model.components.at(Component::kUnet);
+  inpainting["conv_in.weight"] = torch::zeros({32, 9, 3, 3});
+  EXPECT_THAT(refusal_of(inpainting), HasSubstr("inpainting"));
+}
+
+TEST(Checkpoint, ATensorOfImpossibleShapeIsNamedWithTheFile) {
+  NamedTensors tensors = single_file_of(testing::tiny_sdxl()).tensors;
+  tensors["conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_bias"] =
+      torch::zeros({7});
+  const std::string message = refusal_of(tensors);
+  EXPECT_THAT(message, HasSubstr("model.safetensors"));
+  EXPECT_THAT(message, HasSubstr("in_proj_bias"));
+}
+
+TEST(Checkpoint, ASeparateVaeOpensInBothLayoutsAndOutOfAModel) {
+  const Checkpoint model = testing::tiny_sdxl();
+  const NamedTensors vae = model.components.at(Component::kVae);
+  const NamedTensors single = single_file_of(model).tensors;
+  NamedTensors ldm = {{"model_ema.decay", torch::ones({})}, {"loss.logvar", torch::zeros({})}};
+  for (const auto& [name, tensor] : single)
+    if (name.starts_with("first_stage_model.")) ldm[name.substr(18)] = tensor;
+  NamedTensors old;
+  for (const auto& [name, tensor] : vae) {
+    std::string renamed = name;
+    const auto replace = [&](const std::string& from, const std::string& to) {
+      if (const size_t at = renamed.find("0." + from); at != std::string::npos)
+        renamed.replace(at + 2, from.size(), to);
+    };
+    replace("to_q", "query"), replace("to_k", "key"), replace("to_v", "value"),
+        replace("to_out.0", "proj_attn");
+    old[renamed] = tensor;
+  }
+  EXPECT_NE(shapes_of(old), shapes_of(vae));
+  for (const NamedTensors& tensors : {vae, ldm, old, single}) {
+    const SavedFile file(tensors);
+    EXPECT_TRUE(equal_tensors(open_vae(file.path), vae));
+  }
+}
+
+TEST(Checkpoint, WhatIsNoVaeIsNamed) {
+  const SavedFile file({{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}});
+  EXPECT_THAT(message_of<Error>([&] { open_vae(file.path); }), HasSubstr("found LoRA"));
+  const SavedFile unet(testing::tiny_sdxl().components.at(Component::kUnet));
+  EXPECT_THAT(message_of<Error>([&] { open_vae(unet.path); }), HasSubstr("found SDXL"));
+}
+
+TEST(Checkpoint, AMissingPathIsAnError) {
+  EXPECT_THAT(message_of<Error>([] { open_checkpoint("/nonexistent/model.safetensors"); }),
+              HasSubstr("/nonexistent/model.safetensors"));
+}
+
+}  // namespace
+}  // namespace fourstep

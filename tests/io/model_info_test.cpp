@@ -1,0 +1,111 @@
+#include "io/model_info.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "io/single_file.h"
+#include "support/golden.h"
+#include "tiny_model.h"
+
+namespace fourstep {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+ModelInfo describe(const TensorFile& file) {
+  const testing::TemporaryFolder folder;
+  const auto path = folder.path() / "tiny.safetensors";
+  write_safetensors(path, file.tensors, file.metadata);
+  return describe_model(path);
+}
+
+TensorFile tiny_file() {
+  Checkpoint model = testing::tiny_sdxl();
+  model.components.erase(Component::kTextEncoder2);
+  for (auto& [name, tensor] : model.components[Component::kVae]) tensor = tensor.to(torch::kHalf);
+  model.components[Component::kVae]["decoder.conv_in.bias"] = torch::zeros({32});
+  model.prediction = Prediction::kV;
+  model.hints.unet_heads = {2, 4};
+  TensorFile file = single_file_of(model);
+  file.tensors["stray.weight"] = torch::zeros({2});
+  file.metadata["title"] = "Tiny \x1b[31m";
+  file.metadata["notes"] = std::string(5000, 'x');
+  return file;
+}
+
+TEST(ModelInfo, JsonHoldsTheFacts) {
+  const TensorFile file = tiny_file();
+  const json info = json::parse(model_info_json(describe(file)));
+  EXPECT_EQ(info["family"], "SDXL");
+  EXPECT_EQ(info["layout"], "single file");
+  EXPECT_EQ(info["can_be_sampled"], true);
+  EXPECT_EQ(info["prediction"], "v_prediction");
+  EXPECT_EQ(info["zero_terminal_snr"], false);
+  EXPECT_EQ(info["missing"], json::array({"text_encoder_2"}));
+  EXPECT_EQ(info["tensors"]["total"], file.tensors.size());
+  EXPECT_EQ(info["tensors"]["unknown"], 1);
+  EXPECT_EQ(info["tensors"]["ignored"], 1) << "v_pred";
+  EXPECT_EQ(info["first_unknown"], json::array({"stray.weight"}));
+  EXPECT_EQ(info["architecture"]["channels"], json::array({32, 64}));
+  EXPECT_EQ(info["architecture"]["down_depth"], json::parse("[[0,0],[2,2]]"));
+  EXPECT_EQ(info["architecture"]["heads"], json::array({2, 4}));
+  EXPECT_EQ(info["architecture"]["latent_channels"], 4);
+  EXPECT_EQ(info["architecture"]["text_width"], 16);
+  EXPECT_EQ(info["architecture"]["text_layers"], 2);
+  EXPECT_FALSE(info.contains("hashes"));
+}
+
+TEST(ModelInfo, ComponentsAreCountedWithTheirDtypes) {
+  const ModelInfo info = describe(tiny_file());
+  ASSERT_EQ(info.components.size(), 3u);
+  EXPECT_EQ(info.components[0].dtypes, "F32");
+  EXPECT_EQ(info.components[1].component, Component::kVae);
+  EXPECT_EQ(info.components[1].dtypes, "F16, F32");
+  int64_t parameters = 0;
+  for (const auto& [name, shape] : testing::tiny_vae_shapes({16, 32, 32}, 1))
+    parameters += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  EXPECT_EQ(info.components[1].parameters, parameters);
+  EXPECT_EQ(info.components[1].bytes, static_cast<uint64_t>(2 * (parameters - 32) + 4 * 32));
+}
+
+TEST(ModelInfo, TheTableEscapesForeignTextAndShortensIt) {
+  const std::string text = model_info_text(describe(tiny_file()));
+  EXPECT_THAT(text, HasSubstr("SDXL"));
+  EXPECT_THAT(text, HasSubstr("missing         text_encoder_2"));
+  EXPECT_THAT(text, HasSubstr("(5000 bytes)"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_LT(text.size(), 4000u);
+}
+
+TEST(ModelInfo, RefusedFilesAreDescribedToo) {
+  const ModelInfo info =
+      describe({"", {{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}}, {}, nullptr});
+  EXPECT_EQ(info.name, "LoRA");
+  EXPECT_THAT(info.refusal, HasSubstr("--lora"));
+  EXPECT_TRUE(info.missing.empty());
+  EXPECT_EQ(json::parse(model_info_json(info))["can_be_sampled"], false);
+  EXPECT_THAT(model_info_text(info), HasSubstr("cannot be used"));
+}
+
+TEST(ModelInfo, HashesAreShownOnceTheyAreComputed) {
+  ModelInfo info;
+  info.hashes =
+      FileHashes{.sha256 = "aa", .auto_v1 = "bb", .auto_v2 = "cc", .auto_v3 = std::nullopt};
+  const json object = json::parse(model_info_json(info));
+  EXPECT_EQ(object["hashes"]["auto_v2"], "cc");
+  EXPECT_FALSE(object["hashes"].contains("auto_v3"));
+  EXPECT_THAT(model_info_text(info), HasSubstr("AutoV2          cc"));
+}
+
+TEST(ModelInfo, AMissingFileIsAnError) {
+  EXPECT_THROW(describe_model("/nonexistent/x.safetensors"), Error);
+}
+
+}  // namespace
+}  // namespace fourstep

@@ -1,0 +1,100 @@
+#include "pipeline/defaults.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace fourstep {
+namespace {
+
+struct Resolved {
+  Request request;
+  std::vector<std::string> notices;
+};
+
+Resolved resolve(const Request& request, const ModelTraits& traits) {
+  Resolved resolved;
+  Events events;
+  events.on_notice = [&](const std::string& sentence) { resolved.notices.push_back(sentence); };
+  resolved.request = resolve_defaults(request, traits, events);
+  return resolved;
+}
+
+const ModelTraits kPlain{"sd_xl_base_1.0.safetensors", {}, false, 1024};
+const ModelTraits kDistilled{"anything.safetensors", {}, true, 1024};
+
+TEST(Defaults, ADistilledModelGetsFourLcmStepsWithoutGuidance) {
+  const Request request = resolve({}, kDistilled).request;
+  EXPECT_EQ(request.sampler, "lcm");
+  EXPECT_EQ(request.schedule, "dmd2");
+  EXPECT_EQ(request.steps, 4);
+  EXPECT_EQ(request.cfg_scale, 1);
+  EXPECT_EQ(request.width, 1024);
+}
+
+TEST(Defaults, APlainModelGetsThirtyStepsWithGuidance) {
+  const Request request = resolve({}, kPlain).request;
+  EXPECT_EQ(request.sampler, "euler");
+  EXPECT_EQ(request.steps, 30);
+  EXPECT_EQ(request.cfg_scale, 6);
+}
+
+TEST(Defaults, WhatTheUserSaysStays) {
+  Request asked;
+  asked.steps = 8;
+  asked.cfg_scale = 1.5;
+  asked.sampler = "euler_ancestral";
+  asked.seed = 7;
+  const Request request = resolve(asked, kDistilled).request;
+  EXPECT_EQ(request.steps, 8);
+  EXPECT_EQ(request.cfg_scale, 1.5);
+  EXPECT_EQ(request.sampler, "euler_ancestral");
+  EXPECT_EQ(request.seed, 7u);
+}
+
+TEST(Defaults, SizesAreRoundedWithANotice) {
+  Request asked;
+  asked.width = 515;
+  asked.height = 1;
+  const Resolved resolved = resolve(asked, kPlain);
+  EXPECT_EQ(resolved.request.width, 512);
+  EXPECT_EQ(resolved.request.height, 64);
+  EXPECT_EQ(resolved.notices.size(), 2u);
+}
+
+TEST(Defaults, ANegativePromptWithoutGuidanceIsNoted) {
+  Request asked;
+  asked.negative_prompt = "blurry";
+  EXPECT_EQ(resolve(asked, kDistilled).notices.size(), 1u);
+  EXPECT_EQ(resolve(asked, kPlain).notices.size(), 0u);
+}
+
+TEST(Defaults, ExplicitListsSetTheNumberOfSteps) {
+  Request asked;
+  asked.timesteps = {999, 749, 499};
+  EXPECT_EQ(resolve(asked, kPlain).request.steps, 3);
+  asked.timesteps.clear();
+  asked.sigmas = {14.6, 1.0, 0};
+  EXPECT_EQ(resolve(asked, kPlain).request.steps, 2);
+  asked.steps = 5;
+  EXPECT_THROW(resolve(asked, kPlain), InvalidRequest);
+}
+
+TEST(Defaults, Dmd2IsRecognisedByNameOrShape) {
+  EXPECT_TRUE(looks_like_dmd2("loras/DMD2_sdxl_4step.safetensors", 1, 0, 4, 1));
+  EXPECT_TRUE(looks_like_dmd2("renamed.safetensors", 788, 0, 64, 0.125));
+  EXPECT_FALSE(looks_like_dmd2("lcm.safetensors", 788, 0, 64, 1))
+      << "LCM: the same modules, alpha 64";
+  EXPECT_EQ(kind_of({"x.safetensors", {"base + dmd2_sdxl_4step"}, false, 1024}),
+            ModelKind::kDistilled);
+  EXPECT_EQ(kind_of(kPlain), ModelKind::kPlain);
+}
+
+TEST(Defaults, SeedsAreDrawnOnce) {
+  const Request first = resolve({}, kPlain).request, second = resolve({}, kPlain).request;
+  ASSERT_TRUE(first.seed.has_value());
+  EXPECT_NE(first.seed, second.seed);
+}
+
+}  // namespace
+}  // namespace fourstep

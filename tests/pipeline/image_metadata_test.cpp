@@ -1,0 +1,53 @@
+#include "pipeline/image_metadata.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "io/infotext.h"
+#include "pipeline/request_json.h"
+
+namespace fourstep {
+namespace {
+
+Request resolved_request() {
+  Request request;
+  request.model = "models/sd_xl_base_1.0.safetensors";
+  request.loras = {{"loras/dmd2_sdxl_4step_lora_fp16.safetensors", 0.7, 0.7}};
+  request.prompt = "a red fox in the snow";
+  request.width = request.height = 1024;
+  request.steps = 4;
+  request.cfg_scale = 1;
+  request.sampler = "lcm";
+  request.schedule = "dmd2";
+  request.seed = 5;
+  request.images = 3;
+  return request;
+}
+
+TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
+  const ImageText text = image_metadata(resolved_request(), 7);
+  EXPECT_EQ(
+      text.at("parameters"),
+      "a red fox in the snow <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"
+      "Steps: 4, Sampler: LCM, Schedule type: Simple, CFG scale: 1, Seed: 7, Size: 1024x1024, "
+      "Model: sd_xl_base_1.0, RNG: CPU, Version: fourstep");
+}
+
+TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
+  const ImageText text = image_metadata(resolved_request(), 7);
+  const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
+  EXPECT_EQ(back.seed, 7u);
+  EXPECT_EQ(back.images, 1);
+  EXPECT_EQ(back.loras, resolved_request().loras);
+  EXPECT_EQ(back.schedule, "dmd2");
+}
+
+TEST(ImageMetadata, OneStepOfDmd2IsNotCalledSimple) {
+  EXPECT_EQ(a1111_schedule_name("dmd2", 1), "dmd2");
+  EXPECT_EQ(a1111_schedule_name("dmd2", 4), "Simple");
+  EXPECT_EQ(a1111_sampler_name("euler_ancestral"), "Euler a");
+}
+
+}  // namespace
+}  // namespace fourstep

@@ -1,0 +1,97 @@
+#include "pipeline/request.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "pipeline/request_json.h"
+
+namespace fourstep {
+namespace {
+
+const FieldInfo kLora{"lora", ""};
+
+std::vector<LoraUse> parse(std::string_view text) {
+  std::vector<LoraUse> uses;
+  value_from_text(kLora, text, uses);
+  return uses;
+}
+
+Request filled() {
+  Request request;
+  request.model = "m.safetensors";
+  request.loras = {{"a.safetensors", 0.7, 0.7}, {"b:c.safetensors", -0.85, 0.5}};
+  request.prompt = "a \"fox\",\nin snow ✓";
+  request.width = 832;
+  request.seed = 18446744073709551615u;
+  request.steps = 4;
+  request.timesteps = {999, 749.25};
+  request.cfg_scale = 1.5;
+  request.zero_snr = true;
+  request.lora_partial = true;
+  return request;
+}
+
+TEST(Request, LoraTextsCarryOneWeightOrTwo) {
+  EXPECT_EQ(parse("a.safetensors"), (std::vector<LoraUse>{{"a.safetensors", 1, 1}}));
+  EXPECT_EQ(parse("a.safetensors:-0.85"), (std::vector<LoraUse>{{"a.safetensors", -0.85, -0.85}}));
+  EXPECT_EQ(parse("a:0.7:0.5; b:1.3"), (std::vector<LoraUse>{{"a", 0.7, 0.5}, {"b", 1.3, 1.3}}));
+}
+
+TEST(Request, ColonsInLoraFileNamesStay) {
+  EXPECT_EQ(parse("disk:a.safetensors:0.5"),
+            (std::vector<LoraUse>{{"disk:a.safetensors", 0.5, 0.5}}));
+}
+
+TEST(Request, LoraWeightsMustBeFiniteAndFilesNamed) {
+  EXPECT_EQ(parse("a:nan"), (std::vector<LoraUse>{{"a:nan", 1, 1}}))
+      << "no number: part of the name";
+  EXPECT_THROW(parse(":0.5"), InvalidRequest);
+}
+
+TEST(Request, LoraTextReadsBackAsWritten) {
+  const std::vector<LoraUse> uses = filled().loras;
+  EXPECT_EQ(parse(text_from_value(uses)), uses);
+}
+
+TEST(Request, FieldNamesAreUnique) {
+  Request request;
+  std::set<std::string> names;
+  visit_fields(request, [&](const FieldInfo& field, auto&) {
+    EXPECT_TRUE(names.insert(std::string(field.name)).second) << field.name;
+    EXPECT_FALSE(field.help.empty()) << field.name;
+  });
+  EXPECT_GE(names.size(), 25u);
+}
+
+TEST(Request, JsonReadsBackAsWritten) {
+  EXPECT_EQ(request_from_json(json_from_request(filled())), filled());
+  EXPECT_EQ(request_from_json(json_from_request(Request())), Request());
+}
+
+TEST(Request, JsonWithUnknownFieldsOrWrongTypesIsRefused) {
+  for (const char* text : {R"({"stepps": 4})", R"({"steps": [4]})", R"({"steps": 4.5})", R"([])",
+                           R"({"lora": [{"weight": 1}]})", R"({"cfg_scale": 1e300})"}) {
+    EXPECT_THROW(request_from_json(nlohmann::ordered_json::parse(text)), InvalidRequest) << text;
+  }
+}
+
+TEST(Request, ValidateNamesWhatCannotWork) {
+  EXPECT_THROW(validate(Request()), InvalidRequest) << "no model";
+  Request request;
+  request.model = "m";
+  EXPECT_NO_THROW(validate(request));
+  request.timesteps = {499, 999};
+  EXPECT_THROW(validate(request), InvalidRequest) << "rising";
+  request.timesteps = {999, 499};
+  request.sigmas = {14, 0};
+  EXPECT_THROW(validate(request), InvalidRequest) << "two lists";
+  request.sigmas.clear();
+  request.noise = "gpu";
+  EXPECT_THROW(validate(request), InvalidRequest) << "unknown word";
+}
+
+}  // namespace
+}  // namespace fourstep

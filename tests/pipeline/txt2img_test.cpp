@@ -1,0 +1,190 @@
+#include "pipeline/txt2img.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "support/golden.h"
+#include "support/tiny_model.h"
+
+namespace fourstep {
+namespace {
+
+class Txt2Img : public ::testing::Test {
+ protected:
+  void SetUp() override { testing::write_tiny_sdxl(model()); }
+
+  std::string model() const { return (folder_.path() / "tiny.safetensors").string(); }
+  std::string lora() const { return (folder_.path() / "lora.safetensors").string(); }
+
+  Request request() const {
+    Request r;
+    r.model = model();
+    r.prompt = "a cat";
+    r.width = r.height = 64;
+    r.steps = 3;
+    r.sampler = "lcm";
+    r.schedule = "dmd2";
+    r.cfg_scale = 1;
+    r.seed = 7;
+    return r;
+  }
+
+  std::vector<GeneratedImage> run(Models& models, const Request& r, const Events& events = {}) {
+    models.set_loras(r.loras, r.lora_partial);
+    std::vector<GeneratedImage> images;
+    txt2img(models, resolve_defaults(r, models.traits(), events), events,
+            [&](const GeneratedImage& image) { images.push_back(image); });
+    return images;
+  }
+
+  std::vector<GeneratedImage> run(const Request& r, const Events& events = {}) {
+    Models models(r, {});
+    return run(models, r, events);
+  }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(Txt2Img, GivesTheSameImageFromTheSameRequest) {
+  const auto first = run(request()), second = run(request());
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].image.sizes(), (Shape{1, 3, 64, 64}));
+  EXPECT_TRUE(torch::equal(first[0].latent, second[0].latent));
+  EXPECT_TRUE(torch::equal(first[0].image, second[0].image));
+}
+
+TEST_F(Txt2Img, ImageOfABatchEqualsTheSingleRun) {
+  Request batch = request(), single = request();
+  batch.images = 3;
+  single.seed = 9;
+  const auto images = run(batch);
+  ASSERT_EQ(images.size(), 3u);
+  EXPECT_EQ(images[2].seed, 9u);
+  EXPECT_TRUE(torch::equal(images[2].latent, run(single)[0].latent));
+}
+
+TEST_F(Txt2Img, PromptSeedSizeAndGuidanceMatter) {
+  const Tensor plain = run(request())[0].latent;
+  Request other = request();
+  other.prompt = "a fox";
+  EXPECT_FALSE(torch::equal(run(other)[0].latent, plain));
+  other = request();
+  other.noise = "nv";
+  EXPECT_FALSE(torch::equal(run(other)[0].latent, plain));
+  other = request();
+  other.cfg_scale = 4;
+  const Tensor guided = run(other)[0].latent;
+  EXPECT_FALSE(torch::equal(guided, plain));
+  other.negative_prompt = "fox";
+  EXPECT_FALSE(torch::equal(run(other)[0].latent, guided));
+}
+
+TEST_F(Txt2Img, TakingALoraOffRestoresTheImageToTheBit) {
+  testing::write_tiny_lora(lora());
+  Models models(request(), {});
+  const Tensor plain = run(models, request())[0].latent;
+  Request with = request();
+  with.loras = {{lora(), 0.7, 0.7}};
+  const Tensor worn = run(models, with)[0].latent;
+  EXPECT_GT((worn - plain).abs().max().item<double>(), 1e-3);
+  with.loras[0].unet_weight = -0.85;
+  run(models, with);
+  EXPECT_TRUE(torch::equal(run(models, request())[0].latent, plain));
+  with.loras[0].unet_weight = 0.7;
+  EXPECT_TRUE(torch::equal(run(models, with)[0].latent, worn)) << "and putting it on again";
+}
+
+TEST_F(Txt2Img, TwoHalvesOfALoraEqualTheWhole) {
+  testing::write_tiny_lora(lora());
+  Request whole = request(), halves = request();
+  whole.loras = {{lora(), 1, 1}};
+  halves.loras = {{lora(), 0.5, 0.5}, {lora(), 0.5, 0.5}};
+  EXPECT_TRUE(torch::equal(run(whole)[0].latent, run(halves)[0].latent));
+}
+
+TEST_F(Txt2Img, StopsWithinAStep) {
+  int64_t steps = 0;
+  Events events;
+  events.on_progress = [&](const Progress& p) { steps += p.stage == Stage::kSample && p.step > 0; };
+  events.is_cancelled = [&] { return steps == 2; };
+  EXPECT_THROW(run(request(), events), Cancelled);
+  EXPECT_EQ(steps, 2);
+}
+
+TEST_F(Txt2Img, ProgressCountsEveryStepOfEveryStage) {
+  std::map<Stage, int64_t> last;
+  Events events;
+  events.on_progress = [&](const Progress& p) {
+    if (p.step == p.num_steps) last[p.stage] = p.num_steps;
+  };
+  run(request(), events);
+  EXPECT_EQ(last[Stage::kSample], 3);
+  EXPECT_EQ(last.count(Stage::kLoad), 1u);
+  EXPECT_EQ(last.count(Stage::kEncode), 1u);
+  EXPECT_EQ(last.count(Stage::kDecode), 1u);
+}
+
+TEST_F(Txt2Img, NanWeightsAreSaidInOneSentence) {
+  testing::write_tiny_sdxl(model(), [](Checkpoint& checkpoint) {
+    checkpoint.components[Component::kUnet]["conv_out.bias"].fill_(std::nan(""));
+  });
+  try {
+    run(request());
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("tiny.safetensors"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("NaN"), std::string::npos);
+  }
+}
+
+TEST_F(Txt2Img, AMissingVaeIsNamedAndAnotherFileHelps) {
+  const std::string vae = (folder_.path() / "vae.safetensors").string();
+  testing::write_tiny_sdxl(vae);
+  const Tensor with_own = run(request())[0].image;
+  testing::write_tiny_sdxl(
+      model(), [](Checkpoint& checkpoint) { checkpoint.components.erase(Component::kVae); });
+  EXPECT_THROW(run(request()), Error);
+  Request r = request();
+  r.vae = vae;
+  EXPECT_TRUE(torch::equal(run(r)[0].image, with_own));
+}
+
+TEST_F(Txt2Img, VPredictionChangesTheResultAsTheFileSays) {
+  Request forced = request();
+  forced.prediction = "v_prediction";
+  const Tensor asked = run(forced)[0].latent;
+  EXPECT_FALSE(torch::equal(asked, run(request())[0].latent));
+  testing::write_tiny_sdxl(model(),
+                           [](Checkpoint& checkpoint) { checkpoint.prediction = Prediction::kV; });
+  EXPECT_TRUE(torch::equal(run(request())[0].latent, asked));
+}
+
+TEST_F(Txt2Img, LongAndEmptyPromptsWork) {
+  Request r = request();
+  r.prompt = "";
+  EXPECT_EQ(run(r).size(), 1u);
+  r.prompt = std::string(5000, 'x');
+  r.cfg_scale = 3;
+  r.negative_prompt = "cat";
+  EXPECT_EQ(run(r).size(), 1u);
+}
+
+TEST_F(Txt2Img, SizesThatAreNoMultipleOfTheUNetsStrideWork) {
+  Request r = request();
+  r.width = 72;
+  r.height = 88;
+  EXPECT_EQ(run(r)[0].image.sizes(), (Shape{1, 3, 88, 72}));
+}
+
+TEST_F(Txt2Img, TiledDecodingIsCloseToWhole) {
+  Request r = request();
+  r.width = r.height = 256;
+  const Tensor whole = run(r)[0].image;
+  r.vae_tile = 192;
+  const Tensor tiled = run(r)[0].image;
+  EXPECT_EQ(tiled.sizes(), whole.sizes());
+  EXPECT_LT((tiled - whole).abs().mean().item<double>(), 0.1 * whole.abs().mean().item<double>());
+}
+
+}  // namespace
+}  // namespace fourstep

@@ -1,0 +1,215 @@
+#include "text/bpe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+
+#include "base/error.h"
+#include "text/conditioning.h"
+#include "text/text_cases.h"
+#include "text/unicode.h"
+
+namespace fourstep {
+namespace {
+
+using nlohmann::json;
+using testing::clip_merges;
+using testing::clip_tokenizer;
+using Ids = std::vector<int64_t>;
+
+constexpr std::string_view kToyMerges = "#version: 0.2\nt h\nth e</w>\nc a\nca t</w>\na a\n";
+
+bool is_ascii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
+}
+
+/// What a minimal build cannot be asked to do.
+bool is_out_of_reach(const json& test_case) {
+  return !has_full_unicode() && !is_ascii(test_case.at("text").get<std::string>());
+}
+
+/// True when bytes of UTF-8 seem to have been read as code page 1252: ftfy mends that, this program not.
+bool looks_misdecoded(const std::string& text) {
+  const std::u32string chars = decode_utf8(text);
+  for (size_t i = 0; i + 1 < chars.size(); ++i) {
+    const bool is_lead = chars[i] >= 0xC2 && chars[i] <= 0xF4;
+    const bool is_tail = (chars[i + 1] >= 0x80 && chars[i + 1] <= 0xBF) || chars[i + 1] > 0x2000 ||
+                         (chars[i + 1] >= 0x152 && chars[i + 1] <= 0x2DC);
+    if (is_lead && is_tail && chars[i + 1] < 0x2123) return true;
+  }
+  return false;
+}
+
+std::vector<json> golden_cases(const char* file) {
+  const auto golden = testing::load_golden(file);
+  return golden ? golden->at("cases").get<std::vector<json>>() : std::vector<json>{};
+}
+
+/// Checks every case of a file against `expected(case)`; cases it returns nothing for are not counted.
+void check_file(const char* file, const Tokenizer& tokenizer,
+                const std::function<std::optional<Ids>(const json&)>& expected) {
+  const std::vector<json> cases = golden_cases(file);
+  if (cases.empty()) GTEST_SKIP() << file << " is not there";
+  size_t checked = 0, skipped = 0;
+  for (const json& test_case : cases) {
+    const std::optional<Ids> ids = expected(test_case);
+    if (!ids || is_out_of_reach(test_case)) {
+      ++skipped;
+      continue;
+    }
+    ++checked;
+    EXPECT_EQ(tokenizer.encode(test_case.at("text").get<std::string>()), *ids) << test_case["id"];
+  }
+  testing::report_golden(file, checked, skipped);
+  EXPECT_GT(checked, 0u);
+}
+
+std::optional<Ids> plain_ids(const json& test_case) { return test_case.at("ids").get<Ids>(); }
+
+TEST(GoldenTokenizer, CanonicalIds) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  check_file("tokenizer.json", clip_tokenizer(), plain_ids);
+}
+
+TEST(GoldenTokenizer, RandomUnicodeAsTransformersHasIt) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  check_file("tokenizer_unicode.json", clip_tokenizer(), plain_ids);
+}
+
+TEST(GoldenTokenizer, BangAsSpecialToken) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  const Tokenizer tokenizer(clip_merges(), "merges", {Cleaning::kNfc, /*bang_special=*/true});
+  check_file("tokenizer.json", tokenizer, [](const json& test_case) {
+    return std::optional(
+        test_case.value("tokenizer_2_bang_special", test_case.at("ids").get<Ids>()));
+  });
+}
+
+/// A cleaning variant; its column lists only what differs from the canonical ids.
+void check_variant(Cleaning cleaning, const char* column) {
+  const Tokenizer tokenizer(clip_merges(), "merges", {cleaning, false});
+  const bool mends_text = cleaning != Cleaning::kSlowBasic;
+  check_file("tokenizer.json", tokenizer, [&](const json& test_case) -> std::optional<Ids> {
+    if (mends_text && looks_misdecoded(test_case.at("text").get<std::string>()))
+      return std::nullopt;
+    const json differs = test_case.value("differs", json::object());
+    return differs.value(column, test_case.at("ids").get<Ids>());
+  });
+}
+
+TEST(GoldenTokenizer, OpenAiCleaning) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  check_variant(Cleaning::kOpenAi, "openai");
+}
+
+TEST(GoldenTokenizer, SlowCleaningWithTextRepair) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  check_variant(Cleaning::kSlowFtfy, "hf_slow_ftfy");
+}
+
+TEST(GoldenTokenizer, SlowCleaningWithoutTextRepair) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  check_variant(Cleaning::kSlowBasic, "hf_slow_basic");
+}
+
+TEST(GoldenTokenizer, PaddedRowsOfBothTokenizers) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  const Tokenizer& plain = clip_tokenizer();
+  const Tokenizer bang(clip_merges(), "merges", {Cleaning::kNfc, /*bang_special=*/true});
+  const std::tuple<const char*, const Tokenizer&, int64_t> columns[] = {
+      {"l77", plain, plain.eos_id()}, {"g77", plain, 0}, {"g77_bang_special", bang, 0}};
+  size_t checked = 0, skipped = 0;
+  for (const json& test_case : golden_cases("tokenizer.json")) {
+    for (const auto& [column, tokenizer, pad] : columns) {
+      if (!test_case.contains(column)) continue;
+      if (is_out_of_reach(test_case)) {
+        ++skipped;
+        continue;
+      }
+      const Ids ids = tokenizer.encode(test_case.at("text").get<std::string>());
+      const Tensor row = pad_chunks(split_chunks(ids, ChunkRule::kTruncate, 0), tokenizer, pad);
+      const Ids got(row.const_data_ptr<int64_t>(), row.const_data_ptr<int64_t>() + row.numel());
+      EXPECT_EQ(got, test_case.at(column).get<Ids>()) << test_case["id"] << " " << column;
+      ++checked;
+    }
+  }
+  testing::report_golden("tokenizer.json (padded rows)", checked, skipped);
+  EXPECT_GT(checked, 0u);
+}
+
+TEST(Tokenizer, IdsOfClipsVocabulary) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  EXPECT_EQ(clip_tokenizer().vocab_size(), 49408);
+  EXPECT_EQ(clip_tokenizer().bos_id(), 49406);
+  EXPECT_EQ(clip_tokenizer().eos_id(), 49407);
+  EXPECT_EQ(clip_tokenizer().encode(","), Ids{clip_tokenizer().comma_id()});
+}
+
+TEST(Tokenizer, ASmallVocabularyFollowsTheSameRule) {
+  const Tokenizer toy(kToyMerges, "toy");
+  EXPECT_EQ(toy.vocab_size(), 512 + 5 + 2);
+  EXPECT_EQ(toy.bos_id(), 517);
+  EXPECT_EQ(toy.eos_id(), 518);
+  EXPECT_EQ(toy.encode("The CAT,"), (Ids{513, 515, 267}));
+  EXPECT_EQ(toy.encode("th!"),
+            (Ids{'t' - 33, 256 + 'h' - 33, 256}));  // "h" ends the word: no merge
+}
+
+TEST(Tokenizer, EqualPairsMergeFromTheLeft) {
+  const Tokenizer toy("a a\n", "toy");
+  EXPECT_EQ(toy.encode("aaaa"), (Ids{512, 'a' - 33, 256 + 'a' - 33}));
+}
+
+TEST(Tokenizer, LinesAfterTheLastUsedOneAreIgnored) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  const Tokenizer longer(clip_merges() + "\nno such tokens at all\n", "merges");
+  EXPECT_EQ(longer.vocab_size(), 49408);
+}
+
+TEST(Tokenizer, HeaderAndLineEndingsDoNotMatter) {
+  const Tokenizer crlf("a b\r\nab c</w>\r\n\r\n", "toy");
+  EXPECT_EQ(crlf.vocab_size(), 516);
+  EXPECT_EQ(crlf.encode("abc"), Ids{513});
+}
+
+TEST(Tokenizer, ABrokenMergesFileIsNamedWithItsLine) {
+  const auto message = [](std::string_view text) -> std::string {
+    try {
+      Tokenizer broken(text, "x/merges.txt");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(message("#version: 0.2\na b\nabc d\n"),
+              ::testing::StartsWith("x/merges.txt: line 3: \"abc d\" is no merge"));
+  EXPECT_THAT(message("{\"a\": 1}"), ::testing::HasSubstr("line 1"));
+  EXPECT_THAT(message("a\n"), ::testing::HasSubstr("line 1"));
+  EXPECT_THAT(message(""), ::testing::HasSubstr("no merges found"));
+  EXPECT_THAT(message(std::string("\0\xFF\xFE\n", 4)), ::testing::HasSubstr("line 1"));
+}
+
+TEST(Tokenizer, AnyBytesAreAPrompt) {
+  const Tokenizer toy(kToyMerges, "toy");
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all.push_back(static_cast<char>(byte));
+  for (size_t start = 0; start < all.size(); ++start) {
+    for (const int64_t id : toy.encode(all.substr(start) + all)) {
+      ASSERT_GE(id, 0);
+      ASSERT_LT(id, toy.vocab_size());
+    }
+  }
+  EXPECT_EQ(toy.encode("\xFF"), toy.encode("\uFFFD"));
+}
+
+TEST(Tokenizer, HugePromptsAreLinear) {
+  const Tokenizer toy(kToyMerges, "toy");
+  EXPECT_EQ(toy.encode(std::string(5000, 'x')).size(), 5000u);
+  // One word of a megabyte: merging pair by pair through the whole word each time would take hours.
+  EXPECT_EQ(toy.encode(std::string(1 << 20, 'a')).size(), (1u << 19) + 1);
+}
+
+}  // namespace
+}  // namespace fourstep
