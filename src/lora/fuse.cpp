@@ -125,31 +125,6 @@ struct FactorPair {
   double scale = 1;  ///< weight * alpha / r
 };
 
-void fuse_rows(Tensor out, const Tensor& w, const std::vector<FactorPair>& pairs, int64_t begin,
-               int64_t count) {
-  const Tensor rows = w.narrow(0, begin, count)
-                          .to(torch::kFloat, /*non_blocking=*/false,
-                              /*copy=*/true);
-  Tensor sum = rows.reshape({count, -1});
-  for (const FactorPair& pair : pairs) {
-    sum.addmm_(pair.up.narrow(0, begin, count), pair.down, 1, pair.scale);
-  }
-  out.narrow(0, begin, count).copy_(sum.view(rows.sizes()));
-}
-
-/// Low-rank terms on the CPU, block of rows by block of rows, the blocks shared among the threads.
-void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<FactorPair>& pairs) {
-  const int64_t row_bytes = w.numel() / w.size(0) * static_cast<int64_t>(sizeof(float));
-  const int64_t step = std::clamp<int64_t>(kBlockBytes / row_bytes, 16, w.size(0));
-  const int64_t num_blocks = (w.size(0) + step - 1) / step;
-  at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
-    const c10::InferenceMode guard;  // worker threads do not inherit the caller's
-    for (int64_t i = first; i < last; ++i) {
-      fuse_rows(out, w, pairs, i * step, std::min(step, w.size(0) - i * step));
-    }
-  });
-}
-
 std::vector<FactorPair> factor_pairs(const std::vector<WeightedModule>& terms) {
   std::vector<FactorPair> pairs;
   for (const WeightedModule& term : terms) {
@@ -159,6 +134,30 @@ std::vector<FactorPair> factor_pairs(const std::vector<WeightedModule>& terms) {
         {cpu.matrix(low.up), cpu.matrix(low.down), term.weight * factor_of(term.module)});
   }
   return pairs;
+}
+
+/// Low-rank terms on the CPU, block of rows by block of rows, the blocks shared among the threads. Without
+/// terms it casts, through fp32, which is faster than torch's direct copy between two half types.
+void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<WeightedModule>& terms) {
+  const int64_t rows = w.size(0), cols = w.numel() / rows;
+  const int64_t wanted = kBlockBytes / (cols * static_cast<int64_t>(sizeof(float)));
+  const int64_t step = std::clamp<int64_t>(wanted, std::min<int64_t>(16, rows), rows);
+  at::parallel_for(0, (rows + step - 1) / step, 1, [&](int64_t first, int64_t last) {
+    const c10::InferenceMode guard;  // worker threads do not inherit the caller's
+    const std::vector<FactorPair> pairs =
+        factor_pairs(terms);  // here: one barrier per weight, not three
+    const Tensor scratch = torch::empty({step, cols}, torch::kFloat);
+    for (int64_t begin = first * step; begin < std::min(last * step, rows); begin += step) {
+      const int64_t count = std::min(step, rows - begin);
+      Tensor sum = scratch.narrow(0, 0, count);
+      const Tensor sum_as_w = sum.view(w.narrow(0, begin, count).sizes());
+      sum_as_w.copy_(w.narrow(0, begin, count));
+      for (const FactorPair& pair : pairs) {
+        sum.addmm_(pair.up.narrow(0, begin, count), pair.down, 1, pair.scale);
+      }
+      out.narrow(0, begin, count).copy_(sum_as_w);
+    }
+  });
 }
 
 /// Terms of any kind, the whole weight at once.
@@ -264,10 +263,10 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
   for (const WeightedModule& term : terms) {
     if (!fits_shape(term.module, shape_of(pristine))) delta(term.module, shape_of(pristine));
   }
-  if (terms.empty()) {
+  if (terms.empty() && (!out.is_cpu() || out.dtype() == pristine.dtype())) {
     out.copy_(pristine);
   } else if (out.is_cpu() && std::all_of(terms.begin(), terms.end(), is_plain_low_rank)) {
-    fuse_low_rank(out, pristine, factor_pairs(terms));
+    fuse_low_rank(out, pristine, terms);
   } else {
     fuse_any(out, pristine, terms, dora_norm);
   }

@@ -15,20 +15,6 @@ namespace {
 
 constexpr size_t kNamesInMessage = 3;
 
-// io's to_string(Component) lives with the checkpoint reader, which this folder does not need otherwise.
-const char* name_of(Component component) {
-  switch (component) {
-    case Component::kUnet:
-      return "unet";
-    case Component::kVae:
-      return "vae";
-    case Component::kTextEncoder:
-      return "text_encoder";
-    default:
-      return "text_encoder_2";
-  }
-}
-
 const LoraModule* find_module(const std::map<std::string, LoraModule>& modules,
                               const std::string& name) {
   const auto found = modules.find(name);
@@ -53,9 +39,8 @@ class Matcher {
     UnmatchedModule misfit{name, {}, {}};
     for (const LoraTargets::Target& target : targets_.find(name)) {
       std::vector<MatchedModule> found;
-      if (place(name, target, found, misfit)) {
+      if (place(name, target, found, misfit) && take(found)) {
         ++match_.num_matched[target.component];
-        for (MatchedModule& module : found) match_.matched.push_back(std::move(module));
         return;
       }
     }
@@ -84,10 +69,21 @@ class Matcher {
         if (!misfit.expected) misfit.expected = full;
         return false;
       }
-      if (!taken_.emplace(target.component, parameter).second) return false;
       found.push_back(
           {target.component, parameter,
            slice.count < 0 ? module : take_rows(module, full, slice.begin, slice.count)});
+    }
+    return true;
+  }
+
+  /// Adds the modules to the result; false when an earlier name of the file meant one of the weights.
+  bool take(std::vector<MatchedModule>& found) {
+    for (const MatchedModule& m : found) {
+      if (taken_.count({m.component, m.parameter}) != 0) return false;
+    }
+    for (MatchedModule& m : found) {
+      taken_.emplace(m.component, m.parameter);
+      match_.matched.push_back(std::move(m));
     }
     return true;
   }
@@ -126,7 +122,7 @@ std::string find_cause(const LoraFile& file, const LoraMatch& match, const LoraT
   }
   for (const UnmatchedModule& module : match.unmatched) {
     if (const auto component = targets.missing_component(module.name)) {
-      return fmt::format("the model has no {}", name_of(*component));
+      return fmt::format("the model has no {}", to_string(*component));
     }
     if (module.got && module.expected) {
       return fmt::format("\"{}\" holds a difference of {} for a weight of shape {}", module.name,
@@ -166,7 +162,7 @@ std::string summary(const LoraMatch& match) {
   std::vector<std::string> parts;
   for (const auto& [component, count] : match.num_matched) {
     total += count;
-    parts.push_back(fmt::format("{} {}", count, name_of(component)));
+    parts.push_back(fmt::format("{} {}", count, to_string(component)));
   }
   const bool is_unet_only = parts.size() <= 1 && match.num_matched.count(Component::kUnet) == 1;
   return fmt::format(

@@ -41,7 +41,8 @@ Tensor tensor_of(const nlohmann::json& packed) {
 }
 
 LoraFile lora_of(const nlohmann::json& golden) {
-  TensorFile file{golden.at("name").get<std::string>(), {}, {}};
+  TensorFile file;
+  file.path = golden.at("name").get<std::string>();
   for (const auto& [key, value] : golden.at("tensors").items())
     file.tensors[key] = tensor_of(value);
   if (!golden.contains("peft_config")) return parse_lora(file);

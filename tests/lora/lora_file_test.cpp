@@ -14,7 +14,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TensorFile file_of(NamedTensors tensors) { return {"style.safetensors", std::move(tensors), {}}; }
+TensorFile file_of(NamedTensors tensors) {
+  TensorFile file;
+  file.path = "style.safetensors";
+  file.tensors = std::move(tensors);
+  return file;
+}
 
 Tensor ramp(const Shape& shape) {
   int64_t numel = 1;

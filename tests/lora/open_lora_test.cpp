@@ -1,0 +1,63 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "lora/lora_file.h"
+#include "support/golden.h"
+
+namespace fourstep {
+namespace {
+
+using ::testing::HasSubstr;
+
+class OpenLora : public ::testing::Test {
+ protected:
+  void write(const std::string& name, const std::map<std::string, std::string>& metadata = {}) {
+    write_safetensors(folder_.path() / name,
+                      {{"base_model.model.x.lora_A.weight", torch::ones({4, 3})},
+                       {"base_model.model.x.lora_B.weight", torch::ones({5, 4})}},
+                      metadata);
+  }
+  void configure() {
+    std::ofstream(folder_.path() / "adapter_config.json") << R"({"r": 4, "lora_alpha": 2})";
+  }
+  static double factor(const LoraFile& file) { return factor_of(file.weights.begin()->second); }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(OpenLora, APeftFolderBringsItsAlpha) {
+  write("adapter_model.safetensors");
+  configure();
+  EXPECT_EQ(factor(open_lora(folder_.path())), 0.5);
+  EXPECT_EQ(factor(open_lora(folder_.path() / "adapter_model.safetensors")), 0.5);
+}
+
+TEST_F(OpenLora, AConfigurationBesideAnotherFileIsNotItsOwn) {
+  write("style.safetensors");
+  configure();
+  EXPECT_EQ(factor(open_lora(folder_.path() / "style.safetensors")), 1.0);
+}
+
+TEST_F(OpenLora, ADiffusersFolderBringsItsMetadata) {
+  write("pytorch_lora_weights.safetensors",
+        {{"lora_adapter_metadata", R"({"base_model.model.lora_alpha": 8})"}});
+  EXPECT_EQ(factor(open_lora(folder_.path())), 2.0);
+}
+
+TEST_F(OpenLora, AFolderWithoutWeightsIsAnError) {
+  try {
+    open_lora(folder_.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("neither adapter_model nor pytorch_lora_weights"));
+  }
+}
+
+TEST_F(OpenLora, AMissingFileIsAnError) { EXPECT_THROW(open_lora(folder_.path() / "no"), Error); }
+
+}  // namespace
+}  // namespace fourstep
