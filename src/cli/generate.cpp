@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -34,7 +35,7 @@ struct GenerateOptions {
   std::string seeds, sizes;
   std::string out, latents;
   std::string device = "auto";
-  int threads = 0;
+  int64_t threads = 0;
   bool is_json = false;
   bool is_quiet = false;
 };
@@ -71,6 +72,7 @@ struct Session {
   Events events;
   Json images = Json::array();
   Json notices = Json::array();
+  Family family = Family::kSdxl;
 };
 
 void save(Session& session, const Request& request, const GeneratedImage& made) {
@@ -79,7 +81,7 @@ void save(Session& session, const Request& request, const GeneratedImage& made) 
       output_file(session.options.out, request.prompt, made.seed, index, session.num_images);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(request, made.seed);
+  image.text = image_metadata(request, made.seed, session.family);
   write_image(file, image);
   if (!session.options.latents.empty()) {
     const auto latents =
@@ -107,21 +109,37 @@ Placement placement_of(const GenerateOptions& options) {
   return placement;
 }
 
-void check_output_folder(const std::string& out) {
-  const std::filesystem::path folder = std::filesystem::path(out).parent_path();
-  if (folder.empty() || std::filesystem::is_directory(folder)) return;
-  throw InvalidRequest("--out {}: the folder {} does not exist; make it first", out,
-                       folder.string());
+/// Before minutes of sampling, not after.
+void check_output_folder(const char* flag, const std::string& out) {
+  std::filesystem::path folder = std::filesystem::path(out).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!std::filesystem::is_directory(folder)) {
+    throw InvalidRequest("{} {}: the folder {} does not exist; make it first", flag, out,
+                         folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw InvalidRequest("{} {}: the folder {} cannot be written to", flag, out, folder.string());
+  }
+}
+
+/// 0 leaves the choice to libtorch: one thread per core.
+void set_threads(int64_t threads) {
+  const int64_t most = 4 * static_cast<int64_t>(std::thread::hardware_concurrency());
+  if (threads < 0 || threads > most) {
+    throw InvalidRequest("--threads {}: expected 0 (all cores) to {}", threads, most);
+  }
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }
 
 void generate(const GenerateOptions& options) {
   validate(options.request);
-  check_output_folder(options.out);
+  check_output_folder("--out", options.out);
+  check_output_folder("--latents", options.latents);
   if (!options.out.empty() && std::filesystem::path(options.out).has_filename() &&
       !std::filesystem::is_directory(options.out)) {
     image_format_of(options.out);
   }
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  set_threads(options.threads);
   const std::vector<Request> requests = expand(options);
   Session session{options,
                   static_cast<int64_t>(requests.size()) * options.request.images,
@@ -137,27 +155,31 @@ void generate(const GenerateOptions& options) {
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));
+  session.family = models.checkpoint().family;
   const auto lora_lines =
       models.set_loras(options.request.loras, options.request.lora_partial, session.events);
   for (const std::string& line : lora_lines) session.bar.notice(line);
-  Json resolved;
+  std::vector<Request> jobs;
   for (const Request& request : requests) {
-    const Request job = resolve_defaults(request, models.traits(), session.events);
-    resolved = json_from_request(job);
-    txt2img(models, job, session.events,
+    jobs.push_back(resolve_defaults(request, models.traits(), session.events));
+  }
+  const Prompts prompts = encode_prompts(models, jobs.front(), session.events);
+  models.free_text_encoders();
+  for (const Request& job : jobs) {
+    txt2img(models, job, prompts, session.events,
             [&](const GeneratedImage& made) { save(session, job, made); });
   }
   if (!options.is_json) return;
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const Json result = {{"images", session.images},
-                       {"request", resolved},
+                       {"request", json_from_request(jobs.back())},
                        {"loras", lora_lines},
                        {"notices", session.notices},
                        {"device", models.placement().device.str()},
                        {"precision", precision_name(models.placement().dtype)},
                        {"vae_precision", precision_name(models.placement().vae_dtype)},
                        {"seconds", seconds}};
-  fmt::print("{}\n", result.dump(2));
+  fmt::print("{}\n", dump_json(result, 2));
 }
 
 template <typename Rows>

@@ -3,18 +3,34 @@
 
 #include <fmt/format.h>
 
+#include <c10/util/Exception.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/progress_bar.h"
 
 namespace {
 
+constexpr const char* kOutOfMemory =
+    "out of memory: use a smaller size, --vae-tile, or a lower --precision";
+
 int fail(int code, const std::string& sentence) {
-  fmt::print(stderr, "fourstep: {}\n", sentence);
+  fmt::print(stderr, "fourstep: {}\n", fourstep::on_one_line(sentence));
   return code;
+}
+
+/// libtorch's exceptions carry a backtrace, and one for memory that cannot be had.
+int fail_in_libtorch(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  const bool is_memory = text.find("allocate memory") != std::string::npos ||
+                         text.find("out of memory") != std::string::npos;
+  if (is_memory) return fail(2, kOutOfMemory);
+  return fail(1, "unexpected failure in libtorch: " + text.substr(0, text.find('\n')));
 }
 
 int run(CLI::App& app, int argc, char** argv) {
@@ -29,7 +45,11 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const fourstep::Error& error) {
     return fail(2, error.what());
   } catch (const std::bad_alloc&) {
-    return fail(2, "out of memory: use a smaller size, --vae-tile, or a lower --precision");
+    return fail(2, kOutOfMemory);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(2, error.what());
+  } catch (const c10::Error& error) {
+    return fail_in_libtorch(error);
   } catch (const std::exception& error) {
     return fail(1, fmt::format("unexpected failure: {}", error.what()));
   }

@@ -13,13 +13,13 @@ namespace {
 
 struct InspectOptions {
   std::string path;
-  bool with_hashes = false;
+  bool without_hashes = false;
   bool is_json = false;
 };
 
 void inspect(const InspectOptions& options) {
   ModelInfo info = describe_model(options.path);
-  if (options.with_hashes && !std::filesystem::is_directory(options.path)) {
+  if (!options.without_hashes && !std::filesystem::is_directory(options.path)) {
     catch_interrupts();
     info.hashes = compute_hashes(options.path, [](uint64_t, uint64_t) {
       if (is_interrupted()) throw Cancelled();
@@ -39,8 +39,9 @@ void add_model_command(CLI::App& app) {
   command->add_option("FILE", options->path, "checkpoint file or diffusers folder")
       ->type_name("")
       ->required();
-  command->add_flag("--hashes", options->with_hashes,
-                    "also AutoV1, AutoV2, AutoV3 and SHA-256 (reads the whole file)");
+  command->add_flag(
+      "--no-hashes", options->without_hashes,
+      "leave out AutoV1, AutoV2, AutoV3 and SHA-256, for which the whole file is read");
   command->add_flag("--json", options->is_json, "print JSON");
   command->callback([options] { inspect(*options); });
 }

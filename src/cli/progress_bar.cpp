@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace fourstep {
@@ -25,6 +26,12 @@ std::string speed_text(double seconds_per_step) {
 }
 
 }  // namespace
+
+std::string on_one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  return text;
+}
 
 ProgressBar::ProgressBar(bool is_terminal, bool is_quiet)
     : is_terminal_(is_terminal), is_quiet_(is_quiet) {}
@@ -69,7 +76,7 @@ void ProgressBar::show(const Progress& progress) {
 
 void ProgressBar::notice(const std::string& sentence) {
   if (is_quiet_) return;
-  fmt::print(stderr, "{}note: {}\n", has_open_line_ ? kClearLine : "", sentence);
+  fmt::print(stderr, "{}note: {}\n", has_open_line_ ? kClearLine : "", on_one_line(sentence));
   has_open_line_ = false;
 }
 

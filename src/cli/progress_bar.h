@@ -8,6 +8,9 @@
 
 namespace fourstep {
 
+/// `text` with control characters, which may come from a hostile file, as '?'.
+std::string on_one_line(std::string text);
+
 /// One bar for one piece of work. On a terminal the line is redrawn in place; elsewhere a line is printed
 /// as each stage ends. Not thread-safe.
 class ProgressBar {

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "base/processor.h"
 #include "layers/flash_attention_kernel.h"
 
 namespace fourstep {
@@ -9,14 +10,6 @@ namespace fourstep {
 namespace {
 
 constexpr int64_t kRowsPerTask = 192;  // queries of one head in a task: enough tasks for many cores
-
-bool has_avx512_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
 
 bool is_usable(const Tensor& t) {
   return t.device().is_cpu() && t.scalar_type() == torch::kBFloat16 && t.dim() == 3 &&

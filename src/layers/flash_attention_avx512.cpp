@@ -28,7 +28,7 @@ using Accumulators = __m512[kTileRows][kVectors];
 /// 2^x for x <= 0, relative error below 3e-6: the fraction by a polynomial (Taylor coefficients adjusted at
 /// the top end), the whole part by scaling.
 inline __m512 exp2_negative(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-126.f));
+  x = _mm512_max_ps(_mm512_set1_ps(-126.f), x);  // in this order NaN stays NaN
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 part = _mm512_sub_ps(x, whole);
   __m512 p = _mm512_set1_ps(0.0096181291f);

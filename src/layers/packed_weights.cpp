@@ -2,6 +2,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include "base/processor.h"
 #include "layers/layers.h"
 
 namespace fourstep {
@@ -41,7 +42,7 @@ Tensor reorder_conv2d(const Tensor& weight, const Conv2dOptions& options) {
 
 bool can_pack(const Tensor& weight) {
   return weight.device().is_cpu() && weight.scalar_type() == torch::kBFloat16 &&
-         !is_placeholder(weight) && at::globalContext().userEnabledMkldnn();
+         !is_placeholder(weight) && has_avx512_bf16();
 }
 
 template <typename Layer>

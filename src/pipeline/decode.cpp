@@ -43,7 +43,7 @@ Tensor decode_latent(Models& models, const Tensor& latent, int64_t tile_px, cons
   }
   if (!is_finite(image)) {
     throw Error("{}: the decoded image has NaN or infinite values even in fp32; the VAE is broken",
-                models.checkpoint().path.string());
+                models.vae_path().string());
   }
   events.report({Stage::kDecode, 1, 1});
   return image;

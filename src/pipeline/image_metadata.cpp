@@ -61,11 +61,12 @@ std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
   return known_or_same(schedule_names(), schedule);
 }
 
-ImageText image_metadata(const Request& request, uint64_t seed) {
+ImageText image_metadata(const Request& request, uint64_t seed, Family family) {
   Request single = request;
   single.seed = seed;
   single.images = 1;
   const int64_t steps = request.steps.value_or(0);
+  const int64_t normal_skip = family == Family::kSd15 ? 1 : 2;
   const bool has_list = !request.timesteps.empty() || !request.sigmas.empty();
 
   Infotext text;
@@ -80,13 +81,14 @@ ImageText image_metadata(const Request& request, uint64_t seed) {
       {"Size", fmt::format("{}x{}", request.width, request.height)},
       {"Model", stem_of(request.model)},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
-      {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + 2) : ""},
+      {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
       {"RNG", request.noise == "nv" ? "NV" : "CPU"},
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
       {"Version", "fourstep"},
   };
-  return {{"parameters", format_infotext(text)}, {"fourstep", json_from_request(single).dump()}};
+  return {{"parameters", format_infotext(text)},
+          {"fourstep", dump_json(json_from_request(single))}};
 }
 
 }  // namespace fourstep

@@ -4,14 +4,16 @@
 #include <cstdint>
 
 #include "io/exif.h"
+#include "io/model_family.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
 
 /// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON.
-/// request: resolved; seed: of this image. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
+/// request: resolved; seed: of this image; family: of the model, since A1111 counts clip skip from the layer
+/// that the family normally uses. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
 /// writes them.
-ImageText image_metadata(const Request& request, uint64_t seed);
+ImageText image_metadata(const Request& request, uint64_t seed, Family family);
 
 /// A1111's spelling of a sampler or schedule ("euler_ancestral": "Euler a"); names it does not know stay.
 std::string a1111_sampler_name(const std::string& sampler);

@@ -60,6 +60,7 @@ std::map<ParameterId, LiveWeight> live_weights(
 Models::Models(const Request& request, Placement placement)
     : placement_(placement), checkpoint_(open_checkpoint(request.model)) {
   vae_hints_ = checkpoint_.hints;
+  vae_path_ = request.vae.empty() ? request.model : request.vae;
   if (!request.unet.empty()) take_unet(request.unet);
   if (!request.vae.empty()) {
     vae_weights_ = open_vae(request.vae);
@@ -72,7 +73,8 @@ Models::Models(const Request& request, Placement placement)
 
 void Models::take_unet(const std::string& path) {
   Checkpoint other = open_checkpoint(path);
-  const bool fits = other.has(Component::kUnet) && other.family == checkpoint_.family;
+  const bool fits = other.has(Component::kUnet) &&
+                    components_of(other.family) == components_of(checkpoint_.family);
   if (!fits) {
     throw Error("{}: this is {}, and {} is {}: UNet and checkpoint must be of one family", path,
                 other.has(Component::kUnet) ? to_string(other.family) : "a file without UNet",
@@ -82,7 +84,8 @@ void Models::take_unet(const std::string& path) {
   checkpoint_.hints.unet_heads = other.hints.unet_heads;
   checkpoint_.prediction = other.prediction;
   checkpoint_.zero_terminal_snr = other.zero_terminal_snr;
-  unet_file_name_ = std::filesystem::path(path).filename().string();
+  checkpoint_.family = other.family;
+  unet_path_ = path;
 }
 
 void Models::check_components() const {
@@ -103,7 +106,6 @@ void Models::check_components() const {
 
 std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
                                            bool is_partial_allowed, const Events& events) {
-  if (loras == lora_uses_ && loras_.size() == loras.size()) return {};
   const LoraTargets targets(shapes_of_components(checkpoint_),
                             ldm_unet_names(shapes_of(checkpoint_.components.at(Component::kUnet))));
   std::vector<AppliedLora> applied;
@@ -120,7 +122,6 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
                                             rank_of(first), factor_of(first)));
     applied.push_back({std::move(match), use.unet_weight, use.text_weight});
   }
-  lora_uses_ = loras;
   loras_ = std::move(applied);
   has_dmd2_lora_ = has_dmd2;
   if (text_stack_) wear(text_stack_, /*is_unet=*/false, events);
@@ -130,16 +131,21 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
 
 ModelTraits Models::traits() const {
   ModelTraits traits;
-  traits.file_name =
-      unet_file_name_.empty() ? checkpoint_.path.filename().string() : unet_file_name_;
+  const std::filesystem::path& path = unet_path_.empty() ? checkpoint_.path : unet_path_;
+  traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
   for (const auto& [key, text] : checkpoint_.metadata) {
-    if (key.rfind("modelspec.", 0) == 0 || key.rfind("sd_merge", 0) == 0) {
-      traits.metadata_texts.push_back(text);
-    }
+    traits.metadata_texts.push_back(text);
   }
   traits.has_dmd2_lora = has_dmd2_lora_;
   traits.native_side = checkpoint_.family == Family::kSd15 ? 512 : 1024;
   return traits;
+}
+
+std::string Models::what(Component component) const {
+  std::filesystem::path path = checkpoint_.path;
+  if (component == Component::kVae) path = vae_path_;
+  if (component == Component::kUnet && !unet_path_.empty()) path = unet_path_;
+  return fmt::format("{}: {}", path.string(), to_string(component));
 }
 
 void Models::load_part(nn::Module& module, Component component, torch::Dtype dtype,
@@ -157,8 +163,7 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
   };
   events.report({Stage::kLoad, 0, total});
   const torch::NoGradGuard no_grad;
-  load_weights(module, weights, {dtype, placement_.device, after_copy},
-               fmt::format("{}: {}", checkpoint_.path.string(), to_string(component)));
+  load_weights(module, weights, {dtype, placement_.device, after_copy}, what(component));
 }
 
 void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events) {
@@ -187,20 +192,27 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& e
     pack_weights(*unet_);  // what no LoRA touches; the text encoders run once: not worth it
 }
 
-void Models::load_text_encoder(ClipText& model, Component component, const Events& events) {
+ClipText Models::load_text_encoder(Component component, const Events& events) {
   const bool is_second = component == Component::kTextEncoder2;
   const ArchitectureHints& hints = checkpoint_.hints;
   const std::string& activation = is_second ? hints.text_activation_2 : hints.text_activation;
-  ClipConfig config = clip_config_from_shapes(
-      shapes_of(checkpoint_.components.at(component)),
-      is_second ? hints.text_heads_2 : hints.text_heads,
-      fmt::format("{}: {}", checkpoint_.path.string(), to_string(component)));
+  ClipConfig config =
+      clip_config_from_shapes(shapes_of(checkpoint_.components.at(component)),
+                              is_second ? hints.text_heads_2 : hints.text_heads, what(component));
+  // The encoder may have more rows than the vocabulary (added tokens), so its size does not tell the end.
+  config.eos_id = tokenizer_->eos_id();
+  if (tokenizer_->vocab_size() > config.vocab_size) {
+    throw Error(
+        "{}: {} token embeddings, but the vocabulary has {} tokens: they do not belong together",
+        what(component), config.vocab_size, tokenizer_->vocab_size());
+  }
   if (!activation.empty()) {
     config.activation =
         activation == "quick_gelu" ? ClipActivation::kQuickGelu : ClipActivation::kGelu;
   }
-  model = ClipText(config);
+  ClipText model(config);
   load_part(*model, component, placement_.dtype, events);
+  return model;
 }
 
 TextEncoders Models::text_encoders(const Events& events) {
@@ -210,8 +222,10 @@ TextEncoders Models::text_encoders(const Events& events) {
       const Vocabulary vocabulary = find_vocabulary(checkpoint_);
       tokenizer_.emplace(vocabulary.merges_text, vocabulary.source);
     }
-    load_text_encoder(text_encoder_, Component::kTextEncoder, events);
-    if (has_two) load_text_encoder(text_encoder_2_, Component::kTextEncoder2, events);
+    // Members are set once all is loaded: an interrupted load leaves nothing half-made behind.
+    const ClipText first = load_text_encoder(Component::kTextEncoder, events);
+    if (has_two) text_encoder_2_ = load_text_encoder(Component::kTextEncoder2, events);
+    text_encoder_ = first;
     std::map<Component, NamedTensors> pristine = checkpoint_.components;
     pristine.erase(Component::kUnet);
     text_stack_.emplace(std::move(pristine));
@@ -230,9 +244,10 @@ void Models::free_text_encoders() {
 UNet Models::unet(const Events& events) {
   if (!unet_) {
     const NamedTensors& weights = checkpoint_.components.at(Component::kUnet);
-    unet_ = UNet(unet_config_from_shapes(shapes_of(weights), checkpoint_.hints.unet_heads,
-                                         checkpoint_.path.string() + ": unet"));
-    load_part(*unet_, Component::kUnet, placement_.dtype, events);
+    UNet unet(unet_config_from_shapes(shapes_of(weights), checkpoint_.hints.unet_heads,
+                                      what(Component::kUnet)));
+    load_part(*unet, Component::kUnet, placement_.dtype, events);
+    unet_ = unet;
     unet_stack_.emplace(std::map<Component, NamedTensors>{{Component::kUnet, weights}});
     wear(unet_stack_, /*is_unet=*/true, events);
   }
@@ -240,19 +255,22 @@ UNet Models::unet(const Events& events) {
 }
 
 void Models::load_codec(const Events& events, torch::Dtype dtype) {
-  const std::string what = checkpoint_.path.string() + ": vae";
-  codec_ = ImageCodec();
+  const std::string name = what(Component::kVae);
+  codec_ = ImageCodec();  // first: two of them need not fit into memory
+  ImageCodec codec;
   if (is_tiny_vae(vae_weights_)) {
-    codec_.tiny_vae = TinyVae(tiny_vae_config_from_shapes(shapes_of(vae_weights_), what));
-    load_part(*codec_.tiny_vae, Component::kVae, dtype, events);
+    codec.tiny_vae = TinyVae(tiny_vae_config_from_shapes(shapes_of(vae_weights_), name));
+    load_part(*codec.tiny_vae, Component::kVae, dtype, events);
+    codec_ = codec;
     return;
   }
-  codec_.vae = Vae(vae_config_from_shapes(shapes_of(vae_weights_), what));
-  codec_.scaling_factor = vae_hints_.vae_scaling_factor != 0
-                              ? vae_hints_.vae_scaling_factor
-                              : family_scaling_factor(checkpoint_.family);
-  load_part(*codec_.vae, Component::kVae, dtype, events);
-  pack_weights(*codec_.vae);
+  codec.vae = Vae(vae_config_from_shapes(shapes_of(vae_weights_), name));
+  codec.scaling_factor = vae_hints_.vae_scaling_factor != 0
+                             ? vae_hints_.vae_scaling_factor
+                             : family_scaling_factor(checkpoint_.family);
+  load_part(*codec.vae, Component::kVae, dtype, events);
+  pack_weights(*codec.vae);
+  codec_ = codec;
 }
 
 const ImageCodec& Models::image_codec(const Events& events) {

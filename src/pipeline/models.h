@@ -57,6 +57,9 @@ class Models {
   UNet unet(const Events& events);
   const ImageCodec& image_codec(const Events& events);
 
+  /// The file that the VAE comes from, for messages.
+  const std::filesystem::path& vae_path() const { return vae_path_; }
+
   /// Loads the VAE again in fp32: after its half-precision result was not finite.
   const ImageCodec& image_codec_in_fp32(const Events& events);
 
@@ -69,15 +72,16 @@ class Models {
   void check_components() const;
   void load_codec(const Events& events, torch::Dtype dtype);
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
-  void load_text_encoder(ClipText& model, Component component, const Events& events);
+  ClipText load_text_encoder(Component component, const Events& events);
+  std::string what(Component component) const;  ///< file and part, for messages
   void wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events);
 
   Placement placement_;
   Checkpoint checkpoint_;
-  std::string unet_file_name_;  ///< of a separate UNet; else empty
+  std::filesystem::path unet_path_;  ///< of a separate UNet; else empty
+  std::filesystem::path vae_path_;
   NamedTensors vae_weights_;
   ArchitectureHints vae_hints_;
-  std::vector<LoraUse> lora_uses_;
   std::vector<AppliedLora> loras_;
   bool has_dmd2_lora_ = false;
 

@@ -25,9 +25,17 @@ std::string slug_of(const std::string& prompt) {
   return slug.empty() ? "image" : slug;
 }
 
+#ifdef FOURSTEP_MINIMAL
+constexpr const char* kExtension = ".ppm";  // the one format that needs no library
+#else
+constexpr const char* kExtension = ".png";
+#endif
+
 fs::path free_name(const fs::path& folder, const std::string& stem) {
-  fs::path file = folder / (stem + ".png");
-  for (int copy = 2; fs::exists(file); ++copy) file = folder / fmt::format("{}-{}.png", stem, copy);
+  fs::path file = folder / (stem + kExtension);
+  for (int copy = 2; fs::exists(file); ++copy) {
+    file = folder / fmt::format("{}-{}{}", stem, copy, kExtension);
+  }
   return file;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include "base/error.h"
+#include "base/processor.h"
 
 namespace fourstep {
 
@@ -43,21 +44,12 @@ bool cuda_multiplies_bf16() {
   return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
 }
 
-// Every processor with AMX has AVX512-BF16 too, so one question is enough.
-bool cpu_multiplies_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 }  // namespace
 
 torch::Dtype network_dtype(const std::string& precision, torch::Device device) {
   if (precision != "auto") return dtype_from_name(precision);
   if (device.is_cuda()) return cuda_multiplies_bf16() ? torch::kBFloat16 : torch::kHalf;
-  return cpu_multiplies_bf16() ? torch::kBFloat16 : torch::kFloat32;
+  return has_avx512_bf16() ? torch::kBFloat16 : torch::kFloat32;
 }
 
 torch::Dtype vae_dtype(const std::string& precision, torch::Dtype network) {

@@ -78,13 +78,16 @@ void validate(const Request& request) {
         std::string("--model: name a checkpoint file or a diffusers folder; none is shipped yet"));
   }
   check_word("--noise", request.noise, {"torch", "nv"});
-  check_word("--empty-negative", request.empty_negative, {"zeros", "encoded"});
+  check_word("--empty-negative", request.empty_negative, {"auto", "zeros", "encoded"});
   check_word("--prediction", request.prediction, {"auto", "epsilon", "v_prediction"});
   check_word("--precision", request.precision, {"auto", "bf16", "fp16", "fp32"});
   check_word("--vae-precision", request.vae_precision, {"auto", "bf16", "fp16", "fp32"});
   if (!request.timesteps.empty() && !request.sigmas.empty()) {
     throw InvalidRequest(
         std::string("--timesteps and --sigmas exclude each other: give one of them"));
+  }
+  if (!request.sigmas.empty() && request.sigmas.front() == 0) {
+    throw InvalidRequest(std::string("--sigmas: the first noise level must be above 0"));
   }
   check_falls("--timesteps", request.timesteps);
   check_falls("--sigmas", request.sigmas);

@@ -42,7 +42,7 @@ struct Request {
   double s_noise = 1;
   int64_t clip_skip = 0;
   std::string noise = "torch";
-  std::string empty_negative = "zeros";
+  std::string empty_negative = "auto";
   std::string prediction = "auto";
   std::optional<bool> zero_snr;
   std::string precision = "auto";
@@ -88,7 +88,9 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"noise", "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU"},
         r.noise);
-  visit(Info{"empty_negative", "an empty negative prompt is \"zeros\" or \"encoded\" text"},
+  visit(Info{"empty_negative",
+             "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
+             "encoded)"},
         r.empty_negative);
   visit(Info{"prediction", "auto, epsilon or v_prediction: for files that do not say"},
         r.prediction);
@@ -97,9 +99,9 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
         r.zero_snr);
   visit(Info{"precision", "auto, bf16, fp16 or fp32: of UNet and text encoders"}, r.precision);
   visit(Info{"vae_precision", "auto, bf16, fp16 or fp32: of the VAE"}, r.vae_precision);
-  visit(Info{"vae_tile", "decode in tiles of this size; 0: whole, tiled when memory is short", "px",
-             0, 16384},
-        r.vae_tile);
+  visit(
+      Info{"vae_tile", "decode in tiles of this size, for little memory; 0: whole", "px", 0, 16384},
+      r.vae_tile);
 }
 
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.

@@ -75,6 +75,10 @@ Json json_from_request(const Request& request) {
   return json;
 }
 
+std::string dump_json(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 Request request_from_json(const Json& json) {
   if (!json.is_object())
     throw InvalidRequest("a request is a JSON object, not {}", json.type_name());

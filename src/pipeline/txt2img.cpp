@@ -1,6 +1,8 @@
 // The whole method in reading order; each step is explained where it is declared.
 #include "pipeline/txt2img.h"
 
+#include <ATen/detail/CUDAHooksInterface.h>
+
 #include <chrono>
 
 #include "base/error.h"
@@ -13,27 +15,6 @@
 namespace fourstep {
 
 namespace {
-
-struct Prompts {
-  Conditioning cond;
-  std::optional<Conditioning> uncond;  ///< absent when the CFG scale is 1
-};
-
-Prompts encode_prompts(Models& models, const Request& request, const Events& events) {
-  const TextEncoders encoders = models.text_encoders(events);
-  events.report({Stage::kEncode, 0, 1});
-  PromptOptions options;
-  options.clip_skip = request.clip_skip;
-  Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
-  if (!is_neutral_scale(*request.cfg_scale)) {
-    const bool is_zero = request.empty_negative == "zeros";
-    options.empty = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
-    prompts.uncond = encode_prompt(encoders, request.negative_prompt, options);
-    repeat_to_same_length(prompts.cond, *prompts.uncond);
-  }
-  events.report({Stage::kEncode, 1, 1});
-  return prompts;
-}
 
 /// uncond first, then cond: the order that in_one_batch() expects.
 Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
@@ -62,6 +43,10 @@ Denoiser make_guided_denoiser(Models& models, const Request& request, Prompts pr
   const Denoiser cond = make_unet_denoiser(unet, prompts.cond, models, request);
   if (!prompts.uncond) return cond;
   prompts.uncond->time_ids = time_ids;
+  if (prompts.uncond->context.size(1) != prompts.cond.context.size(1)) {
+    const Denoiser uncond = make_unet_denoiser(unet, *prompts.uncond, models, request);
+    return with_cfg(cond, uncond, *request.cfg_scale);
+  }
   const Denoiser both =
       make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request);
   return with_cfg(cond, in_one_batch(both), *request.cfg_scale);
@@ -77,20 +62,40 @@ std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& sched
   return sigmas;
 }
 
+void wait_for(const torch::Device& device) {
+  if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
 
-void txt2img(Models& models, const Request& request, const Events& events,
+Prompts encode_prompts(Models& models, const Request& request, const Events& events) {
+  const torch::NoGradGuard no_grad;
+  const TextEncoders encoders = models.text_encoders(events);
+  events.report({Stage::kEncode, 0, 1});
+  PromptOptions options;
+  options.clip_skip = request.clip_skip;
+  Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
+  if (!is_neutral_scale(*request.cfg_scale)) {
+    // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
+    const bool is_sdxl = encoders.state == ContextState::kPenultimate;
+    const bool is_zero =
+        request.empty_negative == "zeros" || (request.empty_negative == "auto" && is_sdxl);
+    options.empty = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+    prompts.uncond = encode_prompt(encoders, request.negative_prompt, options);
+  }
+  events.report({Stage::kEncode, 1, 1});
+  return prompts;
+}
+
+void txt2img(Models& models, const Request& request, const Prompts& prompts, const Events& events,
              const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const SamplerRow& sampler = find_sampler(request.sampler);
   const std::vector<double> sigmas = sigmas_of(request, models.noise_schedule(request));
-
-  const Prompts prompts = encode_prompts(models, request, events);
-  models.free_text_encoders();
   const Denoiser denoise = make_guided_denoiser(models, request, prompts, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
@@ -107,10 +112,11 @@ void txt2img(Models& models, const Request& request, const Events& events,
     const Tensor latent = sampler.function(
         denoise, x, sigmas, {request.eta, request.s_noise, noise_like(noise)},
         [&](const StepReport& step) {
+          wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
           events.report({Stage::kSample, step.step + 1, num_steps, step.sigma, step.denoised});
         });
-    result.sample_seconds = seconds_since(start);
     result.latent = latent.to(torch::kCPU, torch::kFloat32);
+    result.sample_seconds = seconds_since(start);
     result.image = decode_latent(models, latent, request.vae_tile, events);
     result.decode_seconds = seconds_since(start) - result.sample_seconds;
     on_image(result);

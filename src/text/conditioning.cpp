@@ -1,7 +1,6 @@
 #include "text/conditioning.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -27,10 +26,6 @@ Tensor chunk_rows(const TextEncoder& encoder, std::string_view prompt, ChunkRule
   auto chunks = split_chunks(encoder.tokenizer.encode(prompt), rule, encoder.tokenizer.comma_id());
   chunks.resize(std::max<size_t>(chunks.size(), static_cast<size_t>(count)));
   return pad_chunks(chunks, encoder.tokenizer, encoder.pad_id);
-}
-
-Tensor repeat_context(const Tensor& context, int64_t length) {
-  return context.repeat({1, length / context.size(1), 1});
 }
 
 }  // namespace
@@ -107,12 +102,6 @@ Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt
     if (out.pooled.defined()) out.pooled = at::zeros_like(out.pooled);
   }
   return out;
-}
-
-void repeat_to_same_length(Conditioning& a, Conditioning& b) {
-  const int64_t length = std::lcm(a.context.size(1), b.context.size(1));
-  a.context = repeat_context(a.context, length);
-  b.context = repeat_context(b.context, length);
 }
 
 Tensor size_time_ids(const SizeConditioning& size) {

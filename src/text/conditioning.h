@@ -84,10 +84,6 @@ int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt, Chun
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options = {});
 
-/// Gives two contexts one length as ComfyUI does: each is repeated up to the least common multiple of
-/// both. Attention averages over the context, so repeating the whole of it changes no result.
-void repeat_to_same_length(Conditioning& a, Conditioning& b);
-
 /// Size and crop that SDXL is told, in pixels.
 struct SizeConditioning {
   int64_t original_height = 1024, original_width = 1024;

@@ -120,6 +120,9 @@ TEST_F(Program, BadOptionsAreRefusedInOneSentence) {
   expect_refusal(run("paint 'a cat'"), {"subcommand"});
   expect_refusal(generate("--device gpu"), {"--device", "gpu"});
   expect_refusal(generate("--out " + path("x.bmp")), {"x.bmp"});
+  expect_refusal(generate("--threads 200000"), {"--threads"});
+  expect_refusal(generate("--latents " + path("nowhere/x.safetensors")), {"nowhere"});
+  expect_refusal(run("generate 'a cat' --model " + std::string(400, 'x')), {"xxx"});
   expect_refusal(run("generate 'a cat'"), {"--model"});
 }
 
@@ -150,7 +153,6 @@ TEST_F(Program, ALoraOfAnotherFamilyIsRefusedWithBothNames) {
 }
 
 TEST_F(Program, NothingIsLeftBehindWhereTheOutputCannotBeWritten) {
-  std::filesystem::create_directory(path("is-a-folder.png"));
   const size_t before = std::distance(std::filesystem::directory_iterator(folder_->path()), {});
   const Outcome outcome = generate("--out " + path("no-such-folder/cat.png"));
   expect_refusal(outcome, {"no-such-folder"});

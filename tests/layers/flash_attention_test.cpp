@@ -42,6 +42,18 @@ TEST(FlashAttention, EqualsExactAttentionForAnyNumberOfRowsAndKeys) {
 
 TEST(FlashAttention, SurvivesLargeScores) { expect_close_to_exact(64, 256, 1, 20.0); }
 
+TEST(FlashAttention, NanAndInfinityAreNotSwallowed) {
+  const Tensor good = torch::randn({1, 70, 64}).to(torch::kBFloat16);
+  if (!can_use_flash_attention(good, good, good, 1)) GTEST_SKIP();
+  for (const double bad : {std::nan(""), HUGE_VAL}) {
+    Tensor broken = good.clone();
+    broken[0][3][5] = bad;
+    EXPECT_TRUE(flash_attention(broken, good, good, 1)[0][3].isnan().any().item<bool>());
+    EXPECT_TRUE(flash_attention(good, broken, good, 1).isnan().any().item<bool>());
+    EXPECT_FALSE(flash_attention(good, good, broken, 1).isfinite().all().item<bool>());
+  }
+}
+
 TEST(FlashAttention, ReadsStridedRows) {
   const Tensor qkv = torch::randn({1, 50, 3 * 128}).to(torch::kBFloat16);
   const auto parts = qkv.chunk(3, -1);

@@ -26,7 +26,7 @@ Request resolved_request() {
 }
 
 TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
-  const ImageText text = image_metadata(resolved_request(), 7);
+  const ImageText text = image_metadata(resolved_request(), 7, Family::kSdxl);
   EXPECT_EQ(
       text.at("parameters"),
       "a red fox in the snow <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"
@@ -35,12 +35,27 @@ TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
 }
 
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
-  const ImageText text = image_metadata(resolved_request(), 7);
+  const ImageText text = image_metadata(resolved_request(), 7, Family::kSdxl);
   const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
   EXPECT_EQ(back.seed, 7u);
   EXPECT_EQ(back.images, 1);
   EXPECT_EQ(back.loras, resolved_request().loras);
   EXPECT_EQ(back.schedule, "dmd2");
+}
+
+TEST(ImageMetadata, ClipSkipCountsFromTheFamilysOwnLayer) {
+  Request request = resolved_request();
+  request.clip_skip = 1;
+  EXPECT_NE(image_metadata(request, 7, Family::kSdxl).at("parameters").find("Clip skip: 3"),
+            std::string::npos);
+  EXPECT_NE(image_metadata(request, 7, Family::kSd15).at("parameters").find("Clip skip: 2"),
+            std::string::npos);
+}
+
+TEST(ImageMetadata, APromptOfAnyBytesIsWritten) {
+  Request request = resolved_request();
+  request.prompt = "caf\xE9";
+  EXPECT_NO_THROW(image_metadata(request, 7, Family::kSdxl));
 }
 
 TEST(ImageMetadata, OneStepOfDmd2IsNotCalledSimple) {

@@ -88,6 +88,9 @@ TEST(Request, ValidateNamesWhatCannotWork) {
   request.timesteps = {999, 499};
   request.sigmas = {14, 0};
   EXPECT_THROW(validate(request), InvalidRequest) << "two lists";
+  request.timesteps.clear();
+  request.sigmas = {0};
+  EXPECT_THROW(validate(request), InvalidRequest) << "no noise to start from";
   request.sigmas.clear();
   request.noise = "gpu";
   EXPECT_THROW(validate(request), InvalidRequest) << "unknown word";

@@ -32,7 +32,10 @@ class Txt2Img : public ::testing::Test {
   std::vector<GeneratedImage> run(Models& models, const Request& r, const Events& events = {}) {
     models.set_loras(r.loras, r.lora_partial, events);
     std::vector<GeneratedImage> images;
-    txt2img(models, resolve_defaults(r, models.traits(), events), events,
+    const Request resolved = resolve_defaults(r, models.traits(), events);
+    const Prompts prompts = encode_prompts(models, resolved, events);
+    models.free_text_encoders();
+    txt2img(models, resolved, prompts, events,
             [&](const GeneratedImage& image) { images.push_back(image); });
     return images;
   }

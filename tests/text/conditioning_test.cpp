@@ -216,18 +216,6 @@ TEST(Conditioning, TokenizersThatDisagreeOnTheNumberOfChunksAreLevelled) {
   EXPECT_EQ(encode_prompt(toy->sdxl(), prompt).context.size(1), 154);
 }
 
-TEST(Conditioning, RepeatingReachesTheLeastCommonMultiple) {
-  Conditioning a{torch::randn({1, 154, 4}), {}, {}}, b{torch::randn({1, 231, 4}), {}, {}};
-  const Tensor before = a.context;
-  repeat_to_same_length(a, b);
-  EXPECT_EQ(a.context.size(1), 462);
-  EXPECT_EQ(b.context.size(1), 462);
-  EXPECT_TRUE(torch::equal(a.context.narrow(1, 154, 154), before));
-  const Tensor q = torch::randn({1, 9, 4});
-  EXPECT_TRUE(torch::allclose(attention(q, before, before, 1),
-                              attention(q, a.context, a.context, 1), 1e-4, 1e-5));
-}
-
 TEST(Conditioning, OnlyTheEmptyPromptIsZeroed) {
   const auto toy = load_toy();
   if (!toy) GTEST_SKIP() << kFile << " is not there";
