@@ -19,6 +19,11 @@ using NamedShapes = std::map<std::string, Shape>;
 Shape shape_of(const Tensor& tensor);
 NamedShapes shapes_of(const NamedTensors& tensors);
 
+/// `tensor`, or a copy with the same strides where its first element is not aligned to the element's size,
+/// as views of mapped files may be. To be called before a torch function reads the data of such a view:
+/// compiled loops over elements may trap on other addresses. CPU tensors.
+Tensor aligned(const Tensor& tensor);
+
 /// "[320,4,3,3]".
 std::string to_string(const Shape& shape);
 

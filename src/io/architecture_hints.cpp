@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "base/error.h"
 #include "io/json_file.h"
 
 namespace fourstep {
@@ -16,13 +17,10 @@ using nlohmann::json;
 template <typename Hints, typename Visit>
 void visit_hints(Hints& hints, const Visit& visit) {
   visit("unet_heads", hints.unet_heads);
-  visit("unet_norm_groups", hints.unet_norm_groups);
-  visit("unet_size_embedding_width", hints.unet_size_embedding_width);
   visit("text_heads", hints.text_heads);
   visit("text_heads_2", hints.text_heads_2);
   visit("text_activation", hints.text_activation);
   visit("text_activation_2", hints.text_activation_2);
-  visit("vae_norm_groups", hints.vae_norm_groups);
   visit("vae_scaling_factor", hints.vae_scaling_factor);
   visit("vae_force_upcast", hints.vae_force_upcast);
 }
@@ -75,16 +73,25 @@ std::vector<int64_t> heads_of(const json& config, const std::filesystem::path& p
   return std::vector<int64_t>(channels.size(), heads->get<int64_t>());
 }
 
+/// All published models have 32; the shapes of the weights do not show another number.
+void check_norm_groups(const json& config, const std::filesystem::path& path) {
+  constexpr int64_t kGroups = 32;
+  const auto groups = json_value<int64_t>(config, "norm_num_groups", kGroups, path);
+  if (groups == kGroups) return;
+  throw Error(
+      "\"{}\": key \"norm_num_groups\" is {}, only models with {} groups can be sampled here",
+      path.string(), groups, kGroups);
+}
+
 void add_unet_hints(const json& config, const std::filesystem::path& path,
                     ArchitectureHints& hints) {
   hints.unet_heads = heads_of(config, path);
-  hints.unet_norm_groups = json_value<int64_t>(config, "norm_num_groups", 0, path);
-  hints.unet_size_embedding_width = json_value<int64_t>(config, "addition_time_embed_dim", 0, path);
+  check_norm_groups(config, path);
 }
 
 void add_vae_hints(const json& config, const std::filesystem::path& path,
                    ArchitectureHints& hints) {
-  hints.vae_norm_groups = json_value<int64_t>(config, "norm_num_groups", 0, path);
+  check_norm_groups(config, path);
   hints.vae_scaling_factor = json_value<double>(config, "scaling_factor", 0, path);
   if (config.contains("force_upcast"))
     hints.vae_force_upcast = json_value<bool>(config, "force_upcast", true, path);

@@ -15,12 +15,9 @@ namespace fourstep {
 
 /// Empty or zero where the source says nothing.
 struct ArchitectureHints {
-  std::vector<int64_t> unet_heads;        ///< per level, diffusers' (misnamed) `attention_head_dim`
-  int64_t unet_norm_groups = 0;           ///< 0: 32, as in all published models
-  int64_t unet_size_embedding_width = 0;  ///< width of each of the six embedded sizes; 0: 256
+  std::vector<int64_t> unet_heads;  ///< per level, diffusers' (misnamed) `attention_head_dim`
   int64_t text_heads = 0, text_heads_2 = 0;
   std::string text_activation, text_activation_2;  ///< "quick_gelu" or "gelu"
-  int64_t vae_norm_groups = 0;                     ///< 0: 32
   double vae_scaling_factor = 0;  ///< 0: the family's (SDXL 0.13025, SD 1.5 0.18215)
   std::optional<bool> vae_force_upcast;
 
@@ -28,7 +25,8 @@ struct ArchitectureHints {
 };
 
 /// Adds what the config.json of a component says; nothing when the file is absent.
-/// Throws Error naming the file when it is no JSON object or a value has an unexpected type.
+/// Throws Error naming the file when it is no JSON object or a value has an unexpected type,
+/// and when the group norms of a UNet or VAE have another number of groups than 32.
 void add_config_hints(Component component, const std::filesystem::path& config_json,
                       ArchitectureHints& hints);
 

@@ -6,6 +6,7 @@
 #include "io/diffusers_folder.h"
 #include "io/key_names.h"
 #include "io/scaled_fp8.h"
+#include "io/tiny_vae_keys.h"
 
 namespace fourstep {
 namespace {
@@ -105,6 +106,7 @@ Checkpoint open_checkpoint(const fs::path& path) {
 NamedTensors open_vae(const fs::path& path) {
   const NamedTensors file = fs::is_directory(path) ? read_network_folder(vae_folder(path))
                                                    : open_tensor_file(path).tensors;
+  if (NamedTensors tiny = tiny_vae_tensors(file); !tiny.empty()) return tiny;
   NamedTensors vae = vae_tensors(file);
   if (vae.count("decoder.conv_in.weight")) return vae;
   std::map<Component, NamedTensors> components;
@@ -120,7 +122,6 @@ ArchitectureHints open_vae_hints(const fs::path& path) {
   else
     all = hints_from_metadata(open_tensor_file(path).metadata);
   ArchitectureHints hints;
-  hints.vae_norm_groups = all.vae_norm_groups;
   hints.vae_scaling_factor = all.vae_scaling_factor;
   hints.vae_force_upcast = all.vae_force_upcast;
   return hints;

@@ -38,7 +38,7 @@ struct Checkpoint {
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 /// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
-/// model.
+/// model; or a tiny VAE (see tiny_vae_keys.h), which has "decoder.layers.0.weight".
 /// Throws Error when it is none.
 NamedTensors open_vae(const std::filesystem::path& path);
 /// What the folder of a separate VAE, or its file's metadata, says: vae_* fields only.

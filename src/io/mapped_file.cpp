@@ -91,11 +91,6 @@ Tensor make_view(const std::shared_ptr<const MappedFile>& mapping, uint64_t begi
                  const Shape& shape, torch::ScalarType dtype) {
   const auto options = torch::TensorOptions().dtype(dtype);
   const std::byte* data = mapping->bytes().data() + begin;
-  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype) != 0) {
-    Tensor copy = torch::empty(shape, options);
-    if (copy.nbytes() > 0) std::memcpy(copy.mutable_data_ptr(), data, copy.nbytes());
-    return copy;
-  }
   // There is no read-only form: here, and nowhere else, the const of the mapping is given up.
   return at::for_blob(const_cast<std::byte*>(data), shape)
       .context(new Owner(mapping), release_owner)

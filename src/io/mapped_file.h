@@ -44,8 +44,8 @@ class MappedFile {
 void drop_pages(const Tensor& tensor);
 
 /// A tensor of `shape` (row-major) on the bytes of the file that start at `begin`. It keeps the mapping alive
-/// and must not be written to. Data that is not aligned to its item size is copied, because vector
-/// instructions need the alignment. The caller has checked that the bytes lie inside the file.
+/// and must not be written to. Its data need not be aligned: aligned() of base/tensor.h before reading it by
+/// torch's functions. The caller has checked that the bytes lie inside the file.
 Tensor make_view(const std::shared_ptr<const MappedFile>& mapping, uint64_t begin,
                  const Shape& shape, torch::ScalarType dtype);
 

@@ -154,7 +154,8 @@ class TensorMaker {
     const std::string where = fmt::format("{}: tensor {}", file_.where, printable(name));
     const Tensor storage = storage_as(*value.storage, value.dtype, where);
     check_geometry(value, storage.numel(), where);
-    return storage.as_strided(value.shape, value.strides, value.integer).contiguous();
+    const Tensor view = storage.as_strided(value.shape, value.strides, value.integer);
+    return view.is_contiguous() ? view : aligned(view).contiguous();
   }
 
  private:

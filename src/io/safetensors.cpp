@@ -75,7 +75,7 @@ void write_length(std::ostream& out, uint64_t length) {
 }
 
 void write_data(std::ostream& out, const Tensor& tensor) {
-  const Tensor plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous();
+  const Tensor plain = aligned(tensor.detach().cpu()).resolve_conj().resolve_neg().contiguous();
   out.write(static_cast<const char*>(plain.const_data_ptr()),
             static_cast<std::streamsize>(plain.nbytes()));
 }

@@ -24,7 +24,7 @@ NamedTensors apply_fp8_scales(NamedTensors tensors, const std::string& what) {
     const auto weight =
         tensors.find(name.substr(0, name.size() - std::string(kScale).size()) + "weight");
     if (weight == tensors.end() || !is_fp8(weight->second)) continue;
-    const Tensor factor = scale.to(torch::kFloat).reshape({});
+    const Tensor factor = aligned(scale).to(torch::kFloat).reshape({});
     weight->second = (weight->second.to(torch::kFloat) * factor).to(torch::kHalf);
   }
   std::erase_if(tensors, [](const auto& item) { return is_fp8_mark(item.first); });

@@ -107,6 +107,8 @@ Tensor assembled(const KeyRow& row, const NamedTensors& tensors) {
       throw Error("single_file_of: {} lacks \"{}\", a part of \"{}\"", to_string(row.component),
                   name, row.key);
     parts.push_back(found->second);
+    if (row.op == KeyOp::kSplit3 || row.op == KeyOp::kTranspose)
+      parts.back() = aligned(parts.back());
   }
   switch (row.op) {
     case KeyOp::kSqueeze1x1:

@@ -100,7 +100,7 @@ Tensor empty_weight(const Shape& shape, const WeightTarget& target) {
 void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
   // A copy even of what would fit: kernels round differently for data aligned differently, and an image must
   // not depend on where in a file a weight begins.
-  parameter.set_data(empty_weight(shape_of(value), target).copy_(value));
+  parameter.set_data(empty_weight(shape_of(value), target).copy_(aligned(value)));
 }
 
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,

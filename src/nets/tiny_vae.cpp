@@ -68,7 +68,10 @@ TinyVaeConfig tiny_vae_config_from_shapes(const NamedShapes& shapes, const std::
   TinyVaeConfig config;
   config.width = reader.dim("decoder.layers.0.weight", 0, 4);
   config.latent_channels = reader.dim("decoder.layers.0.weight", 1, 4);
-  config.encoder_blocks = read_blocks(reader, "encoder", 1);
+  const auto encoder = shapes.lower_bound("encoder.");
+  const bool has_encoder = encoder != shapes.end() && encoder->first.starts_with("encoder.");
+  config.encoder_blocks.clear();
+  if (has_encoder) config.encoder_blocks = read_blocks(reader, "encoder", 1);
   config.decoder_blocks = read_blocks(reader, "decoder", 2);
   reader.check_layout(*TinyVae(config));
   return config;
@@ -119,13 +122,19 @@ Tensor TinyStackImpl::forward(Tensor x) {
 }
 
 TinyVaeImpl::TinyVaeImpl(const TinyVaeConfig& config) : config(config) {
-  encoder = register_module("encoder", make_encoder(config));
+  if (!config.encoder_blocks.empty()) encoder = register_module("encoder", make_encoder(config));
   decoder = register_module("decoder", make_decoder(config));
 }
 
 // The network's own pictures are in [0,1].
 Tensor TinyVaeImpl::encode(const Tensor& image) {
   check_shape(image, {-1, 3, -1, -1}, "TinyVae::encode: image");
+  if (!encoder) {
+    throw Error(
+        "TinyVae::encode: the tiny VAE has no encoder (weights \"encoder.layers.*\" are missing); "
+        "take a "
+        "file with both parts");
+  }
   return encoder((image + 1) / 2).to(image.scalar_type());
 }
 

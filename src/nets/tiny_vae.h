@@ -14,12 +14,13 @@ namespace fourstep {
 struct TinyVaeConfig {
   int64_t width = 64;
   int64_t latent_channels = 4;
-  std::vector<int64_t> encoder_blocks{1, 3, 3, 3};  ///< per level, full resolution first
+  std::vector<int64_t> encoder_blocks{1, 3, 3,
+                                      3};  ///< per level, full resolution first; empty: no encoder
   std::vector<int64_t> decoder_blocks{3, 3, 3, 1};  ///< per level, latent resolution first
 };
 
 /// shapes: of all weights, diffusers names. Throws Error naming `what` and the first weight that does not
-/// fit the layout.
+/// fit the layout. A decoder alone is taken, as TAESD is often published.
 TinyVaeConfig tiny_vae_config_from_shapes(const NamedShapes& shapes, const std::string& what);
 
 /// One entry of the list `layers`: by its kind a convolution, a residual block (three convolutions with
@@ -53,13 +54,15 @@ struct TinyVaeImpl : nn::Module {
 
   /// image: [B,3,H,W] in [-1,1], H, W multiples of 8 (for four levels).
   /// Returns the latent [B,latent_channels,H/8,W/8] in the dtype of `image`.
+  /// Throws Error when there is no encoder.
   Tensor encode(const Tensor& image);
 
   /// latent: [B,latent_channels,h,w]. Returns [B,3,8h,8w], about -1..1, in the dtype of `latent`.
   Tensor decode(const Tensor& latent);
 
   TinyVaeConfig config;
-  TinyStack encoder{nullptr}, decoder{nullptr};
+  TinyStack encoder{nullptr};  ///< empty when the file has only a decoder
+  TinyStack decoder{nullptr};
 };
 TORCH_MODULE(TinyVae);
 

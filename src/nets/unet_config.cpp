@@ -44,7 +44,7 @@ bool has_attention(const UNetConfig& config, size_t level) {
 
 /// The number of heads leaves no trace in the shapes: see unet_config_from_shapes(). 0: no rule fits.
 int64_t heads_by_layout(const UNetConfig& config, int64_t channels) {
-  const bool is_sd1 = config.added_width == 0 && !config.has_linear_projection;
+  const bool is_sd1 = config.added_width == 0;  // SD 2, which has neither, is refused before
   if (is_sd1) return 8;
   if (channels < 64) return 1;
   return channels % 64 == 0 ? channels / 64 : 0;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
+
 #include "base/error.h"
 
 namespace fourstep {
@@ -18,6 +21,23 @@ TEST(CheckShape, NamesWhatItGotAndExpected) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "UNet::forward: context: shape [2,3], expected [-1,4]");
   }
+}
+
+TEST(Aligned, CopiesWhatIsMisalignedWithItsStrides) {
+  const Tensor values = torch::arange(6, torch::kFloat32);
+  std::vector<char> bytes(6 * sizeof(float) + 1);
+  std::memcpy(bytes.data() + 1, values.const_data_ptr(), 6 * sizeof(float));
+  const Tensor odd = torch::from_blob(bytes.data() + 1, {2, 3}, torch::kFloat32).t();
+  const Tensor copy = aligned(odd);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(copy.const_data_ptr()) % sizeof(float), 0u);
+  EXPECT_EQ(copy.strides(), odd.strides());
+  EXPECT_TRUE(torch::equal(copy, values.reshape({2, 3}).t()));
+}
+
+TEST(Aligned, GivesBackWhatIsAligned) {
+  const Tensor values = torch::arange(6, torch::kFloat32);
+  EXPECT_EQ(aligned(values).const_data_ptr(), values.const_data_ptr());
+  EXPECT_EQ(aligned(torch::zeros({0})).numel(), 0);
 }
 
 }  // namespace

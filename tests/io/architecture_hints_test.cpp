@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "support/files.h"
 #include "support/golden.h"
 
 namespace fourstep {
@@ -40,10 +41,6 @@ TEST(ArchitectureHints, HeadsComePerLevelOrOnceForAll) {
 }
 
 TEST(ArchitectureHints, EachComponentFillsItsOwnFields) {
-  const auto unet =
-      hints_of(Component::kUnet, R"({"norm_num_groups":8,"addition_time_embed_dim":16})");
-  EXPECT_EQ(unet.unet_norm_groups, 8);
-  EXPECT_EQ(unet.unet_size_embedding_width, 16);
   const auto vae = hints_of(Component::kVae, R"({"scaling_factor":0.13025,"force_upcast":false})");
   EXPECT_DOUBLE_EQ(vae.vae_scaling_factor, 0.13025);
   EXPECT_EQ(vae.vae_force_upcast, false);
@@ -52,6 +49,17 @@ TEST(ArchitectureHints, EachComponentFillsItsOwnFields) {
   EXPECT_EQ(text.text_heads_2, 4);
   EXPECT_EQ(text.text_activation_2, "gelu");
   EXPECT_EQ(text.text_heads, 0);
+}
+
+TEST(ArchitectureHints, OtherGroupNormsThanOfThirtyTwoGroupsAreRefused) {
+  for (const Component component : {Component::kUnet, Component::kVae}) {
+    EXPECT_NO_THROW(hints_of(component, R"({"norm_num_groups":32})"));
+    EXPECT_NO_THROW(hints_of(component, R"({"norm_num_groups":null})"));
+    const std::string message =
+        testing::message_of<Error>([&] { hints_of(component, R"({"norm_num_groups":8})"); });
+    EXPECT_NE(message.find("config.json"), std::string::npos) << message;
+    EXPECT_NE(message.find("\"norm_num_groups\" is 8"), std::string::npos) << message;
+  }
 }
 
 TEST(ArchitectureHints, AnAbsentConfigSaysNothingAndADamagedOneIsNamed) {
@@ -66,13 +74,10 @@ TEST(ArchitectureHints, AnAbsentConfigSaysNothingAndADamagedOneIsNamed) {
 
 TEST(ArchitectureHints, MetadataCarriesAllFieldsThereAndBack) {
   const ArchitectureHints hints{.unet_heads = {1, 2, 4},
-                                .unet_norm_groups = 8,
-                                .unet_size_embedding_width = 32,
                                 .text_heads = 2,
                                 .text_heads_2 = 3,
                                 .text_activation = "quick_gelu",
                                 .text_activation_2 = "gelu",
-                                .vae_norm_groups = 4,
                                 .vae_scaling_factor = 0.18215,
                                 .vae_force_upcast = false};
   const auto metadata = metadata_from_hints(hints);

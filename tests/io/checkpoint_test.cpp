@@ -157,6 +157,42 @@ TEST(Checkpoint, ASeparateVaeOpensInBothLayoutsAndOutOfAModel) {
   }
 }
 
+/// Small tensors under the names of a tiny VAE's decoder and encoder, TAESD's numbers.
+NamedTensors taesd_part(const std::string& prefix, int64_t first, int64_t last) {
+  NamedTensors out;
+  for (int64_t i = first; i <= last; ++i) {
+    const std::string entry = prefix + std::to_string(i);
+    const bool is_end = i == first || i == last;
+    out[entry + (is_end ? ".weight" : ".conv.0.weight")] = torch::full({2}, i);
+  }
+  return out;
+}
+
+TEST(Checkpoint, ATinyVaeOpensUnderAllItsNames) {
+  NamedTensors decoder = taesd_part("", 1, 19), both = taesd_part("taesd_decoder.", 1, 19);
+  NamedTensors expected;
+  for (const auto& [name, tensor] : taesd_part("decoder.layers.", 0, 18))
+    expected[name] = tensor + 1;
+  const SavedFile bare(decoder), prefixed(both), diffusers(expected);
+  for (const SavedFile* file : {&bare, &prefixed, &diffusers})
+    EXPECT_TRUE(equal_tensors(open_vae(file->path), expected)) << file;
+  EXPECT_EQ(open_vae_hints(bare.path), ArchitectureHints());
+  both.merge(taesd_part("taesd_encoder.", 0, 14));
+  expected.merge(taesd_part("encoder.layers.", 0, 14));
+  const SavedFile whole(both), whole_diffusers(expected);
+  EXPECT_TRUE(equal_tensors(open_vae(whole.path), expected));
+  EXPECT_TRUE(equal_tensors(open_vae(whole_diffusers.path), expected));
+}
+
+TEST(Checkpoint, ATinyEncoderAloneIsNoVae) {
+  for (const std::string prefix : {"", "taesd_encoder."}) {
+    NamedTensors encoder = taesd_part(prefix, 0, 14);
+    encoder[prefix + "1.weight"] = torch::zeros({2});
+    const SavedFile file(encoder);
+    EXPECT_THAT(message_of<Error>([&] { open_vae(file.path); }), HasSubstr("tiny VAE")) << prefix;
+  }
+}
+
 TEST(Checkpoint, WhatIsNoVaeIsNamed) {
   const SavedFile file({{"lora_unet_x.lora_down.weight", torch::zeros({2, 2})}});
   EXPECT_THAT(message_of<Error>([&] { open_vae(file.path); }), HasSubstr("found LoRA"));

@@ -45,6 +45,25 @@ TEST(GoldenTinyVae, ReadsThePublishedLayout) {
   EXPECT_EQ(config.decoder_blocks, (std::vector<int64_t>{3, 3, 3, 1}));
 }
 
+TEST(TinyVae, ADecoderAloneDecodesAndSaysWhatEncodingLacks) {
+  NamedShapes shapes = shapes_of_module(*TinyVae(TinyVaeConfig{}));
+  std::erase_if(shapes, [](const auto& item) { return item.first.starts_with("encoder."); });
+  TinyVae vae(tiny_vae_config_from_shapes(shapes, "taesd_decoder"));
+  EXPECT_TRUE(vae->encoder.is_empty());
+  NamedTensors weights;
+  for (const auto& [name, shape] : shapes) weights[name] = torch::zeros(shape);
+  load_weights(*vae, weights, {}, "taesd_decoder");
+  EXPECT_EQ(shape_of(vae->decode(torch::zeros({1, 4, 2, 3}))), (Shape{1, 3, 16, 24}));
+  try {
+    vae->encode(torch::zeros({1, 3, 16, 16}));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("encoder.layers"), std::string::npos);
+  }
+  shapes.erase("decoder.layers.18.bias");
+  EXPECT_THROW(tiny_vae_config_from_shapes(shapes, "x"), Error);
+}
+
 TEST(TinyVae, ErrorsNameTheWeightThatDoesNotFit) {
   NamedShapes shapes = shapes_of_module(*TinyVae(TinyVaeConfig{}));
   for (const auto& item : shapes) {

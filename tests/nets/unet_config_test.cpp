@@ -68,6 +68,19 @@ TEST(GoldenUNetConfig, ReadsSd15) {
   EXPECT_FALSE(config.has_linear_projection);
 }
 
+TEST(GoldenUNetConfig, ReadsSd15SavedWithLinearProjections) {
+  NamedShapes shapes = published("unet", "SD 1.5");
+  if (shapes.empty()) GTEST_SKIP() << "no nets_shapes.json";
+  for (auto& [name, shape] : shapes) {
+    const bool is_projection =
+        name.ends_with("proj_in.weight") || name.ends_with("proj_out.weight");
+    if (is_projection) shape.resize(2);
+  }
+  const UNetConfig config = unet_config_from_shapes(shapes, {}, "sd15");
+  EXPECT_TRUE(config.has_linear_projection);
+  for (const UNetLevel& level : config.levels) EXPECT_EQ(level.heads, 8);
+}
+
 TEST(GoldenUNetConfig, HeadsOfTheSourceWin) {
   const NamedShapes shapes = published("unet", "SDXL");
   if (shapes.empty()) GTEST_SKIP() << "no nets_shapes.json";
