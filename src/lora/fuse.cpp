@@ -18,12 +18,13 @@ namespace {
 constexpr int64_t kBlockBytes = 1 << 20;
 
 std::optional<Shape> product_extents(const Tensor& a, const Tensor& b, const Tensor& t) {
+  if (a.dim() < 2 || b.dim() < 2) return std::nullopt;
   const int64_t cols = b.numel() / b.size(0);
   if (!t.defined()) {
     const bool fits = a.numel() == a.size(0) * b.size(0);
     return fits ? std::optional(Shape{a.size(0), cols}) : std::nullopt;
   }
-  const bool fits = t.dim() >= 2 && t.size(0) == a.size(0) && t.size(1) == b.size(0);
+  const bool fits = t.dim() >= 3 && t.size(0) == a.size(0) && t.size(1) == b.size(0);
   if (!fits) return std::nullopt;
   return Shape{a.numel() / a.size(0), cols * t.numel() / (t.size(0) * t.size(1))};
 }
@@ -35,7 +36,8 @@ Tensor tucker_up(const LowRank& m) {
 
 struct Extents {
   std::optional<Shape> operator()(const LowRank& m) const {
-    if (m.up.numel() != m.up.size(0) * m.up.size(1)) return std::nullopt;
+    const bool is_matrix = m.up.dim() >= 2 && m.up.numel() == m.up.size(0) * m.up.size(1);
+    if (!is_matrix) return std::nullopt;
     return product_extents(tucker_up(m), m.down, m.mid);
   }
   std::optional<Shape> operator()(const LoHa& m) const {
@@ -263,12 +265,13 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
   for (const WeightedModule& term : terms) {
     if (!fits_shape(term.module, shape_of(pristine))) delta(term.module, shape_of(pristine));
   }
-  if (terms.empty() && (!out.is_cpu() || out.dtype() == pristine.dtype())) {
-    out.copy_(pristine);
+  const Tensor w = aligned(pristine);
+  if (terms.empty() && (!out.is_cpu() || out.dtype() == w.dtype())) {
+    out.copy_(w);
   } else if (out.is_cpu() && std::all_of(terms.begin(), terms.end(), is_plain_low_rank)) {
-    fuse_low_rank(out, pristine, terms);
+    fuse_low_rank(out, w, terms);
   } else {
-    fuse_any(out, pristine, terms, dora_norm);
+    fuse_any(out, w, terms, dora_norm);
   }
 }
 

@@ -107,7 +107,6 @@ const Suffix* find_suffix(const std::string& key) {
 }
 
 /// True when an exponent of all ones occurs, which is NaN or infinity in every IEEE-like format.
-/// Words are copied out because tensors of a mapped file need not be aligned.
 template <typename Word>
 bool has_special_exponent(const Tensor& tensor, Word exponent) {
   const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
@@ -178,8 +177,8 @@ class Parser {
     }
     if (tensor.numel() == 0)
       throw Error("{}: shape {} is empty", where(key), to_string(shape_of(tensor)));
-    const Tensor flat =
-        tensor.contiguous();  // views of a file are; only then bytes can be compared
+    // Views of a file are contiguous, but not always aligned; bytes can be compared only of contiguous ones.
+    const Tensor flat = aligned(tensor).contiguous();
     if (!is_finite(flat)) throw Error("{}: holds NaN or infinity; the file is damaged", where(key));
     Tensor& slot = parts_[plain.substr(0, plain.size() - suffix->text.size())][suffix->role];
     if (slot.defined()) throw Error("{}: the module has this tensor twice", where(key));
@@ -231,16 +230,18 @@ class Parser {
         {}};
   }
 
+  /// Factors beside a whole matrix count for nothing, not even as the rank.
   LoraModule lokr_of(const std::string& name, const Parts& p) const {
     if (!p[kLokrW1].defined())
       require(name, {{p[kLokrW1A], "lokr_w1_a"}, {p[kLokrW1B], "lokr_w1_b"}});
     if (!p[kLokrW2].defined())
       require(name, {{p[kLokrW2A], "lokr_w2_a"}, {p[kLokrW2B], "lokr_w2_b"}});
-    return LoraModule{LoKr{p[kLokrW1], p[kLokrW1A], p[kLokrW1B], p[kLokrW2], p[kLokrW2A],
-                           p[kLokrW2B], p[kLokrT2]},
-                      {},
-                      {},
-                      {}};
+    LoKr lokr{.w1 = p[kLokrW1], .w2 = p[kLokrW2]};
+    if (!lokr.w1.defined()) lokr.w1_a = p[kLokrW1A], lokr.w1_b = p[kLokrW1B];
+    if (!lokr.w2.defined()) {
+      lokr.w2_a = p[kLokrW2A], lokr.w2_b = p[kLokrW2B], lokr.t2 = p[kLokrT2];
+    }
+    return LoraModule{std::move(lokr), {}, {}, {}};
   }
 
   using Wanted = std::vector<std::pair<Tensor, const char*>>;
