@@ -1,13 +1,14 @@
 """Writes tests/golden/image_files.json: small image files of every kind a reader meets, with the pixels Pillow sees
 in them, and numbers of the conversions between network images and 8 bit by diffusers, ComfyUI's and A1111's rule.
 
-Usage: python tests/oracle/make_image_files.py   (needs numpy, pillow, torch, diffusers)
+Usage: python tests/oracle/make_image_files.py [FOLDER]   (needs numpy, pillow, torch, diffusers)
 """
 import base64
 import io
 import json
 import pathlib
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -125,7 +126,8 @@ def conversions():
 
 def main():
     cases = [*png_cases(), *jpeg_cases(), *webp_cases(), *ppm_cases()]
-    path = pathlib.Path(__file__).parent.parent / "golden" / "image_files.json"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1] / "golden"
+    path = folder / "image_files.json"
     lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
     path.write_text(f'{{"conversions":{json.dumps(conversions(), separators=(",", ":"))},\n"cases":[\n{lines}\n]}}\n')
     print(f"{path.name}: {len(cases)} files, {path.stat().st_size} bytes")

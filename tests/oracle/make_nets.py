@@ -1,7 +1,7 @@
 """Writes tests/golden/nets_*.json: outputs of small random diffusers networks, and shape tables of
 published models for the tests that read an architecture off its shapes.
 
-    python tests/oracle/make_nets.py [--keys FOLDER_WITH_KEY_TABLES]
+    python tests/oracle/make_nets.py [FOLDER] [--keys FOLDER_WITH_KEY_TABLES]
 
 The weights are those of random_weights.py, by name; inputs are torch.randn of a seeded CPU generator. Files
 hold shapes, seeds and outputs (base64 of little-endian fp32). bf16_error: distance of diffusers' own bf16
@@ -44,8 +44,7 @@ def norm_eps(network):
     return {name: module.eps for name, module in network.named_modules() if isinstance(module, kinds)}
 
 
-def write(name, cases):
-    path = GOLDEN / name
+def write(path, cases):
     path.write_text(json.dumps({"cases": cases}, separators=(",", ":")) + "\n")
     print(f"{path.name}: {len(cases)} cases, {path.stat().st_size} bytes")
 
@@ -200,14 +199,16 @@ def published_shapes(keys):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=GOLDEN, help="where the files go; tests/golden")
     parser.add_argument("--keys", type=Path, help="folder of key tables; without it nets_shapes.json stays")
     args = parser.parse_args()
-    write("nets_unet.json", [unet_case(name, config) for name, config in UNETS.items()])
-    write("nets_vae.json", [make_kl(name, config) for name, config in VAES.items()])
-    write("nets_tiny_vae.json", [vae_case(name, AutoencoderTiny, config, lambda v, x: v.encode(x).latents)
-                                 for name, config in TINY_VAES.items()])
+    write(args.folder / "nets_unet.json", [unet_case(name, config) for name, config in UNETS.items()])
+    write(args.folder / "nets_vae.json", [make_kl(name, config) for name, config in VAES.items()])
+    tiny = [vae_case(name, AutoencoderTiny, config, lambda v, x: v.encode(x).latents)
+            for name, config in TINY_VAES.items()]
+    write(args.folder / "nets_tiny_vae.json", tiny)
     if args.keys:
-        path = GOLDEN / "nets_shapes.json"
+        path = args.folder / "nets_shapes.json"
         path.write_text(json.dumps(published_shapes(args.keys), separators=(",", ":")) + "\n")
         print(f"{path.name}: {path.stat().st_size} bytes")
 

@@ -3,11 +3,12 @@ makes them, beside the ldm names of the same tensors. The ldm names are proposed
 accepted only when diffusers' own converter turns every one of them back into the name it has. (It takes an
 upsampler at position 1 or 2 of its block; the position follows from the attention before it.)
 
-    python tests/oracle/make_tiny_keys.py
+    python tests/oracle/make_tiny_keys.py [FOLDER]
 """
 
 import json
 import pathlib
+import sys
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -114,7 +115,8 @@ def main():
         rows = checked_rows(state, {k: ldm_vae_name(k, kinds) for k in state},
                             lambda file: convert_ldm_vae_checkpoint(file, dict(vae.config)))
         cases.append({"name": name, "component": "vae", "rows": rows})
-    path = pathlib.Path(__file__).parent.parent / "golden/keys/tiny.json"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1] / "golden/keys"
+    path = folder / "tiny.json"
     path.write_text(json.dumps({"cases": cases}, separators=(",", ":")).replace('],["', '],\n["') + "\n")
     print(path, *(f"{c['name']}: {len(c['rows'])}" for c in cases), sep="\n")
 

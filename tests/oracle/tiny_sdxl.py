@@ -1,5 +1,5 @@
-"""A tiny random SDXL as diffusers has it (three levels, two text encoders, VAE), its files in both layouts, and
-LoRAs for it in two key styles. Everything is drawn from fixed seeds."""
+"""A tiny random SDXL as diffusers has it (three levels, two text encoders, VAE) and its files in both layouts.
+Everything is drawn from fixed seeds."""
 
 import json
 import pathlib
@@ -46,6 +46,11 @@ def tokenizer(folder, pad_token):
                          model_max_length=77)
 
 
+def scheduler(**more):
+    return EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
+                                  **dict(dict(steps_offset=1, timestep_spacing="leading"), **more))
+
+
 def make_pipeline(work):
     """The pipeline in fp32 with random weights. work: a folder for the vocabulary files."""
     torch.manual_seed(1)
@@ -55,9 +60,13 @@ def make_pipeline(work):
         text_encoder_2=CLIPTextModelWithProjection(text_config(128, hidden_act="gelu", projection_dim=128)),
         tokenizer=tokenizer(work / "tokenizer", "<|endoftext|>"),
         tokenizer_2=tokenizer(work / "tokenizer_2", "!"),
-        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
-                                         steps_offset=1, timestep_spacing="leading"))
-    for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
+        scheduler=scheduler())
+    return prepared(pipeline, pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2)
+
+
+def prepared(pipeline, *parts):
+    """The pipeline with random norms and biases, which start as ones and zeros, and without a progress bar."""
+    for part in parts:
         for name, parameter in part.named_parameters():
             if parameter.dim() == 1 and "norm" in name and name.endswith("weight"):
                 torch.nn.init.normal_(parameter, 1, 0.1)
@@ -117,58 +126,10 @@ def save_single_file(pipeline, path):
     save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, str(path))
 
 
-LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1",
-                "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv")
-
-
-def make_lora(pipeline, rank=4, alpha=2.0):
-    """DMD2's targets on this UNet: module name -> (down, up, alpha)."""
-    generator = torch.Generator().manual_seed(5)
-    modules = {}
-    for name, module in pipeline.unet.named_modules():
-        if not name.endswith(LORA_TARGETS) or not hasattr(module, "weight"):
-            continue
-        shape = module.weight.shape
-        inputs = shape[1:].numel()
-        down = torch.randn(rank, *shape[1:], generator=generator) / inputs**0.5
-        up = torch.randn(shape[0], rank, *[1] * (len(shape) - 2), generator=generator) * 0.2
-        modules[name] = (down, up, alpha)
-    return modules
-
-
-def save_kohya_lora(modules, path):
-    tensors = {}
-    for name, (down, up, alpha) in modules.items():
-        key = "lora_unet_" + name.replace(".", "_")
-        tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": torch.tensor(alpha)}
-    save_file(tensors, str(path))
-
-
-def save_peft_lora(modules, path):
-    """diffusers' style without alpha: the factor alpha / rank is folded into the up matrix."""
-    tensors = {}
-    for name, (down, up, alpha) in modules.items():
-        tensors |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up * (alpha / down.shape[0])}
-    save_file(tensors, str(path))
-
-
-def add_lora(pipeline, modules, weight):
-    """Adds the LoRA to the pipeline's own weights: W + weight * alpha / rank * up @ down."""
-    named = dict(pipeline.unet.named_modules())
-    with torch.no_grad():
-        for name, (down, up, alpha) in modules.items():
-            target = named[name].weight
-            delta = up.flatten(1) @ down.flatten(1)
-            target += weight * alpha / down.shape[0] * delta.reshape(target.shape)
-
-
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     made = make_pipeline(folder / "vocabulary")
     made.save_pretrained(str(folder / "diffusers"))
     save_single_file(made, folder / "single.safetensors")
-    lora = make_lora(made)
-    save_kohya_lora(lora, folder / "kohya.safetensors")
-    save_peft_lora(lora, folder / "peft.safetensors")
-    print(f"{folder}: a tiny SDXL, {len(lora)} LoRA modules")
+    print(f"{folder}: a tiny SDXL")

@@ -11,16 +11,29 @@
 
 namespace fourstep::testing {
 
-std::filesystem::path golden_dir() {
-  const char* dir = std::getenv("FOURSTEP_GOLDEN_DIR");
-  if (dir && *dir) return dir;
+namespace {
+
+std::filesystem::path own_golden_dir() {
   return std::filesystem::path(FOURSTEP_SOURCE_DIR) / "tests" / "golden";
 }
 
+}  // namespace
+
+std::filesystem::path golden_dir() {
+  const char* dir = std::getenv("FOURSTEP_GOLDEN_DIR");
+  return dir && *dir ? std::filesystem::path(dir) : own_golden_dir();
+}
+
 std::optional<nlohmann::json> load_golden(const std::string& file_name) {
-  const auto path = golden_dir() / file_name;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
+  const auto dir = golden_dir();
+  if (!std::filesystem::is_directory(dir)) {
+    throw std::runtime_error(fmt::format("golden files: the folder {} is not there", dir.string()));
+  }
+  std::ifstream in(dir / file_name, std::ios::binary);
+  if (!in) {
+    if (!std::filesystem::equivalent(dir, own_golden_dir())) return std::nullopt;
+    throw std::runtime_error(fmt::format("golden files: tests/golden has no {}", file_name));
+  }
   return nlohmann::json::parse(in);
 }
 

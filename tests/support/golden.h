@@ -16,8 +16,8 @@ namespace fourstep::testing {
 
 std::filesystem::path golden_dir();
 
-/// The parsed file, or nothing when the golden folder has no file of this name; a test then calls
-/// GTEST_SKIP() with the name. Throws when the file is there and not JSON.
+/// The parsed file, or nothing when the folder of FOURSTEP_GOLDEN_DIR lacks it (then GTEST_SKIP()).
+/// Throws when that folder or a file of tests/golden itself is not there, or is not JSON.
 std::optional<nlohmann::json> load_golden(const std::string& file_name);
 
 /// Prints "golden <file>: <checked> cases checked, <skipped> for later features" once per test.
