@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <memory>
 
 #include "base/error.h"
 
@@ -24,8 +25,8 @@ std::string range_text(const FieldInfo& field) {
 template <typename Number>
 void parse_number(const FieldInfo& field, std::string_view text, const char* kind, Number& value) {
   Number parsed{};
-  const char* end = text.data() + text.size();
-  const auto [stop, failure] = std::from_chars(text.data(), end, parsed);
+  const char* end = std::to_address(text.end());
+  const auto [stop, failure] = std::from_chars(std::to_address(text.begin()), end, parsed);
   const auto as_double = static_cast<double>(parsed);
   const bool is_valid = failure == std::errc() && stop == end && std::isfinite(as_double) &&
                         as_double >= field.minimum && as_double <= field.maximum;

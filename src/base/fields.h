@@ -14,7 +14,7 @@ namespace fourstep {
 struct FieldInfo {
   std::string_view name;  ///< snake_case; the command-line flag has '-' for '_'
   std::string_view help;
-  std::string_view unit = "";  ///< "px", "steps", ...; empty for pure numbers and text
+  std::string_view unit = {};  ///< "px", "steps", ...; empty for pure numbers and text
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace fourstep {
@@ -13,7 +14,7 @@ constexpr const char* kClearLine = "\r\033[K";
 constexpr int kBarCells = 20;
 
 std::string bar_cells(double share) {
-  const int full = static_cast<int>(share * kBarCells + 0.5);
+  const auto full = std::lround(share * kBarCells);
   std::string cells;
   for (int i = 0; i < kBarCells; ++i) cells += i < full ? "█" : "░";
   return cells;

@@ -57,7 +57,8 @@ Tensor decode_ppm(std::string_view bytes) {
   return samples(rest.substr(1), {height, width, channels}, max_value).expand({height, width, 3});
 }
 
-std::string encode_ppm(const Tensor& pixels, const ImageText& text, const ImageOptions& options) {
+std::string encode_ppm(const Tensor& pixels, const ImageText& /*text*/,
+                       const ImageOptions& /*options*/) {
   std::string bytes = fmt::format("P6\n{} {}\n255\n", pixels.size(1), pixels.size(0));
   bytes.append(reinterpret_cast<const char*>(pixels.const_data_ptr<uint8_t>()),
                static_cast<size_t>(pixels.numel()));

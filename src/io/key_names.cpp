@@ -242,11 +242,10 @@ KeyTable component_key_table(Component component, const NamedShapes& tensors) {
   const RowMaker make = row_maker(component, tensors);
   KeyTable table;
   for (const auto& [name, shape] : tensors) {
-    if (is_fp8_mark(name))
-      table.ignored.push_back(name);
-    else if (auto row = make(name, shape))
+    auto row = is_fp8_mark(name) ? std::nullopt : make(name, shape);
+    if (row)
       table.rows.push_back(std::move(*row));
-    else if (is_ignored(name, shape))
+    else if (is_fp8_mark(name) || is_ignored(name, shape))
       table.ignored.push_back(name);
     else
       table.unknown.push_back(name);

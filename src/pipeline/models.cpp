@@ -157,7 +157,8 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
   int64_t done = 0;
   const auto after_copy = [&](const Tensor& source) {
     drop_pages(source);
-    if (++done % std::max<int64_t>(total / kReports, 1) == 0 || done == total) {
+    ++done;
+    if (done % std::max<int64_t>(total / kReports, 1) == 0 || done == total) {
       events.report({Stage::kLoad, done, total});
     }
   };

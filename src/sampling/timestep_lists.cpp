@@ -25,9 +25,10 @@ std::vector<double> timesteps_trailing(int steps) {
 
 std::vector<double> timesteps_leading(int steps) {
   constexpr int kOffset = 1;
+  const int stride = kTrainTimesteps / steps;  // whole, as there
   std::vector<double> timesteps;
   for (int k = steps - 1; k >= 0; --k) {
-    const double timestep = k * (kTrainTimesteps / steps) + kOffset;
+    const double timestep = k * stride + kOffset;
     if (timestep <= kLast) timesteps.push_back(timestep);
   }
   return timesteps;
