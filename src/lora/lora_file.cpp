@@ -236,7 +236,9 @@ class Parser {
       require(name, {{p[kLokrW1A], "lokr_w1_a"}, {p[kLokrW1B], "lokr_w1_b"}});
     if (!p[kLokrW2].defined())
       require(name, {{p[kLokrW2A], "lokr_w2_a"}, {p[kLokrW2B], "lokr_w2_b"}});
-    LoKr lokr{.w1 = p[kLokrW1], .w2 = p[kLokrW2]};
+    LoKr lokr;
+    lokr.w1 = p[kLokrW1];
+    lokr.w2 = p[kLokrW2];
     if (!lokr.w1.defined()) lokr.w1_a = p[kLokrW1A], lokr.w1_b = p[kLokrW1B];
     if (!lokr.w2.defined()) {
       lokr.w2_a = p[kLokrW2A], lokr.w2_b = p[kLokrW2B], lokr.t2 = p[kLokrT2];

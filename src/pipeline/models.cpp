@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/mapped_file.h"
 #include "io/single_file.h"
 #include "layers/layers.h"
@@ -178,6 +179,7 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& e
   auto live = live_weights(networks);
   const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
+  constexpr int64_t kFusionsPerReturn = 50;
   int64_t num_fused = 0;
   stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
                                            const std::vector<WeightedModule>& terms) {
@@ -187,10 +189,12 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& e
     LiveWeight& weight = live.at(id);
     weight.parameter.set_data(fused);
     if (is_unet) pack_weights(*weight.layer);  // one by one: never two copies of the network
-    events.report({Stage::kFuse, ++num_fused, 0});
+    if (++num_fused % kFusionsPerReturn == 0) return_freed_memory();
+    events.report({Stage::kFuse, num_fused, 0});
   });
   if (is_unet)
     pack_weights(*unet_);  // what no LoRA touches; the text encoders run once: not worth it
+  return_freed_memory();
 }
 
 ClipText Models::load_text_encoder(Component component, const Events& events) {
@@ -240,6 +244,7 @@ void Models::free_text_encoders() {
   text_encoder_ = ClipText(nullptr);
   text_encoder_2_ = ClipText(nullptr);
   text_stack_.reset();
+  return_freed_memory();
 }
 
 UNet Models::unet(const Events& events) {
