@@ -107,13 +107,17 @@ void Models::check_components() const {
 
 std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
                                            bool is_partial_allowed, const Events& events) {
-  const LoraTargets targets(shapes_of_components(checkpoint_),
-                            ldm_unet_names(shapes_of(checkpoint_.components.at(Component::kUnet))));
+  std::optional<LoraTargets>
+      targets;  // thousands of spellings: only where there is a LoRA to match
+  if (!loras.empty()) {
+    targets.emplace(shapes_of_components(checkpoint_),
+                    ldm_unet_names(shapes_of(checkpoint_.components.at(Component::kUnet))));
+  }
   std::vector<AppliedLora> applied;
   std::vector<std::string> lines;
   bool has_dmd2 = false;
   for (const LoraUse& use : loras) {
-    LoraMatch match = match_lora(open_lora(use.file), targets);
+    LoraMatch match = match_lora(open_lora(use.file), *targets);
     check_complete(match, is_partial_allowed);
     lines.push_back(fmt::format("{}: {}", match.path.filename().string(), summary(match)));
     const LoraModule& first = match.matched.front().module;
