@@ -129,8 +129,8 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
   }
   loras_ = std::move(applied);
   has_dmd2_lora_ = has_dmd2;
-  if (text_stack_) wear(text_stack_, /*is_unet=*/false, events);
-  if (unet_stack_) wear(unet_stack_, /*is_unet=*/true, events);
+  if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);
+  if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
   return lines;
 }
 
@@ -172,21 +172,21 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
   load_weights(module, weights, {dtype, placement_.device, after_copy}, what(component));
 }
 
-void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events) {
-  std::vector<std::pair<Component, nn::Module*>> networks;
-  if (is_unet) {
-    networks = {{Component::kUnet, unet_.get()}};
-  } else {
-    networks = {{Component::kTextEncoder, text_encoder_.get()}};
-    if (text_encoder_2_) networks.emplace_back(Component::kTextEncoder2, text_encoder_2_.get());
-  }
+Models::Networks Models::text_networks(ClipText first, ClipText second) {
+  Networks networks{{Component::kTextEncoder, first.get()}};
+  if (second) networks.emplace_back(Component::kTextEncoder2, second.get());
+  return networks;
+}
+
+void Models::wear(LoraStack& stack, const Networks& networks, const Events& events) {
+  const bool is_unet = networks.front().first == Component::kUnet;
   auto live = live_weights(networks);
   const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
   constexpr int64_t kFusionsPerReturn = 50;
   int64_t num_fused = 0;
-  stack->set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
-                                           const std::vector<WeightedModule>& terms) {
+  stack.set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
+                                          const std::vector<WeightedModule>& terms) {
     const Tensor fused = empty_weight(shape_of(pristine), target);
     fuse_into(fused, pristine, terms);
     drop_pages(pristine);
@@ -197,7 +197,8 @@ void Models::wear(std::optional<LoraStack>& stack, bool is_unet, const Events& e
     events.report({Stage::kFuse, num_fused, 0});
   });
   if (is_unet)
-    pack_weights(*unet_);  // what no LoRA touches; the text encoders run once: not worth it
+    pack_weights(*networks.front()
+                      .second);  // what no LoRA touches; the text encoders run once: not worth it
   return_freed_memory();
 }
 
@@ -232,13 +233,15 @@ TextEncoders Models::text_encoders(const Events& events) {
       tokenizer_.emplace(vocabulary.merges_text, vocabulary.source);
     }
     // Members are set once all is loaded: an interrupted load leaves nothing half-made behind.
-    const ClipText first = load_text_encoder(Component::kTextEncoder, events);
-    if (has_two) text_encoder_2_ = load_text_encoder(Component::kTextEncoder2, events);
-    text_encoder_ = first;
+    ClipText first = load_text_encoder(Component::kTextEncoder, events), second(nullptr);
+    if (has_two) second = load_text_encoder(Component::kTextEncoder2, events);
     std::map<Component, NamedTensors> pristine = checkpoint_.components;
     pristine.erase(Component::kUnet);
-    text_stack_.emplace(std::move(pristine));
-    wear(text_stack_, /*is_unet=*/false, events);
+    LoraStack loras(std::move(pristine));
+    wear(loras, text_networks(first, second), events);
+    text_encoder_ = first;
+    text_encoder_2_ = second;
+    text_stack_ = std::move(loras);
   }
   if (!has_two) return sd15_text_encoders(*tokenizer_, *text_encoder_);
   return sdxl_text_encoders(*tokenizer_, *text_encoder_, *tokenizer_, *text_encoder_2_);
@@ -257,9 +260,10 @@ UNet Models::unet(const Events& events) {
     UNet unet(unet_config_from_shapes(shapes_of(weights), checkpoint_.hints.unet_heads,
                                       what(Component::kUnet)));
     load_part(*unet, Component::kUnet, placement_.dtype, events);
+    LoraStack loras({{Component::kUnet, weights}});
+    wear(loras, {{Component::kUnet, unet.get()}}, events);
     unet_ = unet;
-    unet_stack_.emplace(std::map<Component, NamedTensors>{{Component::kUnet, weights}});
-    wear(unet_stack_, /*is_unet=*/true, events);
+    unet_stack_ = std::move(loras);
   }
   return unet_;
 }

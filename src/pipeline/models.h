@@ -74,7 +74,10 @@ class Models {
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
   ClipText load_text_encoder(Component component, const Events& events);
   std::string what(Component component) const;  ///< file and part, for messages
-  void wear(std::optional<LoraStack>& stack, bool is_unet, const Events& events);
+  /// The networks that one stack of LoRAs is for: the UNet alone, or the text encoders.
+  using Networks = std::vector<std::pair<Component, nn::Module*>>;
+  static Networks text_networks(ClipText first, ClipText second);
+  void wear(LoraStack& stack, const Networks& networks, const Events& events);
 
   Placement placement_;
   Checkpoint checkpoint_;

@@ -114,6 +114,20 @@ TEST_F(Txt2Img, StopsWithinAStep) {
   EXPECT_EQ(steps, 2);
 }
 
+TEST_F(Txt2Img, AnInterruptedFusionLeavesNothingHalfMade) {
+  testing::write_tiny_lora(lora());
+  Request with = request();
+  with.loras = {{lora(), 0.7, 0.7}};
+  const Tensor whole = run(with)[0].latent;
+  Models models(with, {});
+  Stage stage = Stage::kLoad;
+  Events events;
+  events.on_progress = [&](const Progress& p) { stage = p.stage; };
+  events.is_cancelled = [&] { return stage == Stage::kFuse; };
+  EXPECT_THROW(run(models, with, events), Cancelled);
+  EXPECT_TRUE(torch::equal(run(models, with)[0].latent, whole));
+}
+
 TEST_F(Txt2Img, ProgressCountsEveryStepOfEveryStage) {
   std::map<Stage, int64_t> last;
   Events events;
