@@ -32,5 +32,7 @@ if(NOT FOURSTEP_MINIMAL)
   find_package(PNG REQUIRED)
   find_package(JPEG REQUIRED)
   find_package(PkgConfig REQUIRED)
+  find_package(Freetype REQUIRED)  # the pictures of the drawn data set
+  find_package(pugixml REQUIRED)   # and its words
   pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
 endif()
