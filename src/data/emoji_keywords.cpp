@@ -63,7 +63,8 @@ bool is_wording(const std::string& keyword, const Emoji& emoji, const Counts& co
 std::vector<std::string> wordings(const Emoji& emoji, const Counts& counts) {
   constexpr std::string_view kFace = " face";
   std::vector<std::string> words;
-  if (emoji.name.ends_with(kFace)) {
+  // Those of people are no one's: "grinning face".
+  if (emoji.group == "Animals & Nature" && emoji.name.ends_with(kFace)) {
     words.push_back(emoji.name.substr(0, emoji.name.size() - kFace.size()) + "'s face");
   }
   for (const std::string& keyword : emoji.keywords) {

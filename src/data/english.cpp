@@ -11,17 +11,17 @@ namespace {
 
 // Sorted. Masses and deeds among the names and keywords of emoji.
 constexpr std::string_view kUncountable[] = {
-    "bacon",          "baguette bread", "beer",         "bread",          "broccoli",
-    "bubble tea",     "butter",         "candy",        "canned food",    "cheese",
-    "chocolate",      "coffee",         "cooked rice",  "cooking",        "coral",
-    "corn",           "curry",          "curry rice",   "custard",        "cutlery",
-    "dango",          "falafel",        "fondue",       "french toast",   "garlic",
-    "ginger root",    "honey",          "ice",          "ice cream",      "lettuce",
-    "maize",          "mate",           "meat on bone", "milk",           "oden",
-    "paella",         "pasta",          "popcorn",      "pouring liquid", "pudding",
-    "ramen",          "sake",           "salt",         "shaved ice",     "soda",
-    "soft ice cream", "spaghetti",      "stew",         "sushi",          "tempura",
-    "whisky",         "wine",
+    "bacon",          "baguette bread", "beer",           "bok choy",    "bread",
+    "broccoli",       "bubble tea",     "butter",         "candy",       "canned food",
+    "cheese",         "chocolate",      "coffee",         "cooked rice", "cooking",
+    "coral",          "corn",           "curry",          "curry rice",  "custard",
+    "cutlery",        "dango",          "falafel",        "fondue",      "french toast",
+    "garlic",         "ginger root",    "honey",          "ice",         "ice cream",
+    "jiaozi",         "lettuce",        "maize",          "mate",        "meat on bone",
+    "milk",           "oden",           "paella",         "pasta",       "popcorn",
+    "pouring liquid", "pudding",        "ramen",          "sake",        "salt",
+    "shaved ice",     "soda",           "soft ice cream", "spaghetti",   "stew",
+    "sushi",          "tempura",        "whisky",         "wine",
 };
 // Sorted. Singular though they end in s; those in -ss, -us and -is are known by their ending.
 constexpr std::string_view kSingularInS[] = {"gas", "lens", "moses", "rhinoceros"};
@@ -36,7 +36,8 @@ bool contains(const Words& sorted, std::string_view word) {
 
 /// The word that says what it is: the last one before "of", "with" and the like.
 std::string_view head_word(std::string_view noun) {
-  for (const std::string_view link : {" of ", " with ", " without ", " in ", " on ", " and "}) {
+  for (const std::string_view link :
+       {" of ", " with ", " without ", " in ", " on ", " and ", " showing "}) {
     noun = noun.substr(0, noun.find(link));
   }
   return noun.substr(noun.rfind(' ') + 1);  // npos + 1 is 0

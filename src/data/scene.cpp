@@ -45,7 +45,7 @@ int64_t near_middle(CounterRandom& random, int64_t size, int64_t jitter) {
 /// side: 0 low, 1 middle, 2 high end of an axis.
 int64_t at_side(CounterRandom& random, int64_t size, int64_t side) {
   if (side == 1) return near_middle(random, size, kPlacedJitter);
-  const int64_t from_edge = size / 2 + random.between(0, kPlacedJitter);
+  const int64_t from_edge = (size + 1) / 2 + random.between(0, kPlacedJitter);
   return side == 0 ? from_edge : 1000 - from_edge;
 }
 

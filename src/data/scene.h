@@ -49,9 +49,9 @@ struct Placed {
 
 struct Scene {
   Placed first;
-  std::optional<Placed> second;
+  std::optional<Placed> second = {};
   Relation relation = Relation::kNone;
-  Background background;
+  Background background = {};
 
   bool operator==(const Scene&) const = default;
 };
