@@ -23,10 +23,10 @@ Scene EmojiData::scene(uint64_t seed, int64_t index, Split split) const {
 }
 
 EmojiData::Example EmojiData::example(uint64_t seed, int64_t index, Split split) const {
-  Scene made = scene(seed, index, split);
+  const Scene made = scene(seed, index, split);
   Tensor image = draw_scene(made, emoji_, font_, config_.image_size);
   std::string caption = make_caption(made, emoji_, seed, index);
-  return {std::move(image), std::move(caption), std::move(made)};
+  return {std::move(image), std::move(caption), made};
 }
 
 }  // namespace fourstep

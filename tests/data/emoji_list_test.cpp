@@ -164,7 +164,7 @@ TEST(InstalledEmoji, TheDefaultGroupsHaveHundredsOfNamesEachOnce) {
   for (const char* name : {"pizza", "dog face", "hot pepper", "t-rex"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
-  EXPECT_TRUE(keywords.contains("coffee"));
+  EXPECT_GE(keywords.size(), 40U);
 }
 
 }  // namespace
