@@ -10,20 +10,23 @@
 
 namespace fourstep {
 
-enum class Stage { kLoad, kFuse, kEncode, kSample, kDecode, kSave };
+enum class Stage { kLoad, kFuse, kEncode, kSample, kDecode, kSave, kData, kTrain, kEvaluate };
 
-/// "load", "lora", "encode", "sample", "decode", "save".
+/// "load", "lora", "encode", "sample", "decode", "save", "data", "train", "test".
 inline const char* to_string(Stage stage) {
-  constexpr const char* kNames[] = {"load", "lora", "encode", "sample", "decode", "save"};
+  constexpr const char* kNames[] = {"load", "lora", "encode", "sample", "decode",
+                                    "save", "data", "train",  "test"};
   return kNames[static_cast<int>(stage)];
 }
 
 struct Progress {
   Stage stage = Stage::kLoad;
-  int64_t step = 0;       ///< finished steps of this stage
-  int64_t num_steps = 0;  ///< all steps of this stage; 0 when unknown
-  double sigma = 0;       ///< noise level of the step just made (kSample only)
-  Tensor denoised = {};   ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
+  int64_t step = 0;         ///< finished steps of this stage
+  int64_t num_steps = 0;    ///< all steps of this stage; 0 when unknown
+  double sigma = 0;         ///< noise level of the step just made (kSample only)
+  Tensor denoised = {};     ///< [B,4,h,w], the estimate of x0 (kSample only), else undefined
+  std::string values = {};  ///< what to show beside the bar (kTrain: losses); may be empty
+  int64_t first_step = 0;   ///< where this process began: speed is counted from there
 };
 
 struct Events {

@@ -8,5 +8,6 @@ namespace fourstep {
 
 void add_generate_command(CLI::App& app);
 void add_model_command(CLI::App& app);
+void add_train_command(CLI::App& app);
 
 }  // namespace fourstep

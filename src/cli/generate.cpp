@@ -1,18 +1,17 @@
 // fourstep generate PROMPT: a prompt (or a list of seeds and sizes for it) to image files.
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/request_options.h"
+#include "cli/run_settings.h"
+#include "io/fields_json.h"
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "pipeline/image_metadata.h"
@@ -122,15 +121,6 @@ void check_output_folder(const char* flag, const std::string& out) {
   }
 }
 
-/// 0 leaves the choice to libtorch: one thread per core.
-void set_threads(int64_t threads) {
-  const int64_t most = 4 * static_cast<int64_t>(std::thread::hardware_concurrency());
-  if (threads < 0 || threads > most) {
-    throw InvalidRequest("--threads {}: expected 0 (all cores) to {}", threads, most);
-  }
-  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
-}
-
 void generate(const GenerateOptions& options) {
   validate(options.request);
   check_output_folder("--out", options.out);
@@ -145,13 +135,11 @@ void generate(const GenerateOptions& options) {
                   static_cast<int64_t>(requests.size()) * options.request.images,
                   ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet),
                   {}};
-  session.events.on_progress = [&](const Progress& progress) { session.bar.show(progress); };
-  session.events.is_cancelled = is_interrupted;
+  session.events = events_of(session.bar);
   session.events.on_notice = [&](const std::string& sentence) {
     session.notices.push_back(sentence);
     session.bar.notice(sentence);
   };
-  catch_interrupts();
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));

@@ -63,5 +63,6 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", FOURSTEP_VERSION);
   fourstep::add_generate_command(app);
   fourstep::add_model_command(app);
+  fourstep::add_train_command(app);
   return run(app, argc, argv);
 }

@@ -26,6 +26,13 @@ std::string speed_text(double seconds_per_step) {
   return fmt::format("{:.2f} it/s", 1 / std::max(seconds_per_step, 1e-6));
 }
 
+/// "42 s", "7 min" or "3.2 h".
+std::string duration_text(double seconds) {
+  if (seconds < 100) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 6000) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
 }  // namespace
 
 std::string on_one_line(std::string text) {
@@ -49,30 +56,41 @@ std::string ProgressBar::line(const Progress& progress) const {
   if (progress.num_steps == 0) return text + fmt::format("  {:.1f} s", seconds);
   const double share = static_cast<double>(progress.step) / static_cast<double>(progress.num_steps);
   text += fmt::format("  {} {}/{}", bar_cells(share), progress.step, progress.num_steps);
-  if (progress.step == 0) return text;
-  const double per_step = seconds / static_cast<double>(progress.step);
+  const auto done = static_cast<double>(progress.step - progress.first_step);
+  if (done <= 0) return text;
+  const double per_step = seconds / done;
   text += "  " + speed_text(per_step);
   if (progress.step < progress.num_steps) {
-    text += fmt::format("  {:.0f} s left",
-                        per_step * static_cast<double>(progress.num_steps - progress.step));
+    text += "  " +
+            duration_text(per_step * static_cast<double>(progress.num_steps - progress.step)) +
+            " left";
   } else {
     text += fmt::format("  {:.1f} s", seconds);
   }
-  return text;
+  return progress.values.empty() ? text : text + "  " + progress.values;
 }
 
 void ProgressBar::show(const Progress& progress) {
   if (is_quiet_) return;
-  if (progress.stage != stage_ || progress.step == 0) start_stage(progress.stage);
+  if (progress.stage != stage_ || progress.step == progress.first_step) {
+    start_stage(progress.stage);
+  }
   const bool is_last = progress.num_steps > 0 && progress.step == progress.num_steps;
   if (!is_terminal_) {
-    if (is_last) fmt::print(stderr, "{}\n", line(progress));
+    if (is_last || is_due(progress)) fmt::print(stderr, "{}\n", line(progress));
     return;
   }
   fmt::print(stderr, "{}{}", kClearLine, line(progress));
   has_open_line_ = !is_last;
   if (is_last) fmt::print(stderr, "\n");
   std::fflush(stderr);
+}
+
+bool ProgressBar::is_due(const Progress& progress) {
+  if (progress.stage != Stage::kTrain) return false;
+  const bool is_due = Clock::now() - last_line_ > std::chrono::minutes(1);
+  if (is_due) last_line_ = Clock::now();
+  return is_due;
 }
 
 void ProgressBar::notice(const std::string& sentence) {

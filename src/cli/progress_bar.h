@@ -12,7 +12,7 @@ namespace fourstep {
 std::string on_one_line(std::string text);
 
 /// One bar for one piece of work. On a terminal the line is redrawn in place; elsewhere a line is printed
-/// as each stage ends. Not thread-safe.
+/// as each stage ends, and each minute of training. Not thread-safe.
 class ProgressBar {
  public:
   /// is_quiet: print nothing at all.
@@ -29,12 +29,14 @@ class ProgressBar {
   using Clock = std::chrono::steady_clock;
   void start_stage(Stage stage);
   std::string line(const Progress& progress) const;
+  bool is_due(const Progress& progress);  ///< without a terminal: a line of training per minute
 
   bool is_terminal_;
   bool is_quiet_;
   std::string label_;
   Stage stage_ = Stage::kLoad;
   Clock::time_point stage_start_ = Clock::now();
+  Clock::time_point last_line_;
   bool has_open_line_ = false;
 };
 

@@ -1,17 +1,10 @@
 #include "cli/request_options.h"
 
-#include <fmt/format.h>
+#include "cli/config_options.h"
 
 namespace fourstep {
 
 namespace {
-
-std::string help_of(const FieldInfo& field, const std::string& default_text) {
-  std::string help(field.help);
-  if (!field.unit.empty()) help += fmt::format(" ({})", field.unit);
-  if (!default_text.empty() && default_text != "false") help += fmt::format(" [{}]", default_text);
-  return help;
-}
 
 template <typename T>
 void add_field(CLI::App& command, const FieldInfo& field, T& value) {
@@ -19,7 +12,7 @@ void add_field(CLI::App& command, const FieldInfo& field, T& value) {
       .add_option_function<std::string>(
           flag_name(field),
           [field, &value](const std::string& text) { value_from_text(field, text, value); },
-          help_of(field, text_from_value(value)))
+          flag_help(field, text_from_value(value)))
       ->type_name("")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
       ->group("Image");
@@ -40,7 +33,7 @@ void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& 
               value.insert(value.end(), uses.begin(), uses.end());
             }
           },
-          help_of(field, ""))
+          flag_help(field, ""))
       ->type_name("")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

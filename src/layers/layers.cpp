@@ -35,8 +35,18 @@ LinearImpl::LinearImpl(int64_t in_features, int64_t out_features, bool with_bias
 }
 
 Tensor LinearImpl::forward(const Tensor& x) {
-  if (packed.defined() && is_placeholder(weight)) return packed_linear(x, packed, bias);
-  return at::linear(x, weight, bias);
+  if (packed.defined() && is_placeholder(weight)) {
+    return add_branch(packed_linear(x, packed, bias), x, branch);
+  }
+  return add_branch(at::linear(x, weight, bias), x, branch);
+}
+
+Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch) {
+  if (branch == nullptr) return y;
+  const auto dtype = x.scalar_type();
+  const Tensor down = at::linear(x, branch->down.to(dtype).flatten(1));
+  const Tensor change = at::linear(down, branch->up.to(dtype).flatten(1));
+  return at::add(y, change, branch->scale);
 }
 
 Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options)
@@ -48,9 +58,16 @@ Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions 
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
   if (packed.defined() && is_placeholder(weight)) {
-    return packed_conv2d(x, packed, bias, options.stride, options.padding);
+    return add_conv_branch(packed_conv2d(x, packed, bias, options.stride, options.padding), x);
   }
-  return at::conv2d(x, weight, bias, options.stride, options.padding);
+  return add_conv_branch(at::conv2d(x, weight, bias, options.stride, options.padding), x);
+}
+
+Tensor Conv2dImpl::add_conv_branch(const Tensor& y, const Tensor& x) const {
+  if (branch == nullptr) return y;
+  const auto dtype = x.scalar_type();
+  const Tensor down = at::conv2d(x, branch->down.to(dtype), {}, options.stride, options.padding);
+  return at::add(y, at::conv2d(down, branch->up.to(dtype)), branch->scale);
 }
 
 GroupNormImpl::GroupNormImpl(int64_t num_groups, int64_t channels, double eps)

@@ -19,13 +19,22 @@ namespace nn = torch::nn;
 Tensor placeholder(const Shape& shape, torch::Dtype dtype = torch::kFloat32);
 bool is_placeholder(const Tensor& tensor);
 
+/// A low-rank change of a layer that is added to its output, not to its weight: y + scale * up(down(x)). Where
+/// the weights are frozen and the change is trained, or differs from call to call.
+struct LowRankBranch {
+  Tensor down;  ///< [r,in], or [r,in,kernel,kernel] with the layer's stride and padding
+  Tensor up;    ///< [out,r], or [out,r,1,1]
+  double scale = 1;
+};
+
 /// y = x W^T + b. x: [...,in]. Returns [...,out].
 struct LinearImpl : nn::Module {
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
   Tensor forward(const Tensor& x);
-  Tensor weight;  ///< [out,in]
-  Tensor bias;    ///< [out] or undefined
-  Tensor packed;  ///< stands in for `weight` after pack_weights()
+  Tensor weight;                          ///< [out,in]
+  Tensor bias;                            ///< [out] or undefined
+  Tensor packed;                          ///< stands in for `weight` after pack_weights()
+  const LowRankBranch* branch = nullptr;  ///< not owned; null: none
 };
 TORCH_MODULE(Linear);
 
@@ -40,12 +49,20 @@ struct Conv2dOptions {
 struct Conv2dImpl : nn::Module {
   Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options = {});
   Tensor forward(const Tensor& x);
-  Tensor weight;  ///< [out,in,kernel,kernel]
-  Tensor bias;    ///< [out] or undefined
-  Tensor packed;  ///< stands in for `weight` after pack_weights()
+  Tensor weight;                          ///< [out,in,kernel,kernel]
+  Tensor bias;                            ///< [out] or undefined
+  Tensor packed;                          ///< stands in for `weight` after pack_weights()
+  const LowRankBranch* branch = nullptr;  ///< not owned; null: none
   Conv2dOptions options;
+
+ private:
+  Tensor add_conv_branch(const Tensor& y, const Tensor& x) const;
 };
 TORCH_MODULE(Conv2d);
+
+/// y + branch(x) for a layer on features; y itself when branch is null. x: [...,in], y: [...,out]. Factors of
+/// a 1x1 convolution serve too.
+Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch);
 
 /// x: [B,C,...]. Returns the same shape and dtype.
 struct GroupNormImpl : nn::Module {

@@ -58,7 +58,7 @@ TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
 }
 
 Tensor TokenProjectionImpl::forward(const Tensor& x) {
-  return at::linear(x, weight.flatten(1), bias);
+  return add_branch(at::linear(x, weight.flatten(1), bias), x, branch);
 }
 
 SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,

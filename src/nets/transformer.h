@@ -63,8 +63,9 @@ TORCH_MODULE(TransformerBlock);
 struct TokenProjectionImpl : nn::Module {
   TokenProjectionImpl(int64_t channels, bool is_linear);
   Tensor forward(const Tensor& x);
-  Tensor weight;  ///< [C,C] or [C,C,1,1]
-  Tensor bias;    ///< [C]
+  Tensor weight;                          ///< [C,C] or [C,C,1,1]
+  Tensor bias;                            ///< [C]
+  const LowRankBranch* branch = nullptr;  ///< not owned; null: none
 };
 TORCH_MODULE(TokenProjection);
 

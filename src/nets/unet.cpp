@@ -135,20 +135,34 @@ Tensor UNetImpl::embed_condition(const UNetInput& input) {
   return temb + add_embedding(at::cat({input.pooled.to(dtype), sizes.to(dtype)}, 1));
 }
 
-Tensor UNetImpl::forward(const UNetInput& input) {
+UNetCondition UNetImpl::make_condition(const UNetInput& input) {
   check_input(input, config);
-  const auto dtype = conv_in->weight.scalar_type();
-  const UNetCondition condition{embed_condition(input), input.context.to(dtype)};
-  Tensor x = conv_in(input.x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
+  return {embed_condition(input), input.context.to(conv_in->weight.scalar_type())};
+}
 
-  std::vector<Tensor> skips{x};
+Tensor UNetImpl::run_down_and_middle(const UNetInput& input, const UNetCondition& condition,
+                                     std::vector<Tensor>& skips) {
+  const auto dtype = conv_in->weight.scalar_type();
+  Tensor x = conv_in(input.x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
+  skips.push_back(x);
   for (auto& block : *down_blocks) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
       skips.push_back(x = block->run_layer(i, x, condition));
     }
     for (auto& downsampler : *block->downsamplers) skips.push_back(x = downsampler(x));
   }
-  if (mid_block) x = mid_block(x, condition);
+  return mid_block ? mid_block(x, condition) : x;
+}
+
+Tensor UNetImpl::bottleneck(const UNetInput& input) {
+  std::vector<Tensor> skips;
+  return run_down_and_middle(input, make_condition(input), skips);
+}
+
+Tensor UNetImpl::forward(const UNetInput& input) {
+  const UNetCondition condition = make_condition(input);
+  std::vector<Tensor> skips;
+  Tensor x = run_down_and_middle(input, condition, skips);
   for (auto& block : *up_blocks) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
       x = at::cat({x, skips.back()}, 1);

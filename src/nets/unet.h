@@ -58,6 +58,10 @@ struct UNetImpl : nn::Module {
   /// Throws Error when a shape does not fit the config.
   Tensor forward(const UNetInput& input);
 
+  /// The down path and the middle alone: what DMD2's discriminator looks at.
+  /// Returns [B,channels of the last level,h',w'] in the dtype of the weights.
+  Tensor bottleneck(const UNetInput& input);
+
   UNetConfig config;
   Conv2d conv_in{nullptr};
   EmbeddingMlp time_embedding{nullptr};
@@ -69,6 +73,9 @@ struct UNetImpl : nn::Module {
 
  private:
   Tensor embed_condition(const UNetInput& input);
+  UNetCondition make_condition(const UNetInput& input);
+  Tensor run_down_and_middle(const UNetInput& input, const UNetCondition& condition,
+                             std::vector<Tensor>& skips);
 };
 TORCH_MODULE(UNet);
 

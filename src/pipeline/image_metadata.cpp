@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "io/fields_json.h"
 #include "io/infotext.h"
 #include "pipeline/request_json.h"
 

@@ -11,10 +11,6 @@ namespace fourstep {
 /// Every field under its name; unset optionals as null, LoRAs as objects {file, unet_weight, text_weight}.
 nlohmann::ordered_json json_from_request(const Request& request);
 
-/// As text; ill-formed UTF-8 (a prompt may hold any bytes) becomes U+FFFD instead of an exception.
-/// indent: blanks per level, -1 for one line.
-std::string dump_json(const nlohmann::ordered_json& json, int indent = -1);
-
 /// Fields that are absent or null keep their defaults. Throws InvalidRequest naming an unknown field, a wrong
 /// type or a number out of range.
 Request request_from_json(const nlohmann::ordered_json& json);

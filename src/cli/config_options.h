@@ -1,0 +1,48 @@
+#pragma once
+// Commands with a settings file: each field of the file is a flag too, and the flag wins.
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "io/fields_json.h"
+#include "io/json_file.h"
+
+namespace fourstep {
+
+/// The texts of the flags that were given, by field name.
+using FlagTexts = std::map<std::string, std::string>;
+
+/// "what it is (unit) [default]".
+std::string flag_help(const FieldInfo& field, const std::string& default_text);
+
+/// Declares a flag for every field of `defaults` and collects those that are given.
+template <typename Config>
+void add_config_options(CLI::App& command, const Config& defaults, FlagTexts& texts) {
+  visit_fields(defaults, [&](const FieldInfo& field, const auto& value) {
+    const std::string name(field.name);
+    command
+        .add_option_function<std::string>(
+            flag_name(field), [&texts, name](const std::string& text) { texts[name] = text; },
+            flag_help(field, text_from_value(value)))
+        ->type_name("")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->group("Settings");
+  });
+}
+
+/// Defaults, then the JSON file (unless its name is empty), then the flags.
+/// Throws Error when the file cannot be read, InvalidRequest naming a field that is unknown or out of range.
+template <typename Config>
+Config read_config(const std::string& file, const FlagTexts& texts) {
+  Config config;
+  if (!file.empty()) read_fields(nlohmann::ordered_json(read_json_object(file)), config, file);
+  visit_fields(config, [&](const FieldInfo& field, auto& value) {
+    const auto found = texts.find(std::string(field.name));
+    if (found != texts.end()) value_from_text(field, found->second, value);
+  });
+  return config;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,71 @@
+#include "distill/views.h"
+
+#include "layers/layers.h"
+#include "train/initialize.h"
+#include "train/optimizer.h"
+
+namespace fourstep {
+
+namespace {
+
+UNetInput input_of(const Tensor& x_t, const Tensor& timesteps, const Conditioning& cond) {
+  return {x_t, timesteps, cond.context, cond.pooled, cond.time_ids};
+}
+
+/// A copy with fp32 weights of its own.
+UNet copy_of(UNet unet) {
+  UNet copy(unet->config);
+  load_weights(*copy, parameters_of(*unet), {.device = unet->conv_in->weight.device()}, "copy");
+  return copy;
+}
+
+/// The network under the adapter, if there is one.
+View view_of(const UNet& unet, const std::shared_ptr<Adapter>& adapter, NamedTensors trainable) {
+  View view;
+  view.eps = [unet, adapter](const Tensor& x_t, const Tensor& timesteps,
+                             const Conditioning& cond) mutable {
+    const WornAdapter worn(adapter.get());
+    return unet->forward(input_of(x_t, timesteps, cond));
+  };
+  view.bottleneck = [unet, adapter](const Tensor& x_t, const Tensor& timesteps,
+                                    const Conditioning& cond) mutable {
+    const WornAdapter worn(adapter.get());
+    return unet->bottleneck(input_of(x_t, timesteps, cond));
+  };
+  view.trainable = std::move(trainable);
+  view.adapter = adapter;
+  view.unet = unet;
+  return view;
+}
+
+View adapted(const UNet& unet, const AdapterOptions& options, uint64_t seed) {
+  const auto adapter = std::make_shared<Adapter>(unet, options, seed);
+  return view_of(unet, adapter, adapter->parameters());
+}
+
+View full(const UNet& unet) {
+  UNet copy = copy_of(unet);
+  return view_of(copy, nullptr, parameters_of(*copy));
+}
+
+}  // namespace
+
+Views make_views(UNet unet, const DistillConfig& config, uint64_t seed) {
+  require_gradients(parameters_of(*unet), false);
+  const AdapterOptions student{.rank = config.student_rank, .alpha = config.student_alpha};
+  const AdapterOptions critic{.rank = config.critic_rank, .alpha = config.critic_alpha};
+  Views views;
+  views.teacher = view_of(unet, nullptr, {});
+  if (config.backbone == "shared") {
+    views.student = adapted(unet, student, seed);
+    views.critic = adapted(unet, critic, seed + 1);
+  } else {
+    views.student = config.student == "full" ? full(unet) : adapted(copy_of(unet), student, seed);
+    views.critic = full(unet);
+  }
+  require_gradients(views.student.trainable, true);
+  require_gradients(views.critic.trainable, true);
+  return views;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,97 @@
+#include "train/adapter.h"
+
+#include "base/error.h"
+#include "train/random.h"
+
+namespace fourstep {
+
+namespace {
+
+bool is_target(const std::string& module, const std::vector<std::string>& targets) {
+  return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) {
+    return module == target || module.ends_with("." + target);
+  });
+}
+
+/// A layer that can wear a branch.
+struct Layer {
+  Tensor weight;
+  const LowRankBranch** place;
+};
+
+std::optional<Layer> layer_of(torch::nn::Module& module) {
+  if (auto* linear = module.as<LinearImpl>()) return Layer{linear->weight, &linear->branch};
+  if (auto* conv = module.as<Conv2dImpl>()) return Layer{conv->weight, &conv->branch};
+  if (auto* projection = module.as<TokenProjectionImpl>()) {
+    return Layer{projection->weight, &projection->branch};
+  }
+  return std::nullopt;
+}
+
+LowRankBranch new_branch(const Tensor& weight, const AdapterOptions& options,
+                         const RandomKey& key) {
+  Shape down = shape_of(weight), up = down;
+  down[0] = options.rank;
+  up[1] = options.rank;
+  for (size_t i = 2; i < up.size(); ++i) up[i] = 1;
+  const int64_t fan_in = weight.numel() / weight.size(0);
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+  const Tensor numbers = draw_uniform(key, options.rank * fan_in) * (2 * bound) - bound;
+  return {numbers.view(down).to(weight.device()),
+          at::zeros(up, at::TensorOptions(torch::kFloat32).device(weight.device())),
+          options.alpha / static_cast<double>(options.rank)};
+}
+
+constexpr const char* kDown = ".lora_down.weight";
+constexpr const char* kUp = ".lora_up.weight";
+
+}  // namespace
+
+Adapter::Adapter(UNet network, const AdapterOptions& options, uint64_t seed)
+    : network_(std::move(network)), alpha_(options.alpha) {
+  for (const auto& item : network_->named_modules()) {
+    if (!is_target(item.key(), options.targets)) continue;
+    const auto layer = layer_of(*item.value());
+    if (!layer) continue;
+    slots_.push_back(
+        {item.key(), new_branch(layer->weight, options, {seed, item.key(), 0}), layer->place});
+  }
+  if (slots_.empty()) {
+    throw Error("adapter: no layer of the network has a name that ends in {}",
+                fmt::join(options.targets, ", "));
+  }
+}
+
+NamedTensors Adapter::parameters() const {
+  NamedTensors factors;
+  for (const Slot& slot : slots_) {
+    factors[slot.module + kDown] = slot.branch.down;
+    factors[slot.module + kUp] = slot.branch.up;
+  }
+  return factors;
+}
+
+NamedTensors Adapter::exported(const NamedTensors& factors, torch::Dtype dtype) const {
+  NamedTensors file;
+  for (const Slot& slot : slots_) {
+    std::string key = "lora_unet_" + slot.module;
+    std::replace(key.begin(), key.end(), '.', '_');
+    for (const char* factor : {kDown, kUp}) {
+      file[key + factor] = factors.at(slot.module + factor).detach().to(torch::kCPU, dtype);
+    }
+    file[key + ".alpha"] = at::scalar_tensor(alpha_, at::TensorOptions(dtype));
+  }
+  return file;
+}
+
+WornAdapter::WornAdapter(Adapter* adapter) : adapter_(adapter) {
+  if (adapter_ == nullptr) return;
+  for (auto& slot : adapter_->slots_) *slot.place = &slot.branch;
+}
+
+WornAdapter::~WornAdapter() {
+  if (adapter_ == nullptr) return;
+  for (auto& slot : adapter_->slots_) *slot.place = nullptr;
+}
+
+}  // namespace fourstep

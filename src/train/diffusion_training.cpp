@@ -1,0 +1,133 @@
+#include "train/diffusion_training.h"
+
+#include "train/captions.h"
+#include "train/random.h"
+#include "train/state_file.h"
+
+namespace fourstep {
+
+namespace {
+
+Tensor per_sample(const Tensor& table, const Tensor& timesteps, const Tensor& like) {
+  Shape shape(static_cast<size_t>(like.dim()), 1);
+  shape[0] = timesteps.size(0);
+  return table.index_select(0, timesteps).view(shape);
+}
+
+std::string settings_of(const TrainConfig& c) {
+  return fmt::format(
+      "seed {}, groups {}, latents {}, UNet {} depths {}, text {} layers {}, {} iterations, batch "
+      "{}, lr {}, "
+      "warmup {}, weight decay {}, clip {}, ema {}, dropout {}, min-SNR {}",
+      c.seed, c.emoji_groups, c.latents, fmt::join(c.unet_channels, ","),
+      fmt::join(c.unet_depths, ","), fmt::join(c.text_widths, ","), c.text_layers, c.iterations,
+      c.batch, c.lr, c.warmup, c.weight_decay, c.max_grad_norm, c.ema, c.cfg_dropout,
+      c.min_snr_gamma);
+}
+
+/// Context and pooled of some rows replaced by zeros, SDXL's null condition.
+Conditioning drop_captions(Conditioning cond, const Tensor& is_kept) {
+  cond.context = cond.context * is_kept.view({-1, 1, 1});
+  cond.pooled = cond.pooled * is_kept.view({-1, 1});
+  return cond;
+}
+
+Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLevels& levels,
+                      const TrainConfig& config, int64_t iteration) {
+  const int64_t count = batch.latents.size(0);
+  const int64_t side = batch.latents.size(2) * 8;
+  const Tensor noise =
+      draw_normal({config.seed, "diffusion noise", iteration}, shape_of(batch.latents));
+  const Tensor timesteps = draw_stratified_timesteps({config.seed, "diffusion t", iteration},
+                                                     levels.alphas.size(0), count);
+  const Tensor is_kept =
+      (draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout)
+          .to(torch::kFloat32);
+  const Conditioning cond =
+      drop_captions(encode_captions(model.text_encoders(), batch.captions, side), is_kept);
+  const Tensor eps = model.unet->forward({levels.add_noise(batch.latents, noise, timesteps),
+                                          timesteps, cond.context, cond.pooled, cond.time_ids});
+  const Tensor errors = (eps - noise).square().mean({1, 2, 3});
+  return (errors * min_snr_weight(levels, timesteps, config.min_snr_gamma)).mean();
+}
+
+}  // namespace
+
+NoiseLevels noise_levels_of(const NoiseSchedule& schedule, torch::Device device) {
+  const auto alphas_cumprod =
+      at::tensor(schedule.alphas_cumprod, at::TensorOptions(torch::kFloat64));
+  return {alphas_cumprod.sqrt().to(device, torch::kFloat32),
+          (1 - alphas_cumprod).sqrt().to(device, torch::kFloat32)};
+}
+
+Tensor NoiseLevels::add_noise(const Tensor& x0, const Tensor& noise,
+                              const Tensor& timesteps) const {
+  return per_sample(alphas, timesteps, x0) * x0 + per_sample(sigmas, timesteps, x0) * noise;
+}
+
+Tensor NoiseLevels::x0_from_eps(const Tensor& x_t, const Tensor& eps,
+                                const Tensor& timesteps) const {
+  return (x_t - per_sample(sigmas, timesteps, x_t) * eps) / per_sample(alphas, timesteps, x_t);
+}
+
+Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, int64_t count) {
+  const Tensor numbers = draw_uniform(key, 2 * count);
+  const Tensor order = numbers.narrow(0, count, count).argsort();
+  const Tensor places = (order + numbers.narrow(0, 0, count)) / static_cast<double>(count);
+  return (places * static_cast<double>(num_timesteps))
+      .to(torch::kInt64)
+      .clamp(0, num_timesteps - 1);
+}
+
+Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma) {
+  if (gamma == 0) return at::ones({timesteps.size(0)}, levels.alphas.options());
+  const Tensor snr = (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
+  return snr.clamp_max(gamma) / snr;
+}
+
+LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed) {
+  return {.folder = config.out,
+          .name = "diffusion",
+          .iterations = config.iterations,
+          .save_every = config.save_every,
+          .sample_every = config.sample_every,
+          .is_resumed = is_resumed,
+          .settings = settings_of(config)};
+}
+
+void train_diffusion(const DiffusionTask& task, const TrainConfig& config, bool is_resumed,
+                     const Events& events) {
+  const NamedTensors parameters = task.model.parameters();
+  require_gradients(parameters, true);
+  const NoiseLevels levels = noise_levels_of(make_sdxl_noise_schedule());
+  AdamW optimizer(parameters, {.beta2 = 0.99, .weight_decay = config.weight_decay});
+  Loop loop;
+  loop.step = [&](int64_t i) -> LossRow {
+    const Tensor loss = diffusion_loss(task.model, task.batch(i), levels, config, i);
+    loss.backward();
+    const double norm = clip_gradients(parameters, config.max_grad_norm);
+    const double lr = learning_rate_at(i, config.iterations, config.lr, config.warmup, 0.02);
+    optimizer.step(lr);
+    // Early on the average would mostly hold first weights.
+    const double ema = std::min(config.ema, (1.0 + i) / (10.0 + i));
+    update_average(task.average, parameters, ema);
+    return {{"loss", loss.item<double>()}, {"grad", norm}, {"lr", lr}};
+  };
+  loop.state = [&] {
+    NamedTensors all;
+    add_prefixed(all, "model", parameters);
+    add_prefixed(all, "average", task.average);
+    add_prefixed(all, "optimizer", optimizer.state());
+    return all;
+  };
+  loop.restore = [&](const NamedTensors& state) {
+    copy_tensors(take_prefixed(state, "model"), parameters, "model");
+    copy_tensors(take_prefixed(state, "average"), task.average, "weight average");
+    optimizer.load(take_prefixed(state, "optimizer"));
+  };
+  loop.sample = task.sample;
+  run_loop(diffusion_loop_options(config, is_resumed), loop, events);
+  require_gradients(parameters, false);
+}
+
+}  // namespace fourstep

@@ -1,0 +1,55 @@
+#pragma once
+// Training of a latent diffusion model with eps prediction on SDXL's noise schedule.
+
+#include <functional>
+
+#include "base/events.h"
+#include "sampling/noise_schedule.h"
+#include "train/config.h"
+#include "train/loop.h"
+#include "train/optimizer.h"
+#include "train/random.h"
+#include "train/small_model.h"
+
+namespace fourstep {
+
+/// sqrt(alpha_bar) and sqrt(1 - alpha_bar) of the schedule, for whole timesteps.
+struct NoiseLevels {
+  Tensor alphas;  ///< [T] fp32
+  Tensor sigmas;  ///< [T] fp32, of the variance-preserving form: alpha^2 + sigma^2 = 1
+
+  /// alpha_t x0 + sigma_t noise. x0, noise: [B,...]; timesteps: [B] int64.
+  Tensor add_noise(const Tensor& x0, const Tensor& noise, const Tensor& timesteps) const;
+  /// (x_t - sigma_t eps) / alpha_t.
+  Tensor x0_from_eps(const Tensor& x_t, const Tensor& eps, const Tensor& timesteps) const;
+};
+NoiseLevels noise_levels_of(const NoiseSchedule& schedule, torch::Device device = torch::kCPU);
+
+/// Whole timesteps 0..num_timesteps-1, one in each of `count` equal parts of the range, in random order: every
+/// batch sees all noise levels, each timestep being as likely as any other.
+Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, int64_t count);
+
+/// min(snr, gamma) / snr for eps prediction, [B]; ones for gamma 0.
+/// Source: Hang et al. 2023 (2303.09556), section 3.4.
+Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma);
+
+/// Latents with the factor of the model family applied, and their captions.
+struct LatentBatch {
+  Tensor latents;  ///< [B,4,h,w] fp32
+  std::vector<std::string> captions;
+};
+
+struct DiffusionTask {
+  SmallModel& model;
+  NamedTensors& average;  ///< of model.parameters(); updated
+  std::function<LatentBatch(int64_t iteration)> batch;
+  std::function<void(int64_t iteration)> sample = {};
+};
+
+LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed);
+
+/// Trains the model and its average in place.
+void train_diffusion(const DiffusionTask& task, const TrainConfig& config, bool is_resumed,
+                     const Events& events);
+
+}  // namespace fourstep

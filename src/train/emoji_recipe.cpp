@@ -1,0 +1,184 @@
+#include "train/emoji_recipe.h"
+
+#include <ATen/Parallel.h>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "report/contact_sheet.h"
+#include "train/captions.h"
+#include "train/initialize.h"
+#include "train/random.h"
+#include "train/sample_batch.h"
+#include "train/state_file.h"
+#include "train/vae_training.h"
+
+namespace fourstep {
+
+namespace {
+
+constexpr int64_t kNormalizationImages = 512;
+constexpr int64_t kEncodeBatch = 64;
+constexpr uint64_t kSheetSeed = 7;
+constexpr int64_t kSheetColumns = 8;
+
+ImageBatch random_crops(const EmojiData& data, const TrainConfig& config) {
+  return [&data, &config](int64_t i) {
+    const Tensor images =
+        training_images(data, config.seed, i * config.vae_batch, config.vae_batch);
+    const int64_t crop = std::min(config.vae_crop, images.size(2));
+    const Tensor corners = draw_integers({config.seed, "crops", i}, 0, images.size(2) - crop + 1,
+                                         2 * config.vae_batch);
+    std::vector<Tensor> crops;
+    for (int64_t j = 0; j < config.vae_batch; ++j) {
+      const auto top = corners[2 * j].item<int64_t>(), left = corners[2 * j + 1].item<int64_t>();
+      crops.push_back(images[j].narrow(1, top, crop).narrow(2, left, crop));
+    }
+    return at::stack(crops);
+  };
+}
+
+Vae finished_vae(const TrainConfig& config, const EmojiData& data) {
+  Vae vae = make_vae(config);
+  const TrainingState state = load_training_state(state_path(vae_loop_options(config, false)));
+  copy_tensors(take_prefixed(state.tensors, "vae"), parameters_of(*vae), "autoencoder");
+  normalize_latents(vae, training_images(data, config.seed, 0, kNormalizationImages),
+                    kSdxlScalingFactor);
+  return vae;
+}
+
+/// Latents of the first config.latents training scenes, times the factor, fp16 [N,4,h,w]; from OUT/latents.safetensors
+/// where an earlier run made them.
+Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& data,
+                        const Events& events) {
+  const auto path = std::filesystem::path(config.out) / "latents.safetensors";
+  const std::string settings =
+      fmt::format("{} of {}", config.latents, vae_loop_options(config, false).settings);
+  if (std::filesystem::exists(path)) {
+    const TensorFile file = open_safetensors(path);
+    const auto found = file.metadata.find("settings");
+    if (found != file.metadata.end() && found->second == settings &&
+        file.tensors.count("latents")) {
+      return file.tensors.at("latents").clone();
+    }
+  }
+  const torch::NoGradGuard no_grad;
+  std::vector<Tensor> parts;
+  for (int64_t i = 0; i < config.latents; i += kEncodeBatch) {
+    events.report({Stage::kData, i, config.latents});
+    const int64_t count = std::min(kEncodeBatch, config.latents - i);
+    const Tensor images = training_images(data, config.seed, i, count);
+    parts.push_back((vae->encode(images).mean * kSdxlScalingFactor).to(torch::kFloat16));
+  }
+  events.report({Stage::kData, config.latents, config.latents});
+  const Tensor latents = at::cat(parts);
+  write_safetensors(path, {{"latents", latents}}, {{"settings", settings}});
+  return latents;
+}
+
+/// Every epoch in another order, each picture with another wording of its caption.
+std::function<LatentBatch(int64_t)> latent_batches(const Tensor& latents, const TrainConfig& config,
+                                                   const EmojiData& data) {
+  return [&, latents, order = Tensor(), order_epoch = int64_t{-1}](int64_t i) mutable {
+    const int64_t per_epoch = std::max<int64_t>(1, latents.size(0) / config.batch);
+    const int64_t epoch = i / per_epoch, place = i % per_epoch;
+    if (epoch != order_epoch) {
+      order = draw_uniform({config.seed, "order", epoch}, latents.size(0)).argsort();
+      order_epoch = epoch;
+    }
+    const Tensor rows =
+        order.narrow(0, place * config.batch, std::min(config.batch, latents.size(0)));
+    std::vector<std::string> captions;
+    for (int64_t j = 0; j < rows.size(0); ++j) {
+      const auto row = rows[j].item<int64_t>();
+      const Scene scene = data.scene(config.seed, row, Split::kTraining);
+      captions.push_back(
+          make_caption(scene, data.emoji(), config.seed + 1, epoch * latents.size(0) + row));
+    }
+    return LatentBatch{latents.index_select(0, rows).to(torch::kFloat32), captions};
+  };
+}
+
+/// Pictures for fixed prompts: a row of seen combinations, two of held-out ones.
+void write_sheet(TrainedModel& trained, const EmojiData& data, const std::filesystem::path& path) {
+  const torch::NoGradGuard no_grad;
+  std::vector<std::string> captions;
+  for (int64_t i = 0; i < 3 * kSheetColumns; ++i) {
+    const Split split = i < kSheetColumns ? Split::kTraining : Split::kHeldOut;
+    captions.push_back(main_caption(data.scene(kSheetSeed, i, split), data.emoji()));
+  }
+  const int64_t side = data.config().image_size;
+  const Conditioning cond = encode_captions(trained.model.text_encoders(), captions, side);
+  const Tensor latents =
+      sample_batch(trained.model.unet, cond, side / trained.vae->scale(), {.cfg_scale = 3});
+  const Tensor pixels = pixels_from_image(trained.vae->decode(latents / kSdxlScalingFactor));
+  SheetSpec sheet;
+  sheet.num_columns = kSheetColumns;
+  sheet.row_labels = {"seen", "held out", "held out"};
+  for (size_t i = 0; i < captions.size(); ++i) {
+    sheet.cells.push_back({pixels[static_cast<int64_t>(i)], captions[i]});
+  }
+  write_image(path, contact_sheet(sheet));
+}
+
+/// The model wears its average while `action` runs.
+void with_average(SmallModel& model, const NamedTensors& average,
+                  const std::function<void()>& action) {
+  const NamedTensors parameters = model.parameters();
+  const NamedTensors kept = clone_tensors(parameters);
+  copy_tensors(average, parameters, "weight average");
+  action();
+  copy_tensors(kept, parameters, "weights");
+}
+
+void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is_resumed,
+                       const Events& events) {
+  if (is_resumed && is_finished(vae_loop_options(config, true))) return;
+  Vae vae = make_vae(config);
+  train_vae(vae, config, random_crops(data, config), is_resumed, events);
+}
+
+}  // namespace
+
+EmojiData open_emoji_data(const TrainConfig& config) {
+  return EmojiData(config.scenes, EmojiSources(), split_text(config.emoji_groups, ';'));
+}
+
+Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int64_t count) {
+  std::vector<Tensor> images(static_cast<size_t>(count));
+  at::parallel_for(0, count, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      images[static_cast<size_t>(i)] = data.example(seed, begin + i, Split::kTraining).image;
+    }
+  });
+  return at::stack(images);
+}
+
+TrainedModel open_trained_model(const TrainConfig& config, const EmojiData& data) {
+  TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
+                       finished_vae(config, data)};
+  const auto path = state_path(diffusion_loop_options(config, false));
+  copy_tensors(take_prefixed(load_training_state(path).tensors, "average"),
+               trained.model.parameters(), path.string());
+  return trained;
+}
+
+void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {
+  const EmojiData data = open_emoji_data(config);
+  train_autoencoder(config, data, is_resumed, events);
+  TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
+                       finished_vae(config, data)};
+  const Tensor latents = training_latents(trained.vae, config, data, events);
+  NamedTensors average = clone_tensors(trained.model.parameters());
+  const std::filesystem::path out = config.out;
+  DiffusionTask task{trained.model, average, latent_batches(latents, config, data)};
+  task.sample = [&](int64_t iteration) {
+    with_average(trained.model, average, [&] {
+      write_sheet(trained, data, out / fmt::format("sheet-{:06}.png", iteration));
+    });
+  };
+  train_diffusion(task, config, is_resumed, events);
+  write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
+                    torch::kFloat16);
+}
+
+}  // namespace fourstep

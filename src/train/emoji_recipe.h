@@ -1,0 +1,29 @@
+#pragma once
+// The small model from nothing to a file: autoencoder, latents, diffusion model, in stages that each resume.
+
+#include "base/events.h"
+#include "data/emoji_data.h"
+#include "train/config.h"
+#include "train/diffusion_training.h"
+
+namespace fourstep {
+
+/// The data set that the config describes.
+EmojiData open_emoji_data(const TrainConfig& config);
+
+/// Images of scenes [begin, begin + count) of the training split: [count,3,side,side] in [-1,1].
+Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int64_t count);
+
+/// Trains what is not finished yet and writes OUT/model.safetensors (fp16, the weight average).
+/// Throws as run_loop.
+void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events);
+
+/// A trained or half trained model with the weights of its average, from the states in config.out.
+struct TrainedModel {
+  SmallModel model;
+  Vae vae{nullptr};  ///< normalised: latents times kSdxlScalingFactor have unit variance
+};
+/// Throws Error when config.out has no states of these stages.
+TrainedModel open_trained_model(const TrainConfig& config, const EmojiData& data);
+
+}  // namespace fourstep

@@ -1,0 +1,57 @@
+#include "train/sample_batch.h"
+
+#include "base/noise.h"
+#include "sampling/guidance.h"
+#include "sampling/parameterization.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
+#include "train/captions.h"
+
+namespace fourstep {
+
+namespace {
+
+Denoiser denoiser_of(UNet unet, const Conditioning& cond, const NoiseSchedule& schedule) {
+  const Network network = [unet, cond](const Tensor& x, const Tensor& timestep) mutable {
+    return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids});
+  };
+  return make_denoiser(network, schedule, NetworkOutput::kEps);
+}
+
+Denoiser guided_denoiser(UNet unet, const Conditioning& cond, const NoiseSchedule& schedule,
+                         double cfg_scale) {
+  const Denoiser plain = denoiser_of(unet, cond, schedule);
+  const Conditioning both = stack_rows(null_condition(cond), cond);
+  return with_cfg(plain, in_one_batch(denoiser_of(unet, both, schedule)), cfg_scale);
+}
+
+NoiseSource noise_of_rows(uint64_t seed, int64_t count) {
+  std::vector<NoiseSource> sources;
+  for (int64_t i = 0; i < count; ++i) {
+    sources.push_back(make_torch_noise(seed + static_cast<uint64_t>(i)));
+  }
+  return make_batch_noise(std::move(sources));
+}
+
+}  // namespace
+
+Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
+                    const SampleOptions& options) {
+  const torch::NoGradGuard no_grad;
+  const NoiseSchedule schedule = make_sdxl_noise_schedule();
+  const std::vector<double> sigmas =
+      options.timesteps.empty()
+          ? make_sigmas(options.schedule, schedule, static_cast<int>(options.steps))
+          : sigmas_from_timesteps(schedule, options.timesteps);
+  const int64_t count = cond.context.size(0);
+  const NoiseSource noise = noise_of_rows(options.seed, count);
+  const Tensor first =
+      noise({count, unet->config.in_channels, latent_side, latent_side}).to(cond.context.device());
+  const Tensor x =
+      initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
+  return find_sampler(options.sampler)
+      .function(guided_denoiser(unet, cond, schedule, options.cfg_scale), x, sigmas,
+                {.noise = noise_like(noise)}, {});
+}
+
+}  // namespace fourstep

@@ -1,0 +1,91 @@
+#include "train/small_model.h"
+
+#include "io/checkpoint.h"
+#include "io/safetensors.h"
+#include "io/single_file.h"
+#include "text/merge_learning.h"
+#include "train/initialize.h"
+#include "train/state_file.h"
+
+namespace fourstep {
+
+namespace {
+
+ClipConfig clip_config(const TrainConfig& config, size_t which, const Tokenizer& tokenizer) {
+  ClipConfig clip;
+  clip.vocab_size = tokenizer.vocab_size();
+  clip.width = static_cast<int64_t>(config.text_widths.at(which));
+  clip.heads = clip.width / 64;  // the head width that loaders take for granted
+  clip.layers = config.text_layers;
+  clip.mlp_width = 4 * clip.width;
+  clip.eos_id = tokenizer.eos_id();
+  if (which == 1) {
+    clip.projection = clip.width;
+    clip.activation = ClipActivation::kGelu;
+  }
+  return clip;
+}
+
+UNetConfig unet_config(const TrainConfig& config) {
+  UNetConfig unet;
+  for (size_t i = 0; i < config.unet_channels.size(); ++i) {
+    UNetLevel& level = unet.levels.emplace_back();
+    level.channels = static_cast<int64_t>(config.unet_channels[i]);
+    level.heads = std::max<int64_t>(1, level.channels / 64);
+    const auto depth = static_cast<int64_t>(config.unet_depths.at(i));
+    level.down_depth.assign(2, depth);
+    level.up_depth.assign(3, depth);
+  }
+  unet.mid_depth = static_cast<int64_t>(config.unet_depths.back());
+  unet.cross_width = static_cast<int64_t>(config.text_widths[0] + config.text_widths[1]);
+  unet.time_width = 4 * unet.levels.front().channels;
+  constexpr int64_t kSizeWidth = 32;  // numbers per size or crop; SDXL has 256
+  unet.added_width = static_cast<int64_t>(config.text_widths[1]) + 6 * kSizeWidth;
+  return unet;
+}
+
+}  // namespace
+
+NamedTensors SmallModel::parameters() {
+  NamedTensors all;
+  for (const auto& [prefix, module] : std::initializer_list<std::pair<std::string, nn::Module*>>{
+           {"text", text.get()}, {"text_2", text_2.get()}, {"unet", unet.get()}}) {
+    add_prefixed(all, prefix, parameters_of(*module));
+  }
+  return all;
+}
+
+TextEncoders SmallModel::text_encoders() {
+  return sdxl_text_encoders(tokenizer, *text, tokenizer, *text_2);
+}
+
+SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words) {
+  std::string merges = learn_merges(words);
+  Tokenizer tokenizer(merges, "vocabulary of the captions");
+  SmallModel model{std::move(merges), std::move(tokenizer)};
+  model.text = ClipText(clip_config(config, 0, model.tokenizer));
+  model.text_2 = ClipText(clip_config(config, 1, model.tokenizer));
+  model.unet = UNet(unet_config(config));
+  initialize(*model.text, {.seed = config.seed + 1});
+  initialize(*model.text_2, {.seed = config.seed + 2});
+  initialize(*model.unet, {.seed = config.seed + 3, .zeroed = {"conv2", "proj_out", "conv_out"}});
+  return model;
+}
+
+void write_small_model(const std::filesystem::path& path, SmallModel& model,
+                       const NamedTensors& parameters, Vae& vae, torch::Dtype dtype) {
+  Checkpoint checkpoint;
+  checkpoint.path = path;
+  checkpoint.merges_text = model.merges_text;
+  checkpoint.components[Component::kTextEncoder] = take_prefixed(parameters, "text");
+  checkpoint.components[Component::kTextEncoder2] = take_prefixed(parameters, "text_2");
+  checkpoint.components[Component::kUnet] = take_prefixed(parameters, "unet");
+  checkpoint.components[Component::kVae] = parameters_of(*vae);
+  for (auto& [component, tensors] : checkpoint.components) {
+    for (auto& [name, tensor] : tensors) tensor = tensor.detach().to(torch::kCPU, dtype);
+  }
+  const TensorFile file = single_file_of(checkpoint);
+  write_safetensors(path, file.tensors, file.metadata);
+}
+
+}  // namespace fourstep

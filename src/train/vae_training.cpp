@@ -1,0 +1,124 @@
+#include "train/vae_training.h"
+
+#include "base/error.h"
+#include "train/initialize.h"
+#include "train/optimizer.h"
+#include "train/random.h"
+#include "train/state_file.h"
+
+namespace fourstep {
+
+namespace {
+
+/// Mean absolute error of the differences to the right and lower neighbour.
+Tensor edge_error(const Tensor& a, const Tensor& b) {
+  const Tensor error = a - b;
+  const Tensor across = error.slice(3, 1) - error.slice(3, 0, -1);
+  const Tensor down = error.slice(2, 1) - error.slice(2, 0, -1);
+  return across.abs().mean() + down.abs().mean();
+}
+
+Tensor multi_scale_edges(Tensor a, Tensor b) {
+  Tensor sum = edge_error(a, b);
+  for (int i = 0; i < 2; ++i) {
+    a = at::avg_pool2d(a, 2);
+    b = at::avg_pool2d(b, 2);
+    sum = sum + edge_error(a, b);
+  }
+  return sum;
+}
+
+std::string settings_of(const TrainConfig& c) {
+  return fmt::format(
+      "seed {}, groups {}, channels {}, resnets {}, {} iterations, batch {}, crop {}, lr {}, kl "
+      "{}, "
+      "edges {}",
+      c.seed, c.emoji_groups, fmt::join(c.vae_channels, ","), c.vae_resnets, c.vae_iterations,
+      c.vae_batch, c.vae_crop, c.vae_lr, c.vae_kl, c.vae_edges);
+}
+
+}  // namespace
+
+VaeLosses vae_losses(Vae& vae, const Tensor& images, const Tensor& noise,
+                     const TrainConfig& config) {
+  const LatentMoments moments = vae->encode(images);
+  const Tensor latent = moments.mean + at::exp(0.5 * moments.logvar) * noise;
+  const Tensor restored = vae->decode(latent);
+  const Tensor pixels = (restored - images).abs().mean();
+  const Tensor edges = multi_scale_edges(restored, images);
+  const Tensor kl =
+      0.5 * (moments.mean.square() + moments.logvar.exp() - 1 - moments.logvar).mean();
+  return {pixels + config.vae_edges * edges + config.vae_kl * kl, pixels.item<double>(),
+          edges.item<double>(), kl.item<double>()};
+}
+
+Vae make_vae(const TrainConfig& config) {
+  VaeConfig shape;
+  shape.channels.assign(config.vae_channels.begin(), config.vae_channels.end());
+  shape.resnets = config.vae_resnets;
+  Vae vae(shape);
+  initialize(*vae, {.seed = config.seed});
+  // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds of steps.
+  constexpr double kFirstLogvar = -6;
+  vae->quant_conv->bias.narrow(0, shape.latent_channels, shape.latent_channels).fill_(kFirstLogvar);
+  return vae;
+}
+
+LoopOptions vae_loop_options(const TrainConfig& config, bool is_resumed) {
+  return {.folder = config.out,
+          .name = "vae",
+          .iterations = config.vae_iterations,
+          .save_every = config.save_every,
+          .is_resumed = is_resumed,
+          .settings = settings_of(config)};
+}
+
+void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
+               const Events& events) {
+  const NamedTensors parameters = parameters_of(*vae);
+  require_gradients(parameters, true);
+  AdamW optimizer(parameters, {.weight_decay = 0});
+  Loop loop;
+  loop.step = [&](int64_t i) -> LossRow {
+    const Tensor images = batch(i);
+    const int64_t side = images.size(2) / vae->scale();
+    const Tensor noise = draw_normal({config.seed, "posterior", i},
+                                     {images.size(0), vae->config.latent_channels, side, side});
+    const VaeLosses losses = vae_losses(vae, images, noise, config);
+    losses.total.backward();
+    const double norm = clip_gradients(parameters, config.max_grad_norm);
+    optimizer.step(learning_rate_at(i, config.vae_iterations, config.vae_lr, 50, 0.05));
+    return {{"pixels", losses.pixels}, {"edges", losses.edges}, {"kl", losses.kl}, {"grad", norm}};
+  };
+  loop.state = [&] {
+    NamedTensors all;
+    add_prefixed(all, "vae", parameters);
+    add_prefixed(all, "optimizer", optimizer.state());
+    return all;
+  };
+  loop.restore = [&](const NamedTensors& state) {
+    copy_tensors(take_prefixed(state, "vae"), parameters, "autoencoder");
+    optimizer.load(take_prefixed(state, "optimizer"));
+  };
+  run_loop(vae_loop_options(config, is_resumed), loop, events);
+  require_gradients(parameters, false);
+}
+
+void normalize_latents(Vae& vae, const Tensor& images, double scaling_factor) {
+  const torch::NoGradGuard no_grad;
+  const Tensor mean = vae->encode(images).mean.transpose(0, 1).flatten(1);  // [C,N*h*w]
+  const Tensor shift = mean.mean(1), scale = mean.std(1) * scaling_factor;  // [C]
+  const int64_t channels = shift.size(0);
+  // latent' = (latent - shift) / scale; the log variance falls by 2 ln(scale).
+  Tensor& weight = vae->quant_conv->weight;
+  Tensor& bias = vae->quant_conv->bias;
+  weight.narrow(0, 0, channels).div_(scale.view({-1, 1, 1, 1}));
+  bias.narrow(0, 0, channels).sub_(shift).div_(scale);
+  bias.narrow(0, channels, channels).sub_(2 * scale.log());
+  // The way back: post_quant_conv sees scale * latent' + shift.
+  Tensor& back = vae->post_quant_conv->weight;
+  vae->post_quant_conv->bias.add_(at::conv2d(shift.view({1, -1, 1, 1}), back).flatten());
+  back.mul_(scale.view({1, -1, 1, 1}));
+}
+
+}  // namespace fourstep
