@@ -20,7 +20,7 @@ UNet copy_of(UNet unet) {
 }
 
 /// The network under the adapter, if there is one.
-View view_of(const UNet& unet, const std::shared_ptr<Adapter>& adapter, NamedTensors trainable) {
+View view_of(UNet unet, std::shared_ptr<Adapter> adapter, NamedTensors trainable) {
   View view;
   view.eps = [unet, adapter](const Tensor& x_t, const Tensor& timesteps,
                              const Conditioning& cond) mutable {
