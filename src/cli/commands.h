@@ -9,5 +9,6 @@ namespace fourstep {
 void add_generate_command(CLI::App& app);
 void add_model_command(CLI::App& app);
 void add_train_command(CLI::App& app);
+void add_distill_command(CLI::App& app);
 
 }  // namespace fourstep

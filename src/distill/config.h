@@ -7,10 +7,21 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "data/scene.h"
 
 namespace fourstep {
 
 struct DistillConfig {
+  std::string model;
+  std::string out = "out/distill";
+  uint64_t seed = 0;
+  std::string prompts = "emoji";
+  std::string emoji_groups = "Food & Drink;Animals & Nature";
+  SceneConfig scenes;
+  std::string real_latents;
+  int64_t save_every = 100;
+  int64_t sample_every = 500;
+
   std::vector<double> timesteps{999, 749, 499, 249};
   std::string student = "lora";
   std::string backbone = "shared";
@@ -46,6 +57,17 @@ template <typename AnyConfig, typename Visitor>
 void visit_fields(AnyConfig& c, Visitor&& visit) requires
     std::same_as<std::remove_const_t<AnyConfig>, DistillConfig> {
   using Info = FieldInfo;
+  visit(Info{"model", "checkpoint of the teacher"}, c.model);
+  visit(Info{"out", "folder for states, logs, sheets and the LoRA"}, c.out);
+  visit(Info{"seed", "seed of adapters, prompts and noise"}, c.seed);
+  visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"}, c.prompts);
+  visit(Info{"emoji_groups", "groups of emoji-test.txt, separated by ';'"}, c.emoji_groups);
+  visit_fields(c.scenes, visit);
+  visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"}, c.real_latents);
+  visit(Info{"save_every", "iterations between states", "steps", 1, 1e9}, c.save_every);
+  visit(Info{"sample_every", "iterations between sheets of samples; 0: none", "steps", 0, 1e9},
+        c.sample_every);
+
   visit(Info{"timesteps", "timesteps of the student, falling; 399 alone for one step", "", 0, 999},
         c.timesteps);
   visit(Info{"student", "lora, or full: all weights of the UNet"}, c.student);

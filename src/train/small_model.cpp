@@ -4,6 +4,7 @@
 #include "io/safetensors.h"
 #include "io/single_file.h"
 #include "text/merge_learning.h"
+#include "train/frame_reference.h"
 #include "train/initialize.h"
 #include "train/state_file.h"
 
@@ -69,6 +70,12 @@ SmallModel make_small_model(const TrainConfig& config, const std::vector<std::st
   initialize(*model.text, {.seed = config.seed + 1});
   initialize(*model.text_2, {.seed = config.seed + 2});
   initialize(*model.unet, {.seed = config.seed + 3, .zeroed = {"conv2", "proj_out", "conv_out"}});
+  const int64_t last = static_cast<int64_t>(config.unet_channels.size()) - 1;
+  const std::string resnet = fmt::format("up_blocks.{}.resnets.2", last);
+  add_frame_reference(parameters_of(*model.unet), {resnet,
+                                                   {resnet + ".conv_shortcut"},
+                                                   "conv_out",
+                                                   config.scenes.image_size / 8});
   return model;
 }
 

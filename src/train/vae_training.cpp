@@ -1,6 +1,7 @@
 #include "train/vae_training.h"
 
 #include "base/error.h"
+#include "train/frame_reference.h"
 #include "train/initialize.h"
 #include "train/optimizer.h"
 #include "train/random.h"
@@ -26,6 +27,36 @@ Tensor multi_scale_edges(Tensor a, Tensor b) {
     sum = sum + edge_error(a, b);
   }
   return sum;
+}
+
+/// The layers that add to the map of a block: its residual blocks but the last one, and what the map begins as.
+std::vector<std::string> writers_of(const NamedTensors& parameters, const std::string& block,
+                                    int64_t resnets, const std::string& layer_before) {
+  std::vector<std::string> writers;
+  for (int64_t i = 0; i < resnets; ++i) writers.push_back(fmt::format("{}.resnets.{}.conv2", block, i));
+  const std::string shortcut = block + ".resnets.0.conv_shortcut";
+  const bool is_widened = parameters.count(shortcut + ".weight") != 0;
+  writers.push_back(is_widened ? shortcut : layer_before);
+  return writers;
+}
+
+/// See frame_reference.h: for the last norms of encoder and decoder.
+void add_frame_references(Vae& vae, int64_t side) {
+  const NamedTensors parameters = parameters_of(*vae);
+  const int64_t resnets = vae->config.resnets;
+  const auto last = static_cast<int64_t>(vae->config.channels.size()) - 1;
+  std::vector<std::string> writers =
+      writers_of(parameters, fmt::format("encoder.down_blocks.{}", last), resnets,
+                 fmt::format("encoder.down_blocks.{}.downsamplers.0.conv", last - 1));
+  writers.insert(writers.end(), {"encoder.mid_block.resnets.0.conv2",
+                                 "encoder.mid_block.attentions.0.to_out.0"});
+  add_frame_reference(parameters, {"encoder.mid_block.resnets.1", writers, "encoder.conv_out",
+                                   side / vae->scale()});
+  const std::string block = fmt::format("decoder.up_blocks.{}", last);
+  writers = writers_of(parameters, block, resnets,
+                       fmt::format("decoder.up_blocks.{}.upsamplers.0.conv", last - 1));
+  add_frame_reference(parameters, {fmt::format("{}.resnets.{}", block, resnets), writers,
+                                   "decoder.conv_out", side});
 }
 
 std::string settings_of(const TrainConfig& c) {
@@ -61,6 +92,7 @@ Vae make_vae(const TrainConfig& config) {
   // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds of steps.
   constexpr double kFirstLogvar = -6;
   vae->quant_conv->bias.narrow(0, shape.latent_channels, shape.latent_channels).fill_(kFirstLogvar);
+  add_frame_references(vae, config.scenes.image_size);
   return vae;
 }
 

@@ -1,0 +1,162 @@
+#include "distill/trainer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "distill/prompt_source.h"
+#include "distill/run_report.h"
+#include "distill/train_step.h"
+#include "io/fields_json.h"
+#include "io/safetensors.h"
+#include "train/captions.h"
+#include "train/loop.h"
+#include "train/state_file.h"
+
+namespace fourstep {
+
+namespace {
+
+/// What the iterations of one run share.
+struct Run {
+  const DistillConfig& config;
+  PromptSource prompts;
+  TextEncoders encoders;
+  Distillation distillation;
+  NamedTensors average;  ///< of the student; the student itself without EMA
+  Shape latent_shape;    ///< [batch,4,h,w]
+  torch::Device device;
+};
+
+DistillBatch make_batch(const Run& run, int64_t iteration, bool has_gan) {
+  const torch::NoGradGuard no_grad;
+  const int64_t side = run.config.scenes.image_size;
+  DistillBatch batch;
+  batch.cond = encode_captions(run.encoders, run.prompts.prompts(iteration), side);
+  if (!has_gan) return batch;
+  const PromptSource::Real real = run.prompts.real(iteration);
+  batch.real = real.latents.to(run.device);
+  batch.real_cond = encode_captions(run.encoders, real.captions, side);
+  return batch;
+}
+
+LossRow row_of(const StepResult& result, const StepSchedule& schedule) {
+  LossRow row{{"fake", result.critic_loss},
+              {"dm", result.matching_loss},
+              {"gan", result.gan_loss},
+              {"disc", result.discriminator_loss},
+              {"grad_student", result.student_grad_norm},
+              {"grad_critic", result.critic_grad_norm},
+              {"cfg", schedule.cfg_scale},
+              {"lr", schedule.student_lr}};
+  for (const auto& [name, value] : latent_statistics(result)) row.emplace_back(name, value);
+  return row;
+}
+
+LossRow run_iteration(Run& run, int64_t iteration) {
+  const StepSchedule schedule = schedule_of(run.config, iteration);
+  const StepDraws draws = part_of(draw_step(run.config, run.config.seed, iteration, run.latent_shape),
+                                  0, run.config.batch, run.device);
+  const StepResult result =
+      train_step(run.distillation, make_batch(run, iteration, schedule.has_gan), draws, schedule);
+  if (schedule.is_student_turn && run.config.ema > 0) {
+    update_average(run.average, run.distillation.views.student.trainable, run.config.ema);
+  }
+  return row_of(result, schedule);
+}
+
+NamedTensors state_of(const Run& run) {
+  NamedTensors all;
+  add_prefixed(all, "student", run.distillation.views.student.trainable);
+  add_prefixed(all, "average", run.average);
+  add_prefixed(all, "critic", run.distillation.critic_parameters());
+  add_prefixed(all, "student_optimizer", run.distillation.student_optimizer.state());
+  add_prefixed(all, "critic_optimizer", run.distillation.critic_optimizer.state());
+  return all;
+}
+
+void restore(Run& run, const NamedTensors& state) {
+  copy_tensors(take_prefixed(state, "student"), run.distillation.views.student.trainable, "student");
+  copy_tensors(take_prefixed(state, "average"), run.average, "student's average");
+  copy_tensors(take_prefixed(state, "critic"), run.distillation.critic_parameters(), "critic");
+  run.distillation.student_optimizer.load(take_prefixed(state, "student_optimizer"));
+  run.distillation.critic_optimizer.load(take_prefixed(state, "critic_optimizer"));
+}
+
+std::map<std::string, std::string> recipe_metadata(const DistillConfig& config) {
+  return {{"fourstep.recipe", dump_json(json_from_fields(config))},
+          {"ss_network_dim", std::to_string(config.student_rank)},
+          {"ss_network_alpha", text_from_value(config.student_alpha)},
+          {"ss_network_module", "networks.lora"},
+          {"ss_base_model_version", "sdxl_base_v1-0"},
+          {"modelspec.title", "DMD2 " + std::to_string(config.timesteps.size()) + "-step LoRA"}};
+}
+
+const NamedTensors& result_of(const Run& run) {
+  return run.config.ema > 0 ? run.average : run.distillation.views.student.trainable;
+}
+
+void write_result(const Run& run) {
+  const std::filesystem::path out = run.config.out;
+  const auto metadata = recipe_metadata(run.config);
+  const View& student = run.distillation.views.student;
+  if (student.adapter) {
+    for (const auto& [name, dtype] : {std::pair{"fp32", torch::kFloat32}, {"fp16", torch::kFloat16}}) {
+      write_safetensors(out / fmt::format("lora_{}.safetensors", name),
+                        student.adapter->exported(result_of(run), dtype), metadata);
+    }
+    return;
+  }
+  NamedTensors halves;
+  for (const auto& [name, tensor] : result_of(run)) halves[name] = tensor.detach().to(torch::kFloat16);
+  write_safetensors(out / "unet_fp16.safetensors", halves, metadata);
+}
+
+LoopOptions loop_options(const DistillConfig& config, bool is_resumed) {
+  auto settings = json_from_fields(config);
+  for (const char* name : {"out", "save_every", "sample_every"}) settings.erase(name);
+  return {.folder = config.out,
+          .name = "distill",
+          .iterations = config.iterations,
+          .save_every = config.save_every,
+          .sample_every = config.sample_every,
+          .is_resumed = is_resumed,
+          .settings = dump_json(settings)};
+}
+
+Run make_run(Models& models, const DistillConfig& config, const Events& events) {
+  const int64_t latent_side = config.scenes.image_size / 8;
+  UNet unet = models.unet(events);
+  Run run{config,
+          PromptSource(config),
+          models.text_encoders(events),
+          make_distillation(config, unet, {4, latent_side, latent_side}, config.seed),
+          {},
+          {config.batch, 4, latent_side, latent_side},
+          models.placement().device};
+  run.average = clone_tensors(run.distillation.views.student.trainable);
+  return run;
+}
+
+}  // namespace
+
+void distill(Models& models, const DistillConfig& config, bool is_resumed, const Events& events) {
+  validate(config);
+  if (models.checkpoint().prediction != Prediction::kEps) {
+    throw InvalidRequest("distill: \"{}\" predicts {}; only eps models can be distilled so far",
+                         config.model, to_string(models.checkpoint().prediction));
+  }
+  std::filesystem::create_directories(config.out);
+  Run run = make_run(models, config, events);
+  RunReport report(models, config, run.prompts.examples(kSheetColumns));
+  Loop loop;
+  loop.step = [&](int64_t i) { return run_iteration(run, i); };
+  loop.state = [&] { return state_of(run); };
+  loop.restore = [&](const NamedTensors& state) { restore(run, state); };
+  loop.sample = [&](int64_t i) {
+    report.write(run.distillation, run.encoders, result_of(run), i, events);
+  };
+  run_loop(loop_options(config, is_resumed), loop, events);
+  write_result(run);
+}
+
+}  // namespace fourstep
