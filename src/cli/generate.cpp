@@ -121,7 +121,8 @@ void check_output_folder(const char* flag, const std::string& out) {
   }
 }
 
-void generate(const GenerateOptions& options) {
+void generate(GenerateOptions options) {
+  options.request = with_default_model(std::move(options.request));
   validate(options.request);
   check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);

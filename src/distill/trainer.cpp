@@ -11,6 +11,7 @@
 #include "train/captions.h"
 #include "train/loop.h"
 #include "train/state_file.h"
+#include "train/workers.h"
 
 namespace fourstep {
 
@@ -23,20 +24,43 @@ struct Run {
   TextEncoders encoders;
   Distillation distillation;
   NamedTensors average;  ///< of the student; the student itself without EMA
-  Shape latent_shape;    ///< [batch,4,h,w]
+  Shape latent_shape;    ///< [batch,4,h,w], of all processes together
+  Workers workers;
   torch::Device device;
 };
+
+/// The captions that this process works on.
+std::span<const std::string> own_part(const Run& run, const std::vector<std::string>& captions) {
+  const auto [begin, count] = run.workers.part_of(run.config.batch);
+  return std::span(captions).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+}
 
 DistillBatch make_batch(const Run& run, int64_t iteration, bool has_gan) {
   const torch::NoGradGuard no_grad;
   const int64_t side = run.config.scenes.image_size;
+  const std::vector<std::string> prompts = run.prompts.prompts(iteration);
   DistillBatch batch;
-  batch.cond = encode_captions(run.encoders, run.prompts.prompts(iteration), side);
+  batch.cond = encode_captions(run.encoders, own_part(run, prompts), side);
   if (!has_gan) return batch;
+  const auto [begin, count] = run.workers.part_of(run.config.batch);
   const PromptSource::Real real = run.prompts.real(iteration);
-  batch.real = real.latents.to(run.device);
-  batch.real_cond = encode_captions(run.encoders, real.captions, side);
+  batch.real = real.latents.narrow(0, begin, count).to(run.device);
+  batch.real_cond = encode_captions(run.encoders, own_part(run, real.captions), side);
   return batch;
+}
+
+/// Means over all processes.
+LossRow averaged(const Workers& workers, LossRow row) {
+  std::vector<double> values;
+  for (const auto& [name, value] : row) {
+    if (value) values.push_back(*value);
+  }
+  values = workers.average(std::move(values));
+  auto next = values.begin();
+  for (auto& [name, value] : row) {
+    if (value) value = *next++;
+  }
+  return row;
 }
 
 LossRow row_of(const StepResult& result, const StepSchedule& schedule) {
@@ -54,14 +78,15 @@ LossRow row_of(const StepResult& result, const StepSchedule& schedule) {
 
 LossRow run_iteration(Run& run, int64_t iteration) {
   const StepSchedule schedule = schedule_of(run.config, iteration);
+  const auto [begin, count] = run.workers.part_of(run.config.batch);
   const StepDraws draws = part_of(draw_step(run.config, run.config.seed, iteration, run.latent_shape),
-                                  0, run.config.batch, run.device);
+              begin, count, run.device);
   const StepResult result =
       train_step(run.distillation, make_batch(run, iteration, schedule.has_gan), draws, schedule);
   if (schedule.is_student_turn && run.config.ema > 0) {
     update_average(run.average, run.distillation.views.student.trainable, run.config.ema);
   }
-  return row_of(result, schedule);
+  return averaged(run.workers, row_of(result, schedule));
 }
 
 NamedTensors state_of(const Run& run) {
@@ -111,16 +136,17 @@ void write_result(const Run& run) {
   write_safetensors(out / "unet_fp16.safetensors", halves, metadata);
 }
 
-LoopOptions loop_options(const DistillConfig& config, bool is_resumed) {
-  auto settings = json_from_fields(config);
-  for (const char* name : {"out", "save_every", "sample_every"}) settings.erase(name);
+LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bool is_resumed) {
+  auto settings = texts_of_fields(config, {"model", "out", "save_every", "sample_every"});
+  settings["processes"] = std::to_string(workers.size());
   return {.folder = config.out,
           .name = "distill",
           .iterations = config.iterations,
           .save_every = config.save_every,
           .sample_every = config.sample_every,
           .is_resumed = is_resumed,
-          .settings = dump_json(settings)};
+          .settings = std::move(settings),
+          .is_writer = workers.is_first()};
 }
 
 Run make_run(Models& models, const DistillConfig& config, const Events& events) {
@@ -132,8 +158,12 @@ Run make_run(Models& models, const DistillConfig& config, const Events& events) 
           make_distillation(config, unet, {4, latent_side, latent_side}, config.seed),
           {},
           {config.batch, 4, latent_side, latent_side},
+          Workers::from_environment(),
           models.placement().device};
   run.average = clone_tensors(run.distillation.views.student.trainable);
+  run.distillation.average_gradients = [workers = run.workers](const NamedTensors& parameters) {
+    workers.average_gradients(parameters);
+  };
   return run;
 }
 
@@ -155,8 +185,8 @@ void distill(Models& models, const DistillConfig& config, bool is_resumed, const
   loop.sample = [&](int64_t i) {
     report.write(run.distillation, run.encoders, result_of(run), i, events);
   };
-  run_loop(loop_options(config, is_resumed), loop, events);
-  write_result(run);
+  run_loop(loop_options(config, run.workers, is_resumed), loop, events);
+  if (run.workers.is_first()) write_result(run);
 }
 
 }  // namespace fourstep

@@ -3,6 +3,7 @@
 // member that is no text, number, boolean or list of numbers needs overloads of json_from() and read_json() in
 // this namespace.
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -61,6 +62,18 @@ void read_fields(const nlohmann::ordered_json& json, Struct& fields, const std::
   for (const auto& [name, value] : json.items()) {
     if (!known.count(name)) throw InvalidRequest("\"{}\" is no field of {}", name, what);
   }
+}
+
+/// The text of every field by its name, but of those in `left_out`.
+template <typename Struct>
+std::map<std::string, std::string> texts_of_fields(const Struct& fields,
+                                                   const std::set<std::string>& left_out = {}) {
+  std::map<std::string, std::string> texts;
+  visit_fields(fields, [&](const FieldInfo& field, const auto& value) {
+    const std::string name(field.name);
+    if (!left_out.count(name)) texts[name] = text_from_value(value);
+  });
+  return texts;
 }
 
 /// As text; ill-formed UTF-8 (a prompt may hold any bytes) becomes U+FFFD instead of an exception.

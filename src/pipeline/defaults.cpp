@@ -9,6 +9,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "pipeline/resources.h"
 #include "sampling/guidance.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -62,6 +63,20 @@ void check_list_length(const Request& request, int64_t steps) {
 }
 
 }  // namespace
+
+Request with_default_model(Request request) {
+  if (request.model.empty()) {
+    const auto shipped = find_default_model();
+    if (!shipped) {
+      throw InvalidRequest(std::string(
+          "--model: name a checkpoint file or a diffusers folder; the shipped model is not there"));
+    }
+    request.model = shipped->checkpoint.string();
+    if (request.loras.empty()) request.loras.push_back({shipped->dmd2_lora.string()});
+  }
+  std::erase_if(request.loras, [](const LoraUse& use) { return use.file == "none"; });
+  return request;
+}
 
 ModelKind kind_of(const ModelTraits& traits) {
   const bool is_named = mentions_dmd2(traits.file_name) ||

@@ -33,6 +33,10 @@ ModelKind kind_of(const ModelTraits& traits);
 bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
                      int64_t rank, double factor);
 
+/// The request with the shipped model and its LoRA where it names no model, and without LoRAs named "none".
+/// Throws InvalidRequest when no model is named and none is shipped.
+Request with_default_model(Request request);
+
 /// The request with every "auto" and unset value replaced: distilled models get lcm, dmd2, 4 steps and CFG
 /// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
 /// sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn.

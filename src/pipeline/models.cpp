@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -54,6 +55,20 @@ std::map<ParameterId, LiveWeight> live_weights(
     }
   }
   return live;
+}
+
+/// The side in pixels that the metadata names ("modelspec.resolution": "1024x1024", the Stability model
+/// specification), else that of the family.
+int64_t native_side_of(const Checkpoint& checkpoint) {
+  const auto found = checkpoint.metadata.find("modelspec.resolution");
+  int64_t side = 0;
+  if (found != checkpoint.metadata.end()) {
+    const char* begin = found->second.data();
+    std::from_chars(begin, begin + found->second.size(), side);
+  }
+  constexpr int64_t kLargest = 16384;
+  if (side >= 64 && side <= kLargest) return side;
+  return checkpoint.family == Family::kSd15 ? 512 : 1024;
 }
 
 }  // namespace
@@ -142,7 +157,7 @@ ModelTraits Models::traits() const {
     traits.metadata_texts.push_back(text);
   }
   traits.has_dmd2_lora = has_dmd2_lora_;
-  traits.native_side = checkpoint_.family == Family::kSd15 ? 512 : 1024;
+  traits.native_side = native_side_of(checkpoint_);
   return traits;
 }
 

@@ -73,10 +73,6 @@ std::string text_from_value(const std::vector<LoraUse>& value) {
 }
 
 void validate(const Request& request) {
-  if (request.model.empty()) {
-    throw InvalidRequest(
-        std::string("--model: name a checkpoint file or a diffusers folder; none is shipped yet"));
-  }
   check_word("--noise", request.noise, {"torch", "nv"});
   check_word("--empty-negative", request.empty_negative, {"auto", "zeros", "encoded"});
   check_word("--prediction", request.prediction, {"auto", "epsilon", "v_prediction"});

@@ -1,6 +1,8 @@
 #pragma once
 // Files that belong to the program rather than to a model.
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "io/checkpoint.h"
@@ -15,5 +17,12 @@ struct Vocabulary {
   std::string source;  ///< for messages
 };
 Vocabulary find_vocabulary(const Checkpoint& checkpoint);
+
+/// The model that comes with the program.
+struct DefaultModel {
+  std::filesystem::path checkpoint, dmd2_lora;
+};
+/// Nothing where the files are not there.
+std::optional<DefaultModel> find_default_model();
 
 }  // namespace fourstep

@@ -1,5 +1,6 @@
 #include "train/diffusion_training.h"
 
+#include "io/fields_json.h"
 #include "train/captions.h"
 #include "train/random.h"
 #include "train/state_file.h"
@@ -12,17 +13,6 @@ Tensor per_sample(const Tensor& table, const Tensor& timesteps, const Tensor& li
   Shape shape(static_cast<size_t>(like.dim()), 1);
   shape[0] = timesteps.size(0);
   return table.index_select(0, timesteps).view(shape);
-}
-
-std::string settings_of(const TrainConfig& c) {
-  return fmt::format(
-      "seed {}, groups {}, latents {}, UNet {} depths {}, text {} layers {}, {} iterations, batch "
-      "{}, lr {}, "
-      "warmup {}, weight decay {}, clip {}, ema {}, dropout {}, min-SNR {}",
-      c.seed, c.emoji_groups, c.latents, fmt::join(c.unet_channels, ","),
-      fmt::join(c.unet_depths, ","), fmt::join(c.text_widths, ","), c.text_layers, c.iterations,
-      c.batch, c.lr, c.warmup, c.weight_decay, c.max_grad_norm, c.ema, c.cfg_dropout,
-      c.min_snr_gamma);
 }
 
 /// Context and pooled of some rows replaced by zeros, SDXL's null condition.
@@ -92,7 +82,8 @@ LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed) {
           .save_every = config.save_every,
           .sample_every = config.sample_every,
           .is_resumed = is_resumed,
-          .settings = settings_of(config)};
+          // A run may be made longer: the learning rate then follows the new number of iterations.
+          .settings = texts_of_fields(config, {"out", "iterations", "save_every", "sample_every"})};
 }
 
 void train_diffusion(const DiffusionTask& task, const TrainConfig& config, bool is_resumed,

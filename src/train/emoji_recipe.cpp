@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "base/error.h"
+#include "io/fields_json.h"
 #include "io/safetensors.h"
 #include "report/contact_sheet.h"
 #include "train/captions.h"
@@ -51,13 +52,11 @@ Vae finished_vae(const TrainConfig& config, const EmojiData& data) {
 Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& data,
                         const Events& events) {
   const auto path = std::filesystem::path(config.out) / "latents.safetensors";
-  const std::string settings =
-      fmt::format("{} of {}", config.latents, vae_loop_options(config, false).settings);
+  auto settings = vae_loop_options(config, false).settings;
+  settings["latents"] = std::to_string(config.latents);
   if (std::filesystem::exists(path)) {
     const TensorFile file = open_safetensors(path);
-    const auto found = file.metadata.find("settings");
-    if (found != file.metadata.end() && found->second == settings &&
-        file.tensors.count("latents")) {
+    if (file.metadata == settings && file.tensors.count("latents")) {
       return file.tensors.at("latents").clone();
     }
   }
@@ -71,7 +70,7 @@ Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& da
   }
   events.report({Stage::kData, config.latents, config.latents});
   const Tensor latents = at::cat(parts);
-  write_safetensors(path, {{"latents", latents}}, {{"settings", settings}});
+  write_safetensors(path, {{"latents", latents}}, settings);
   return latents;
 }
 
@@ -137,6 +136,18 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
   train_vae(vae, config, random_crops(data, config), is_resumed, events);
 }
 
+
+/// Keys of the Stability model specification, and what made the file.
+std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
+  const int64_t side = config.scenes.image_size;
+  return {{"modelspec.sai_model_spec", "1.0.0"},
+          {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
+          {"modelspec.title", "emoji"},
+          {"modelspec.resolution", fmt::format("{}x{}", side, side)},
+          {"fourstep.emoji_groups", config.emoji_groups},
+          {"fourstep.recipe", dump_json(json_from_fields(config))}};
+}
+
 }  // namespace
 
 EmojiData open_emoji_data(const TrainConfig& config) {
@@ -178,7 +189,7 @@ void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events&
   };
   train_diffusion(task, config, is_resumed, events);
   write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
-                    torch::kFloat16);
+                    model_metadata(config));
 }
 
 }  // namespace fourstep

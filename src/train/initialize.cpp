@@ -37,7 +37,7 @@ Tensor first_value(const NamedTensors& parameters, const std::string& name,
   }
   int64_t count = 1;
   for (const int64_t length : shape) count *= length;
-  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+  const double bound = options.gain / std::sqrt(static_cast<double>(fan_in));
   return (draw_uniform(key, count) * (2 * bound) - bound).view(shape);
 }
 

@@ -8,12 +8,26 @@ namespace fourstep {
 
 namespace {
 
-constexpr const char* kSettings = "settings";
+constexpr std::string_view kSetting = "setting.";  // prefix of the state's metadata
 
 void save(const LoopOptions& options, const Loop& loop, int64_t iteration) {
   if (!options.is_writer) return;
-  save_training_state(state_path(options),
-                      {iteration, loop.state(), {{kSettings, options.settings}}});
+  TrainingState state{iteration, loop.state(), {}};
+  for (const auto& [name, value] : options.settings) {
+    state.metadata[std::string(kSetting) + name] = value;
+  }
+  save_training_state(state_path(options), state);
+}
+
+void check_settings(const LoopOptions& options, const TrainingState& state) {
+  for (const auto& [name, value] : options.settings) {
+    const auto found = state.metadata.find(std::string(kSetting) + name);
+    const std::string there = found == state.metadata.end() ? "not set" : found->second;
+    if (there == value) continue;
+    throw InvalidRequest(
+        "\"{}\" was made with {} {}, which is {} now; resume with the same settings, or name another --out",
+        state_path(options).string(), name, there, value);
+  }
 }
 
 /// Iterations already made.
@@ -26,15 +40,7 @@ int64_t restore(const LoopOptions& options, const Loop& loop) {
         path.string());
   }
   const TrainingState state = load_training_state(path);
-  const auto settings = state.metadata.find(kSettings);
-  if (settings == state.metadata.end() || settings->second != options.settings) {
-    throw InvalidRequest(
-        "\"{}\" was made with other settings ({}) than these ({}); resume with the same ones, or "
-        "name another "
-        "--out",
-        path.string(), settings == state.metadata.end() ? "none" : settings->second,
-        options.settings);
-  }
+  check_settings(options, state);
   loop.restore(state.tensors);
   return state.iteration;
 }

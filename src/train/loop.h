@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,7 +25,8 @@ struct LoopOptions {
   int64_t save_every = 200;
   int64_t sample_every = 0;  ///< 0: never
   bool is_resumed = false;   ///< go on from the state in the folder, if there is one
-  std::string settings;      ///< text that a resumed run must have equal, kept in the state
+  /// What a resumed run must have equal, by name; kept in the state.
+  std::map<std::string, std::string> settings = {};
   bool is_writer = true;     ///< false in all but one of several processes
 };
 

@@ -69,7 +69,7 @@ SmallModel make_small_model(const TrainConfig& config, const std::vector<std::st
   model.unet = UNet(unet_config(config));
   initialize(*model.text, {.seed = config.seed + 1});
   initialize(*model.text_2, {.seed = config.seed + 2});
-  initialize(*model.unet, {.seed = config.seed + 3, .zeroed = {"conv2", "proj_out", "conv_out"}});
+  initialize(*model.unet, {.seed = config.seed + 3, .gain = std::sqrt(3.0), .zeroed = {"conv2", "proj_out", "conv_out"}});
   const int64_t last = static_cast<int64_t>(config.unet_channels.size()) - 1;
   const std::string resnet = fmt::format("up_blocks.{}.resnets.2", last);
   add_frame_reference(parameters_of(*model.unet), {resnet,
@@ -80,16 +80,18 @@ SmallModel make_small_model(const TrainConfig& config, const std::vector<std::st
 }
 
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
-                       const NamedTensors& parameters, Vae& vae, torch::Dtype dtype) {
+                       const NamedTensors& parameters, Vae& vae,
+                       const std::map<std::string, std::string>& metadata) {
   Checkpoint checkpoint;
   checkpoint.path = path;
   checkpoint.merges_text = model.merges_text;
+  checkpoint.metadata = metadata;
   checkpoint.components[Component::kTextEncoder] = take_prefixed(parameters, "text");
   checkpoint.components[Component::kTextEncoder2] = take_prefixed(parameters, "text_2");
   checkpoint.components[Component::kUnet] = take_prefixed(parameters, "unet");
   checkpoint.components[Component::kVae] = parameters_of(*vae);
   for (auto& [component, tensors] : checkpoint.components) {
-    for (auto& [name, tensor] : tensors) tensor = tensor.detach().to(torch::kCPU, dtype);
+    for (auto& [name, tensor] : tensors) tensor = tensor.detach().to(torch::kCPU, torch::kFloat16);
   }
   const TensorFile file = single_file_of(checkpoint);
   write_safetensors(path, file.tensors, file.metadata);

@@ -31,8 +31,9 @@ struct SmallModel {
 SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words);
 
 /// Writes the whole model as one safetensors file with SDXL's key names. parameters: as SmallModel::parameters(), or
-/// their average; dtype: of all weights. metadata: recipe.
+/// their average; written as fp16. metadata: of the file, such as the recipe.
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
-                       const NamedTensors& parameters, Vae& vae, torch::Dtype dtype);
+                       const NamedTensors& parameters, Vae& vae,
+                       const std::map<std::string, std::string>& metadata);
 
 }  // namespace fourstep

@@ -1,6 +1,7 @@
 #include "train/vae_training.h"
 
 #include "base/error.h"
+#include "io/fields_json.h"
 #include "train/frame_reference.h"
 #include "train/initialize.h"
 #include "train/optimizer.h"
@@ -59,13 +60,13 @@ void add_frame_references(Vae& vae, int64_t side) {
                                    "decoder.conv_out", side});
 }
 
-std::string settings_of(const TrainConfig& c) {
-  return fmt::format(
-      "seed {}, groups {}, channels {}, resnets {}, {} iterations, batch {}, crop {}, lr {}, kl "
-      "{}, "
-      "edges {}",
-      c.seed, c.emoji_groups, fmt::join(c.vae_channels, ","), c.vae_resnets, c.vae_iterations,
-      c.vae_batch, c.vae_crop, c.vae_lr, c.vae_kl, c.vae_edges);
+/// What the autoencoder depends on.
+std::map<std::string, std::string> settings_of(const TrainConfig& config) {
+  std::map<std::string, std::string> settings = texts_of_fields(config.scenes);
+  for (const auto& [name, text] : texts_of_fields(config)) {
+    if (name.starts_with("vae_") || name == "seed" || name == "emoji_groups") settings[name] = text;
+  }
+  return settings;
 }
 
 }  // namespace
@@ -88,7 +89,9 @@ Vae make_vae(const TrainConfig& config) {
   shape.channels.assign(config.vae_channels.begin(), config.vae_channels.end());
   shape.resnets = config.vae_resnets;
   Vae vae(shape);
-  initialize(*vae, {.seed = config.seed});
+  initialize(*vae, {.seed = config.seed,
+                    .gain = std::sqrt(3.0),
+                    .zeroed = {"conv2", "0"}});  // "0": to_out.0
   // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds of steps.
   constexpr double kFirstLogvar = -6;
   vae->quant_conv->bias.narrow(0, shape.latent_channels, shape.latent_channels).fill_(kFirstLogvar);

@@ -1,0 +1,42 @@
+#pragma once
+// Several processes that train one network: each works on its part of every batch, gradients are averaged.
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/tensor.h"
+
+namespace fourstep {
+
+/// One of `size` processes; by default the only one. All must make the same calls in the same order.
+class Workers {
+ public:
+  Workers() = default;
+
+  /// What torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), Open MPI (OMPI_COMM_WORLD_RANK, _SIZE) or Slurm
+  /// (SLURM_PROCID, SLURM_NTASKS) say; the only process without them. Waits until all have come.
+  /// Throws Error when the numbers make no sense, or the others cannot be reached.
+  static Workers from_environment();
+
+  int64_t rank() const { return rank_; }
+  int64_t size() const { return size_; }
+  bool is_first() const { return rank_ == 0; }
+
+  /// First sample and number of samples of this process. Throws InvalidRequest when `batch` cannot be divided evenly.
+  std::pair<int64_t, int64_t> part_of(int64_t batch) const;
+
+  /// Replaces each gradient by its mean over all processes; one message for all of them.
+  void average_gradients(const NamedTensors& parameters) const;
+
+  /// The means of some numbers over all processes.
+  std::vector<double> average(std::vector<double> values) const;
+
+ private:
+  struct Group;
+  Tensor sum(Tensor values) const;  ///< over all processes; on the CPU
+  int64_t rank_ = 0, size_ = 1;
+  std::shared_ptr<Group> group_;  ///< null for the only process
+};
+
+}  // namespace fourstep
