@@ -10,12 +10,23 @@
 
 namespace fourstep {
 
-enum class Stage { kLoad, kFuse, kEncode, kSample, kDecode, kSave, kData, kTrain, kEvaluate };
+enum class Stage {
+  kLoad,
+  kFuse,
+  kEncode,
+  kSample,
+  kDecode,
+  kSave,
+  kData,
+  kTrain,
+  kEvaluate,
+  kHash
+};
 
 /// "load", "lora", "encode", "sample", "decode", "save", "data", "train", "test".
 inline const char* to_string(Stage stage) {
   constexpr const char* kNames[] = {"load", "lora", "encode", "sample", "decode",
-                                    "save", "data", "train",  "test"};
+                                    "save", "data", "train",  "test",   "hash"};
   return kNames[static_cast<int>(stage)];
 }
 

@@ -72,6 +72,7 @@ struct Session {
   Json images = Json::array();
   Json notices = Json::array();
   Family family = Family::kSdxl;
+  HashTags hashes;
 };
 
 void save(Session& session, const Request& request, const GeneratedImage& made) {
@@ -80,7 +81,7 @@ void save(Session& session, const Request& request, const GeneratedImage& made) 
       output_file(session.options.out, request.prompt, made.seed, index, session.num_images);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(request, made.seed, session.family);
+  image.text = image_metadata(request, made.seed, session.family, session.hashes);
   write_image(file, image);
   if (!session.options.latents.empty()) {
     const auto latents =
@@ -148,6 +149,7 @@ void generate(GenerateOptions options) {
   const auto lora_lines =
       models.set_loras(options.request.loras, options.request.lora_partial, session.events);
   for (const std::string& line : lora_lines) session.bar.notice(line);
+  session.hashes = make_hash_tags(options.request, session.events);
   std::vector<Request> jobs;
   for (const Request& request : requests) {
     jobs.push_back(resolve_defaults(request, models.traits(), session.events));

@@ -79,8 +79,9 @@ LossRow row_of(const StepResult& result, const StepSchedule& schedule) {
 LossRow run_iteration(Run& run, int64_t iteration) {
   const StepSchedule schedule = schedule_of(run.config, iteration);
   const auto [begin, count] = run.workers.part_of(run.config.batch);
-  const StepDraws draws = part_of(draw_step(run.config, run.config.seed, iteration, run.latent_shape),
-              begin, count, run.device);
+  const StepDraws draws =
+      part_of(draw_step(run.config, run.config.seed, iteration, run.latent_shape), begin, count,
+              run.device);
   const StepResult result =
       train_step(run.distillation, make_batch(run, iteration, schedule.has_gan), draws, schedule);
   if (schedule.is_student_turn && run.config.ema > 0) {
@@ -100,15 +101,20 @@ NamedTensors state_of(const Run& run) {
 }
 
 void restore(Run& run, const NamedTensors& state) {
-  copy_tensors(take_prefixed(state, "student"), run.distillation.views.student.trainable, "student");
+  copy_tensors(take_prefixed(state, "student"), run.distillation.views.student.trainable,
+               "student");
   copy_tensors(take_prefixed(state, "average"), run.average, "student's average");
   copy_tensors(take_prefixed(state, "critic"), run.distillation.critic_parameters(), "critic");
   run.distillation.student_optimizer.load(take_prefixed(state, "student_optimizer"));
   run.distillation.critic_optimizer.load(take_prefixed(state, "critic_optimizer"));
 }
 
+/// Keys that kohya's programs write and other programs show. Nothing of the machine: the same recipe gives the same file.
 std::map<std::string, std::string> recipe_metadata(const DistillConfig& config) {
-  return {{"fourstep.recipe", dump_json(json_from_fields(config))},
+  auto recipe = json_from_fields(config);
+  for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
+  recipe["model"] = std::filesystem::path(config.model).filename().string();
+  return {{"fourstep.recipe", dump_json(recipe)},
           {"ss_network_dim", std::to_string(config.student_rank)},
           {"ss_network_alpha", text_from_value(config.student_alpha)},
           {"ss_network_module", "networks.lora"},
@@ -125,14 +131,16 @@ void write_result(const Run& run) {
   const auto metadata = recipe_metadata(run.config);
   const View& student = run.distillation.views.student;
   if (student.adapter) {
-    for (const auto& [name, dtype] : {std::pair{"fp32", torch::kFloat32}, {"fp16", torch::kFloat16}}) {
+    for (const auto& [name, dtype] :
+         {std::pair{"fp32", torch::kFloat32}, {"fp16", torch::kFloat16}}) {
       write_safetensors(out / fmt::format("lora_{}.safetensors", name),
                         student.adapter->exported(result_of(run), dtype), metadata);
     }
     return;
   }
   NamedTensors halves;
-  for (const auto& [name, tensor] : result_of(run)) halves[name] = tensor.detach().to(torch::kFloat16);
+  for (const auto& [name, tensor] : result_of(run))
+    halves[name] = tensor.detach().to(torch::kFloat16);
   write_safetensors(out / "unet_fp16.safetensors", halves, metadata);
 }
 

@@ -13,13 +13,6 @@ namespace fourstep {
 
 namespace {
 
-std::string stem_of(const std::string& file) {
-  const std::filesystem::path path =
-      file.empty() || file.back() != '/' ? file : file.substr(0, file.size() - 1);
-  const bool is_file = path.has_extension() && !std::filesystem::is_directory(path);
-  return (is_file ? path.stem() : path.filename()).string();
-}
-
 std::string prompt_with_tags(const Request& request) {
   std::string prompt = request.prompt;
   for (const LoraUse& use : request.loras) {
@@ -62,7 +55,15 @@ std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
   return known_or_same(schedule_names(), schedule);
 }
 
-ImageText image_metadata(const Request& request, uint64_t seed, Family family) {
+std::string stem_of(const std::string& file) {
+  const std::filesystem::path path =
+      file.empty() || file.back() != '/' ? file : file.substr(0, file.size() - 1);
+  const bool is_file = path.has_extension() && !std::filesystem::is_directory(path);
+  return (is_file ? path.stem() : path.filename()).string();
+}
+
+ImageText image_metadata(const Request& request, uint64_t seed, Family family,
+                         const HashTags& hashes) {
   Request single = request;
   single.seed = seed;
   single.images = 1;
@@ -80,12 +81,15 @@ ImageText image_metadata(const Request& request, uint64_t seed, Family family) {
       {"CFG scale", text_from_value(request.cfg_scale)},
       {"Seed", std::to_string(seed)},
       {"Size", fmt::format("{}x{}", request.width, request.height)},
+      {"Model hash", hashes.model},
       {"Model", stem_of(request.model)},
+      {"VAE hash", hashes.vae},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
       {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
       {"RNG", request.noise == "nv" ? "NV" : "CPU"},
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
+      {"Lora hashes", hashes.loras},
       {"Version", "fourstep"},
   };
   return {{"parameters", format_infotext(text)},

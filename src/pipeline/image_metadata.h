@@ -5,6 +5,7 @@
 
 #include "io/exif.h"
 #include "io/model_family.h"
+#include "pipeline/hash_tags.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
@@ -13,7 +14,11 @@ namespace fourstep {
 /// request: resolved; seed: of this image; family: of the model, since A1111 counts clip skip from the layer
 /// that the family normally uses. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
 /// writes them.
-ImageText image_metadata(const Request& request, uint64_t seed, Family family);
+ImageText image_metadata(const Request& request, uint64_t seed, Family family,
+                         const HashTags& hashes = {});
+
+/// The name by which metadata calls a file or folder: without folder and extension.
+std::string stem_of(const std::string& file);
 
 /// A1111's spelling of a sampler or schedule ("euler_ancestral": "Euler a"); names it does not know stay.
 std::string a1111_sampler_name(const std::string& sampler);

@@ -17,25 +17,25 @@ struct TrainConfig {
   std::string emoji_groups = "Food & Drink;Animals & Nature";
   SceneConfig scenes;
 
-  std::vector<double> vae_channels{32, 32, 64, 64};
+  std::vector<double> vae_channels{64, 64, 128, 128};
   int64_t vae_resnets = 1;
-  int64_t vae_iterations = 3000;
-  int64_t vae_batch = 32;
-  int64_t vae_crop = 64;
-  double vae_lr = 1e-3;
+  int64_t vae_iterations = 1200;
+  int64_t vae_batch = 4;
+  int64_t vae_crop = 128;
+  double vae_lr = 3e-4;
   double vae_kl = 1e-3;
-  double vae_edges = 1;
+  double vae_edges = 0.5;
 
-  int64_t latents = 40000;
+  int64_t latents = 12000;
 
-  std::vector<double> unet_channels{32, 64, 128};
+  std::vector<double> unet_channels{64, 128, 128};
   std::vector<double> unet_depths{0, 1, 1};
   std::vector<double> text_widths{64, 128};
   int64_t text_layers = 3;
-  int64_t iterations = 20000;
+  int64_t iterations = 12000;
   int64_t batch = 64;
-  double lr = 1e-3;
-  int64_t warmup = 200;
+  double lr = 5e-4;
+  int64_t warmup = 300;
   double weight_decay = 0.01;
   double max_grad_norm = 1;
   double ema = 0.999;

@@ -136,16 +136,17 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
   train_vae(vae, config, random_crops(data, config), is_resumed, events);
 }
 
-
 /// Keys of the Stability model specification, and what made the file.
 std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
   const int64_t side = config.scenes.image_size;
+  auto recipe = json_from_fields(config);
+  for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
   return {{"modelspec.sai_model_spec", "1.0.0"},
           {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
           {"fourstep.emoji_groups", config.emoji_groups},
-          {"fourstep.recipe", dump_json(json_from_fields(config))}};
+          {"fourstep.recipe", dump_json(recipe)}};
 }
 
 }  // namespace
