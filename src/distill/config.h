@@ -53,6 +53,28 @@ struct DistillConfig {
   double gan_start = 0.5;
 };
 
+/// The fields that say what the student learns from.
+template <typename AnyConfig, typename Visitor>
+void visit_loss_fields(AnyConfig& c, Visitor&& visit) {
+  using Info = FieldInfo;
+  visit(Info{"cfg_scale", "the teacher's guidance that the student learns", "", 1, 100},
+        c.cfg_scale);
+  visit(Info{"cfg_ramp", "share of the run over which guidance rises from 1", "", 0, 1},
+        c.cfg_ramp);
+  visit(Info{"is_decoupled",
+             "guidance is learned at noise levels below the student's step (Decoupled DMD)"},
+        c.is_decoupled);
+  visit(Info{"min_timestep", "of distribution matching", "", 0, 999}, c.min_timestep);
+  visit(Info{"max_timestep", "of distribution matching", "", 0, 999}, c.max_timestep);
+
+  visit(Info{"gan_weight", "of the adversarial loss of the student; 0: no GAN", "", 0, 1e6},
+        c.gan_weight);
+  visit(Info{"discriminator_weight", "of the discriminator's loss beside the critic's", "", 0, 1e6},
+        c.discriminator_weight);
+  visit(Info{"gan_start", "share of the run before the adversarial loss begins", "", 0, 1},
+        c.gan_start);
+}
+
 template <typename AnyConfig, typename Visitor>
 void visit_fields(AnyConfig& c, Visitor&& visit) requires
     std::same_as<std::remove_const_t<AnyConfig>, DistillConfig> {
@@ -60,10 +82,12 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"model", "checkpoint of the teacher"}, c.model);
   visit(Info{"out", "folder for states, logs, sheets and the LoRA"}, c.out);
   visit(Info{"seed", "seed of adapters, prompts and noise"}, c.seed);
-  visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"}, c.prompts);
+  visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"},
+        c.prompts);
   visit(Info{"emoji_groups", "groups of emoji-test.txt, separated by ';'"}, c.emoji_groups);
   visit_fields(c.scenes, visit);
-  visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"}, c.real_latents);
+  visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"},
+        c.real_latents);
   visit(Info{"save_every", "iterations between states", "steps", 1, 1e9}, c.save_every);
   visit(Info{"sample_every", "iterations between sheets of samples; 0: none", "steps", 0, 1e9},
         c.sample_every);
@@ -98,22 +122,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
              0, 1},
         c.ema);
 
-  visit(Info{"cfg_scale", "the teacher's guidance that the student learns", "", 1, 100},
-        c.cfg_scale);
-  visit(Info{"cfg_ramp", "share of the run over which guidance rises from 1", "", 0, 1},
-        c.cfg_ramp);
-  visit(Info{"is_decoupled",
-             "guidance is learned at noise levels below the student's step (Decoupled DMD)"},
-        c.is_decoupled);
-  visit(Info{"min_timestep", "of distribution matching", "", 0, 999}, c.min_timestep);
-  visit(Info{"max_timestep", "of distribution matching", "", 0, 999}, c.max_timestep);
-
-  visit(Info{"gan_weight", "of the adversarial loss of the student; 0: no GAN", "", 0, 1e6},
-        c.gan_weight);
-  visit(Info{"discriminator_weight", "of the discriminator's loss beside the critic's", "", 0, 1e6},
-        c.discriminator_weight);
-  visit(Info{"gan_start", "share of the run before the adversarial loss begins", "", 0, 1},
-        c.gan_start);
+  visit_loss_fields(c, visit);
 }
 
 /// Throws InvalidRequest when settings contradict each other.
