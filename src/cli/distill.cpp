@@ -32,6 +32,7 @@ void run_distill(const DistillOptions& options) {
   Placement placement;
   placement.device = device_from_text(options.device);
   placement.dtype = network_dtype(options.precision, placement.device);
+  placement.is_trained = true;
   Models models(request, placement);
   distill(models, config, options.is_resumed, events_of(bar));
   bar.finish();

@@ -195,6 +195,8 @@ Models::Networks Models::text_networks(ClipText first, ClipText second) {
 
 void Models::wear(LoraStack& stack, const Networks& networks, const Events& events) {
   const bool is_unet = networks.front().first == Component::kUnet;
+  // The text encoders run once: not worth it.
+  const bool is_packed = is_unet && !placement_.is_trained;
   auto live = live_weights(networks);
   const WeightTarget target{placement_.dtype, placement_.device};
   const torch::NoGradGuard no_grad;
@@ -207,13 +209,11 @@ void Models::wear(LoraStack& stack, const Networks& networks, const Events& even
     drop_pages(pristine);
     LiveWeight& weight = live.at(id);
     weight.parameter.set_data(fused);
-    if (is_unet) pack_weights(*weight.layer);  // one by one: never two copies of the network
+    if (is_packed) pack_weights(*weight.layer);  // one by one: never two copies of the network
     if (++num_fused % kFusionsPerReturn == 0) return_freed_memory();
     events.report({Stage::kFuse, num_fused, 0});
   });
-  if (is_unet)
-    pack_weights(*networks.front()
-                      .second);  // what no LoRA touches; the text encoders run once: not worth it
+  if (is_packed) pack_weights(*networks.front().second);  // what no LoRA touches
   return_freed_memory();
 }
 

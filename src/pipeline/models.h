@@ -24,6 +24,7 @@ struct Placement {
   torch::Device device = torch::kCPU;
   torch::Dtype dtype = torch::kFloat32;  ///< UNet and text encoders
   torch::Dtype vae_dtype = torch::kFloat32;
+  bool is_trained = false;  ///< gradients pass through the UNet: no weights in inference-only order
 };
 
 /// The image side of a model: the KL autoencoder, or a tiny one.
