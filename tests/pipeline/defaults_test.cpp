@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "pipeline/resources.h"
 
 namespace fourstep {
 namespace {
@@ -93,6 +94,30 @@ TEST(Defaults, Dmd2IsRecognisedByNameOrShape) {
   EXPECT_EQ(kind_of({"x.safetensors", {"base + dmd2_sdxl_4step"}, false, 1024}),
             ModelKind::kDistilled);
   EXPECT_EQ(kind_of(kPlain), ModelKind::kPlain);
+}
+
+TEST(Defaults, ANamedModelKeepsItsLoras) {
+  Request request;
+  request.model = "mine.safetensors";
+  request.loras = {{"a.safetensors"}, {"none"}};
+  const Request got = with_default_model(request);
+  EXPECT_EQ(got.model, "mine.safetensors");
+  ASSERT_EQ(got.loras.size(), 1u);
+  EXPECT_EQ(got.loras.front().file, "a.safetensors");
+}
+
+TEST(Defaults, WithoutAModelTheShippedOneComesWithItsLora) {
+  if (!find_default_model()) {
+    EXPECT_THROW(with_default_model({}), InvalidRequest);
+    return;
+  }
+  const Request got = with_default_model({});
+  EXPECT_EQ(got.model, find_default_model()->checkpoint.string());
+  ASSERT_EQ(got.loras.size(), 1u);
+  EXPECT_EQ(got.loras.front().file, find_default_model()->dmd2_lora.string());
+  Request bare;
+  bare.loras = {{"none"}};
+  EXPECT_TRUE(with_default_model(bare).loras.empty());
 }
 
 TEST(Defaults, SeedsAreDrawnOnce) {
