@@ -31,6 +31,7 @@ if(NOT FOURSTEP_MINIMAL)
   find_package(ICU REQUIRED COMPONENTS uc i18n)     # Unicode classes and NFC in the tokenizer
   find_package(PNG REQUIRED)
   find_package(JPEG REQUIRED)
+  find_package(Freetype REQUIRED)                   # text on contact sheets
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
 endif()
