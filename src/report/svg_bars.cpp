@@ -172,7 +172,9 @@ FrameSpec frame_spec(const BarPlot& plot) {
 
 BarLayout make_layout(const BarPlot& plot, double padding, const GroupLabels& labels) {
   BarLayout layout{make_value_scale(plot, padding), {}, labels, frame_spec(plot), {}, {}};
-  layout.ticks = make_ticks(layout.y, std::max(3, static_cast<int>(plot.height_px / 40)));
+  const double height =
+      static_cast<double>(plot.height_px) - labels.space - 80;  // about the frame's
+  layout.ticks = make_ticks(layout.y, std::max(3, static_cast<int>(height / 30)));
   layout.spec.left_space = widest_tick_px(layout.ticks);
   layout.spec.bottom_space = labels.space;
   layout.frame = make_frame(layout.spec);
