@@ -157,7 +157,7 @@ Layout make_layout(const SheetSpec& spec, const Fonts& fonts, const Shape& size)
   Layout layout;
   layout.cell_height = size[0];
   layout.cell_width = size[1];
-  layout.gap = std::clamp<int64_t>(size[1] / 40, 4, 16);
+  layout.gap = std::clamp<int64_t>(size[1] / 20, 6, 20);
   layout.margin = 2 * layout.gap;
   place_columns(spec, fonts, layout);
   place_rows(spec, fonts, layout);

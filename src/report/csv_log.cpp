@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string_view>
 
@@ -69,8 +70,8 @@ struct LinePlace {
 template <typename Number>
 Number parse_field(std::string_view field, const LinePlace& place) {
   Number value{};
-  const char* end = field.data() + field.size();
-  const auto [stop, failure] = std::from_chars(field.data(), end, value);
+  const char* end = std::to_address(field.end());
+  const auto [stop, failure] = std::from_chars(std::to_address(field.begin()), end, value);
   if (failure != std::errc() || stop != end)
     throw Error("read_csv(\"{}\"): line {} has \"{}\" where a number should be",
                 place.path.string(), place.number, field);

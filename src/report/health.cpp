@@ -155,6 +155,15 @@ struct Guarded {
 /// The median of the last three values: one evaluation may be an outlier.
 double recent_value(const HealthSeries& series) { return median_of(tail_of(series, 3).value); }
 
+/// The best of the medians of three values in a row.
+double best_value(const HealthSeries& series) {
+  double best = recent_value(series);
+  for (size_t i = 2; i < series.value.size(); ++i) {
+    best = std::max(best, median_of({series.value[i - 2], series.value[i - 1], series.value[i]}));
+  }
+  return best;
+}
+
 /// Where the last stretch of values for which is_bad(value) holds began.
 template <typename IsBad>
 int64_t begin_of_last_stretch(const HealthSeries& series, const IsBad& is_bad) {
@@ -207,8 +216,7 @@ void check_collapse(const HealthHistory& history, const HealthReference& referen
                        {"high-frequency energy", finite_part(history.hf), reference.hf},
                        {"diversity", finite_part(history.diversity), reference.diversity}})) {
     const double limit = (1 - limits.guard) * one.reference;
-    const double best = *std::max_element(one.series.value.begin(), one.series.value.end());
-    const double value = recent_value(one.series);
+    const double best = best_value(one.series), value = recent_value(one.series);
     if (value >= limit || value > best - limits.fall * one.reference) continue;
     const int64_t since = begin_of_last_stretch(one.series, [&](double v) { return v < limit; });
     seen.push_back(fmt::format(

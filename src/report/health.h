@@ -17,9 +17,9 @@ struct HealthSeries {
 };
 
 struct HealthHistory {
-  std::vector<HealthSeries>
-      channel_means;        ///< of the student's batch, one per latent channel (or brightness)
-  HealthSeries relgap;      ///< mean((mu_T - mu_C)^2): how far critic and teacher are apart
+  /// Means over the student's batch, one series per latent channel (or the brightness alone).
+  std::vector<HealthSeries> channel_means;
+  HealthSeries relgap;      ///< mean (mu_T - mu_C)^2: how far critic and teacher are apart
   HealthSeries latent_std;  ///< of the student's samples, over all elements
   HealthSeries hf;          ///< their high-frequency energy: mean squared finite difference
   HealthSeries diversity;   ///< their variance within one prompt
@@ -33,17 +33,19 @@ struct HealthReference {
 };
 
 struct HealthLimits {
-  int64_t window_points = 300;  ///< swings and spikes are looked for in as many last values
-  double guard = 0.15;  ///< latent_std, hf and diversity stay within 1 +- guard of the reference
-  double fall =
-      0.05;  ///< a collapse has lost this share of the reference since its best: students begin low
-  double swing =
-      0.2;  ///< standard deviation of a channel's mean / the teacher's latent_std; healthy: 0.05-0.11
+  /// Swings and spikes are looked for in as many last values.
+  int64_t window_points = 300;
+  /// latent_std, hf and diversity stay within 1 +- guard of the reference.
+  double guard = 0.15;
+  /// A collapse has lost this share of the reference since its best: students begin below the guard.
+  double fall = 0.12;
+  /// Standard deviation of a channel's mean over the teacher's latent_std; 0.05 to 0.11 in healthy runs.
+  double swing = 0.2;
   int64_t min_period_points = 8;  ///< faster changes are the noise of batches
   double spike = 5;               ///< relgap over its running median
   int64_t min_spikes = 3;
-  double d_loss = 0.3;    ///< mean of the last 20; healthy: 0.9-1.2
-  double g_adv_loss = 3;  ///< mean of the last 20; healthy: 0.85-1.6
+  double d_loss = 0.3;    ///< mean of the last 20 values; 0.9 to 1.2 in healthy runs
+  double g_adv_loss = 3;  ///< mean of the last 20 values; 0.85 to 1.6 in healthy runs
 };
 
 enum class HealthProblem { kNotFinite, kCriticLag, kSaturation, kCollapse, kDiscriminatorWins };

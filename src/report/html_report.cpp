@@ -141,8 +141,13 @@ std::string section_html(const ReportPicture& picture) {
         picture.caption, source.substr(0, 80));
   const std::string& description =
       picture.description.empty() ? picture.caption : picture.description;
-  return fmt::format("<figure><img src=\"{}\" alt=\"{}\">{}</figure>\n", escape_markup(source),
-                     escape_markup(description), caption_html(picture.caption));
+  const std::string image =
+      fmt::format("<img src=\"{}\" alt=\"{}\">", escape_markup(source), escape_markup(description));
+  // Browsers refuse to open data URIs as pages, so only linked files can be seen at full size.
+  return fmt::format(
+      "<figure>{}{}</figure>\n",
+      is_data ? image : fmt::format("<a href=\"{}\">{}</a>", escape_markup(source), image),
+      caption_html(picture.caption));
 }
 
 std::string section_html(const ReportWarnings& warnings) {

@@ -46,8 +46,8 @@ using ReportSection = std::variant<ReportHeading, ReportParagraph, ReportTable, 
 
 struct HtmlReport {
   std::string title;
-  std::vector<ReportSection>
-      sections;  ///< neighbouring plots stand side by side where there is room
+  /// Neighbouring plots stand side by side where there is room.
+  std::vector<ReportSection> sections;
 };
 
 /// The picture itself as the source of an <img>: a PNG in a data URI.

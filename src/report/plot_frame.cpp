@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "report/markup.h"
+#include "report/text_wrapping.h"
 
 namespace fourstep {
 
@@ -28,7 +29,9 @@ constexpr const char* kLightStyle =
     ".fourstep-plot .grid{stroke:#e4e6ea;stroke-width:1}"
     ".fourstep-plot .axis{stroke:#8a9099;stroke-width:1}"
     ".fourstep-plot .reference{stroke:#555;stroke-width:1.25;stroke-dasharray:5 4}"
-    ".fourstep-plot .halo{paint-order:stroke;stroke:#fff;stroke-width:3;stroke-linejoin:round}"
+    ".fourstep-plot .reference-name{fill:#555}"
+    ".fourstep-plot .key{stroke-width:4;stroke-linecap:round}"
+    ".fourstep-plot .dashed{stroke-dasharray:6 4}"
     ".fourstep-plot .value{font-size:11px}"
     ".fourstep-plot .line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}"
     ".fourstep-plot .raw{fill:none;stroke-width:1;stroke-linejoin:round;stroke-linecap:round;"
@@ -41,7 +44,7 @@ constexpr const char* kDarkStyle =
     ".fourstep-plot .grid{stroke:#2c3038}"
     ".fourstep-plot .axis{stroke:#6c737e}"
     ".fourstep-plot .reference{stroke:#b0b4bb}"
-    ".fourstep-plot .halo{stroke:#16181d}";
+    ".fourstep-plot .reference-name{fill:#b0b4bb}";
 
 std::string color_rules(const char* const* colors) {
   std::string rules;
@@ -60,8 +63,14 @@ std::string style() {
 constexpr double kRowPx = 20;  // of the legend
 constexpr double kSwatchPx = 18;
 
+std::string elided(const std::string& text, double width, double font_px) {
+  return elide_text(text, width + 0.5,
+                    [font_px](std::string_view part) { return estimated_width_px(part, font_px); });
+}
+
 struct LegendItem {
   size_t series;
+  std::string name;
   double x;
   int row;
 };
@@ -73,12 +82,13 @@ std::vector<LegendItem> place_legend(const FrameSpec& spec) {
   int row = 0;
   for (size_t i = 0; i < spec.legend.size(); ++i) {
     if (spec.legend[i].empty()) continue;
-    const double width = kSwatchPx + 6 + estimated_width_px(spec.legend[i], kPlotFontPx) + 16;
+    const std::string name = elided(spec.legend[i], spec.width - kSwatchPx - 40, kPlotFontPx);
+    const double width = kSwatchPx + 6 + estimated_width_px(name, kPlotFontPx) + 16;
     if (x > 16 && x + width > spec.width) {
       x = 16;
       ++row;
     }
-    items.push_back({i, x, row});
+    items.push_back({i, name, x, row});
     x += width;
   }
   return items;
@@ -90,13 +100,46 @@ std::string legend_svg(const FrameSpec& spec) {
   std::string out;
   for (const LegendItem& item : place_legend(spec)) {
     const double middle = title_height(spec) + (item.row + 0.5) * kRowPx;
-    const double height = spec.has_bars ? 12 : 4;
-    out += fmt::format(R"(<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/>)",
-                       series_class('b', item.series), coordinate(item.x),
-                       coordinate(middle - height / 2), kSwatchPx, height);
-    out += svg_text(item.x + kSwatchPx + 6, middle + 4.5, spec.legend[item.series], "");
+    if (spec.has_bars) {
+      out += fmt::format(R"(<rect class="{}" x="{}" y="{}" width="{}" height="12" rx="2"/>)",
+                         series_class('b', item.series), coordinate(item.x), coordinate(middle - 6),
+                         kSwatchPx);
+    } else {
+      out += svg_line("key " + series_class('s', item.series), item.x, middle, item.x + kSwatchPx,
+                      middle);
+    }
+    out += svg_text(item.x + kSwatchPx + 6, middle + 4.5, item.name, "");
   }
   return out;
+}
+
+/// The width for the names of reference lines: what they need, up to a third of the picture.
+double reference_space(const FrameSpec& spec) {
+  double needed = 0;
+  for (const ReferenceLine& reference : spec.references) {
+    needed = std::max(needed, estimated_width_px(reference.name, kPlotFontPx));
+  }
+  return std::min(needed, spec.width / 3);
+}
+
+struct Reference {
+  std::string name;
+  double middle;  ///< of the height of its name, in pixels
+};
+
+/// Moves names apart where their lines are close: downwards, and back up where they would leave the frame.
+void spread(std::vector<Reference>& references, double bottom) {
+  constexpr double kLinePx = 15;
+  std::sort(references.begin(), references.end(),
+            [](const Reference& a, const Reference& b) { return a.middle < b.middle; });
+  for (size_t i = 1; i < references.size(); ++i) {
+    references[i].middle = std::max(references[i].middle, references[i - 1].middle + kLinePx);
+  }
+  double limit = bottom;
+  for (size_t i = references.size(); i > 0; --i) {
+    references[i - 1].middle = std::min(references[i - 1].middle, limit);
+    limit = references[i - 1].middle - kLinePx;
+  }
 }
 
 }  // namespace
@@ -113,7 +156,8 @@ PlotFrame make_frame(const FrameSpec& spec) {
   frame.width = spec.width;
   frame.height = spec.height + further_rows;
   frame.left = (spec.y_label.empty() ? 10 : 30) + spec.left_space + 6;
-  frame.right = spec.width - 18;
+  const double names = reference_space(spec);
+  frame.right = spec.width - (names > 0 ? names + 14 : 18);
   frame.top = title_height(spec) + (legend.empty() ? 0 : kRowPx + further_rows) + 8;
   frame.bottom = frame.height - spec.bottom_space;
   return frame;
@@ -127,7 +171,8 @@ double widest_tick_px(const std::vector<Tick>& ticks) {
 }
 
 std::string series_class(char kind, size_t series) {
-  return fmt::format("{}{}", kind, series % kNumColors);
+  const bool is_dashed = kind == 's' && series / kNumColors % 2 == 1;
+  return fmt::format("{}{}{}", kind, series % kNumColors, is_dashed ? " dashed" : "");
 }
 
 std::string svg_text(double x, double y, const std::string& text, const std::string& more) {
@@ -156,7 +201,8 @@ std::string frame_head(const FrameSpec& spec, const PlotFrame& frame) {
   out += style();
   out += fmt::format("<rect class=\"background\" width=\"{}\" height=\"{}\"/>\n",
                      coordinate(frame.width), coordinate(frame.height));
-  if (!spec.title.empty()) out += svg_text(16, 24, spec.title, R"(class="title")");
+  if (!spec.title.empty())
+    out += svg_text(16, 24, elided(spec.title, spec.width - 24, 16), R"(class="title")");
   out += legend_svg(spec);
   if (!spec.y_label.empty()) {
     const double middle = (frame.top + frame.bottom) / 2;
@@ -175,15 +221,20 @@ std::string y_axis_svg(const PlotFrame& frame, const Scale& y, const std::vector
   return out + svg_line("axis", frame.left, frame.top, frame.left, frame.bottom);
 }
 
-std::string references_svg(const PlotFrame& frame, const Scale& y,
-                           const std::vector<ReferenceLine>& references) {
+std::string references_svg(const FrameSpec& spec, const PlotFrame& frame, const Scale& y) {
+  std::vector<Reference> shown;
   std::string out;
-  for (const ReferenceLine& reference : references) {
+  for (const ReferenceLine& reference : spec.references) {
     const double at = y.px(reference.value);
     if (!(at >= frame.top - 0.01 && at <= frame.bottom + 0.01)) continue;
     out += svg_line("reference", frame.left, at, frame.right, at);
-    const double baseline = at - 5 < frame.top + 10 ? at + 15 : at - 5;
-    out += svg_text(frame.right - 4, baseline, reference.name, R"(class="halo" text-anchor="end")");
+    shown.push_back({reference.name, at});
+  }
+  spread(shown, frame.bottom);
+  for (const Reference& reference : shown) {
+    out += svg_text(frame.right + 6, reference.middle + 4.5,
+                    elided(reference.name, reference_space(spec), kPlotFontPx),
+                    R"(class="reference-name")");
   }
   return out;
 }

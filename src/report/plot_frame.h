@@ -19,8 +19,9 @@ constexpr double kPlotFontPx = 13;  ///< ticks and legend
 struct FrameSpec {
   std::string title;
   std::string y_label;
-  std::vector<std::string> legend;  ///< one name per series; empty ones are left out
-  bool has_bars = false;            ///< swatches instead of strokes in the legend
+  std::vector<std::string> legend;        ///< one name per series; empty ones are left out
+  bool has_bars = false;                  ///< swatches instead of strokes in the legend
+  std::vector<ReferenceLine> references;  ///< their names take room at the right
   double width = 0, height = 0;
   double left_space = 0;    ///< of the widest tick text of the y axis
   double bottom_space = 0;  ///< of all that stands below the x axis
@@ -37,7 +38,8 @@ PlotFrame make_frame(const FrameSpec& spec);
 /// The width of the widest text beside a tick.
 double widest_tick_px(const std::vector<Tick>& ticks);
 
-/// "s3" or "b3": the class that colours the stroke or the fill of series 3.
+/// "s3" or "b3": the class that colours the stroke or the fill of series 3. Strokes whose colour was used before
+/// are dashed.
 std::string series_class(char kind, size_t series);
 
 /// <text class="..." x="" y="" ...>escaped</text>; `more` holds further attributes.
@@ -55,9 +57,8 @@ std::string frame_head(const FrameSpec& spec, const PlotFrame& frame);
 /// Grid lines and tick texts of the value axis, which must map to frame.bottom..frame.top.
 std::string y_axis_svg(const PlotFrame& frame, const Scale& y, const std::vector<Tick>& ticks);
 
-/// The dashed lines with their names, for those inside the axis.
-std::string references_svg(const PlotFrame& frame, const Scale& y,
-                           const std::vector<ReferenceLine>& references);
+/// Dashed lines with their names right of them, for those inside the axis.
+std::string references_svg(const FrameSpec& spec, const PlotFrame& frame, const Scale& y);
 
 /// The opening tag of an area with the frame's coordinates that cuts off what lies outside (</svg> ends it).
 /// A nested element does this without an identifier, which could clash with other plots of a page.

@@ -72,17 +72,19 @@ std::vector<Tick> log_ticks(double low, double high, int max_ticks) {
   const double first = std::floor(std::log10(low)), last = std::ceil(std::log10(high));
   const double num_decades = std::log10(high / low);
   const double stride = std::max(1.0, std::ceil(num_decades / std::max(1, max_ticks - 1)));
-  std::vector<double> factors = {1};
-  if (3 * num_decades + 1 <= max_ticks) factors = {1, 2, 5};
   std::vector<Tick> ticks;
-  for (double decade = std::ceil(first / stride) * stride; decade <= last; decade += stride) {
-    for (const double factor : factors) {
-      const double value = factor * std::pow(10.0, decade);
-      if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9))
-        ticks.push_back({value, short_exponent(fmt::format("{:.4g}", value))});
+  for (const std::vector<double>& factors : {std::vector<double>{1, 2, 5}, {1, 3}, {1}}) {
+    ticks.clear();
+    for (double decade = std::ceil(first / stride) * stride; decade <= last; decade += stride) {
+      for (const double factor : factors) {
+        const double value = factor * std::pow(10.0, decade);
+        if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9))
+          ticks.push_back({value, short_exponent(fmt::format("{:.4g}", value))});
+      }
     }
+    if (stride == 1 && std::ssize(ticks) <= max_ticks) break;
   }
-  // Less than a decade may hold one round power alone: then the values themselves are divided.
+  // Less than a decade may hold one such number alone: then the values themselves are divided.
   return ticks.size() < 2 ? linear_ticks(low, high, max_ticks) : ticks;
 }
 

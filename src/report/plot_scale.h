@@ -43,7 +43,7 @@ bool is_shown(const PlotAxis& axis, double value);
 Scale make_scale(const PlotAxis& axis, const DataRange& data, double padding);
 
 /// Ticks at 1, 2 or 5 times a power of ten (on logarithmic axes at powers of ten, with their 2- and 5-fold
-/// where there is room), at most `max_ticks` (at least 2) of them, with the texts to write beside them.
+/// or their 3-fold where there is room), at most `max_ticks` (at least 2) of them, with the texts to write beside them.
 std::vector<Tick> make_ticks(const Scale& scale, int max_ticks);
 
 }  // namespace fourstep

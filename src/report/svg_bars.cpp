@@ -50,7 +50,8 @@ void check_plot(const BarPlot& plot) {
   }
 }
 
-Scale make_value_scale(const BarPlot& plot) {
+/// padding: the share of the length that the values need above the bars.
+Scale make_value_scale(const BarPlot& plot, double padding) {
   DataRange range;
   if (!plot.value.is_log) range.add(0);
   for (const BarSeries& series : plot.series) {
@@ -61,8 +62,8 @@ Scale make_value_scale(const BarPlot& plot) {
   for (const ReferenceLine& reference : plot.references) {
     if (is_shown(plot.value, reference.value)) range.add(reference.value);
   }
-  PlotAxis axis = plot.value;
-  Scale scale = make_scale(axis, range, 0.1);
+  const PlotAxis& axis = plot.value;
+  Scale scale = make_scale(axis, range, padding);
   // Bars that all point one way stand on the end of the axis.
   if (!axis.is_log && !axis.minimum && range.low >= 0) scale.low = 0;
   if (!axis.is_log && !axis.maximum && range.high <= 0 && range.low < 0) scale.high = 0;
@@ -72,17 +73,15 @@ Scale make_value_scale(const BarPlot& plot) {
 /// The names of the groups: level where they fit into their slots, else slanted.
 struct GroupLabels {
   bool is_slanted = false;
-  double space = 0;  ///< needed below the axis
+  double space = 32;  ///< needed below the axis
 };
 
-GroupLabels plan_labels(const BarPlot& plot) {
+GroupLabels plan_labels(const BarPlot& plot, const Slots& slots) {
   double widest = 0;
   for (const std::string& group : plot.groups) {
     widest = std::max(widest, estimated_width_px(group, kPlotFontPx));
   }
-  const double slot = static_cast<double>(plot.width_px - 80) /
-                      static_cast<double>(std::max<size_t>(1, plot.groups.size()));
-  if (widest <= slot) return {false, 32};
+  if (widest <= slots.slot_width) return {};
   return {true, 26 + 0.5 * std::min(widest, 0.6 * static_cast<double>(plot.height_px))};
 }
 
@@ -105,6 +104,11 @@ std::string group_labels_svg(const BarPlot& plot, const PlotFrame& frame, const 
   return out;
 }
 
+/// Whether a value can stand across the end of its bar; else it is turned.
+bool fits_level(const std::string& text, double bar_width) {
+  return estimated_width_px(text, kValueFontPx) <= bar_width + 4;
+}
+
 struct Bar {
   double x, width;
   double base, end;  ///< pixels from top; the end carries the value
@@ -119,7 +123,7 @@ std::string bar_svg(const Bar& bar, const std::string& color, double value) {
   const std::string text = value_text(value);
   const bool is_down = bar.end > bar.base;
   const double middle = bar.x + bar.width / 2;
-  if (estimated_width_px(text, kValueFontPx) <= bar.width + 4) {
+  if (fits_level(text, bar.width)) {
     out += svg_text(middle, is_down ? bar.end + 12 : bar.end - 4, text,
                     R"(class="value" text-anchor="middle")");
   } else if (bar.width >= kValueFontPx) {
@@ -145,38 +149,78 @@ std::string bars_svg(const BarPlot& plot, const Slots& slots, const Scale& y, do
   return out;
 }
 
-FrameSpec frame_spec(const BarPlot& plot, const std::vector<Tick>& ticks, double bottom_space) {
+struct BarLayout {
+  Scale y;
+  std::vector<Tick> ticks;
+  GroupLabels labels;
+  FrameSpec spec;
+  PlotFrame frame;
+  Slots slots;
+};
+
+FrameSpec frame_spec(const BarPlot& plot) {
   FrameSpec spec;
   spec.title = plot.title;
   spec.y_label = plot.value.label;
   spec.has_bars = true;
+  spec.references = plot.references;
   for (const BarSeries& series : plot.series) spec.legend.push_back(series.name);
   spec.width = static_cast<double>(plot.width_px);
   spec.height = static_cast<double>(plot.height_px);
-  spec.left_space = widest_tick_px(ticks);
-  spec.bottom_space = bottom_space;
   return spec;
+}
+
+BarLayout make_layout(const BarPlot& plot, double padding, const GroupLabels& labels) {
+  BarLayout layout{make_value_scale(plot, padding), {}, labels, frame_spec(plot), {}, {}};
+  const double height =
+      static_cast<double>(plot.height_px) - labels.space - 80;  // about the frame's
+  layout.ticks = make_ticks(layout.y, std::max(3, static_cast<int>(height / 30)));
+  layout.spec.left_space = widest_tick_px(layout.ticks);
+  layout.spec.bottom_space = labels.space;
+  layout.frame = make_frame(layout.spec);
+  layout.y.low_px = layout.frame.bottom;
+  layout.y.high_px = layout.frame.top;
+  layout.slots = make_slots(plot, layout.frame);
+  return layout;
+}
+
+/// The room that values need beyond the ends of their bars, in pixels.
+double value_space(const BarPlot& plot, const Slots& slots) {
+  double space = kValueFontPx + 5;
+  for (const BarSeries& series : plot.series) {
+    for (const double value : series.values) {
+      const std::string text = value_text(value);
+      if (is_shown(plot.value, value) && !fits_level(text, slots.bar_width))
+        space = std::max(space, estimated_width_px(text, kValueFontPx) + 6);
+    }
+  }
+  return space;
+}
+
+/// How wide bars are decides how names and values are written, and these how much room the bars get: so the
+/// layout is made with guesses first.
+BarLayout make_layout(const BarPlot& plot) {
+  const Slots slots = make_layout(plot, 0.1, {}).slots;
+  const GroupLabels labels = plan_labels(plot, slots);
+  const PlotFrame frame = make_layout(plot, 0.1, labels).frame;
+  const double space = value_space(plot, slots),
+               bars = std::max(space, frame.bottom - frame.top - 2 * space);
+  return make_layout(plot, space / bars, labels);
 }
 
 }  // namespace
 
 std::string bar_plot_svg(const BarPlot& plot) {
   check_plot(plot);
-  Scale y = make_value_scale(plot);
-  const int max_ticks = std::max(3, static_cast<int>(plot.height_px / 50));
-  const std::vector<Tick> ticks = make_ticks(y, max_ticks);
-  const GroupLabels labels = plan_labels(plot);
-  const FrameSpec spec = frame_spec(plot, ticks, labels.space);
-  const PlotFrame frame = make_frame(spec);
-  y.low_px = frame.bottom;
-  y.high_px = frame.top;
-  const Slots slots = make_slots(plot, frame);
-  std::string out = frame_head(spec, frame) + y_axis_svg(frame, y, ticks);
+  const BarLayout layout = make_layout(plot);
+  const PlotFrame& frame = layout.frame;
+  const Scale& y = layout.y;
   const double base = y.px(std::clamp(0.0, y.low, y.high));
-  out += bars_svg(plot, slots, y, base);
+  std::string out = frame_head(layout.spec, frame) + y_axis_svg(frame, y, layout.ticks);
+  out += bars_svg(plot, layout.slots, y, base);
   out += svg_line("axis", frame.left, base, frame.right, base);
-  out += group_labels_svg(plot, frame, slots, labels);
-  return out + references_svg(frame, y, plot.references) + "</svg>\n";
+  out += group_labels_svg(plot, frame, layout.slots, layout.labels);
+  return out + references_svg(layout.spec, frame, y) + "</svg>\n";
 }
 
 }  // namespace fourstep

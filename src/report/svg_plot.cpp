@@ -124,6 +124,7 @@ FrameSpec frame_spec(const LinePlot& plot) {
   for (const PlotSeries& series : plot.series) spec.legend.push_back(series.name);
   spec.width = static_cast<double>(plot.width_px);
   spec.height = static_cast<double>(plot.height_px);
+  spec.references = plot.references;
   spec.bottom_space = plot.x.label.empty() ? 30 : 50;
   return spec;
 }
@@ -134,7 +135,7 @@ std::string line_plot_svg(const LinePlot& plot) {
   check_plot(plot);
   Scales scales = make_scales(plot);
   FrameSpec spec = frame_spec(plot);
-  const int max_ticks = std::max(3, static_cast<int>(spec.height / 50));
+  const int max_ticks = std::max(3, static_cast<int>(spec.height / 40));
   const std::vector<Tick> y_ticks = make_ticks(scales.y, max_ticks);
   spec.left_space = widest_tick_px(y_ticks);
   const PlotFrame frame = make_frame(spec);
@@ -150,7 +151,7 @@ std::string line_plot_svg(const LinePlot& plot) {
     out += svg_text((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, "no data",
                     R"(text-anchor="middle")");
   out += open_clipped_area(frame) + data + "</svg>\n";
-  return out + references_svg(frame, scales.y, plot.references) + "</svg>\n";
+  return out + references_svg(spec, frame, scales.y) + "</svg>\n";
 }
 
 std::vector<double> smoothed(const std::vector<double>& y, double weight) {

@@ -13,8 +13,8 @@ namespace fourstep {
 struct PlotSeries {
   std::string name = {};  ///< in the legend; series without name are not in it
   std::vector<double> x;
-  std::vector<double>
-      y;  ///< as many as x; NaN, infinite and (on logarithmic axes) values <= 0 are gaps
+  /// As many as x; NaN, infinite and (on logarithmic axes) values <= 0 are gaps.
+  std::vector<double> y;
 };
 
 /// A horizontal line across the plot, its name written at its right end.
@@ -28,8 +28,7 @@ struct LinePlot {
   PlotAxis x = {}, y = {};
   std::vector<PlotSeries> series;
   std::vector<ReferenceLine> references = {};  ///< the y axis reaches them
-  double smoothing =
-      0;  ///< [0,1): with more than 0 the raw lines are faint below those of smoothed()
+  double smoothing = 0;  ///< [0,1): above 0 the raw lines are faint, those of smoothed() over them
   int64_t width_px = 640, height_px = 360;  ///< the height without the legend's further rows
 };
 

@@ -138,7 +138,8 @@ int64_t Font::ascent_px() const {
 }
 
 int64_t Font::line_height_px() const {
-  return static_cast<int64_t>(std::ceil(face_->face->size->metrics.height / kUnitsPerPixel));
+  const double height = face_->face->size->metrics.height / kUnitsPerPixel;
+  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(height)));
 }
 
 void Font::draw(const Tensor& pixels, std::string_view text, const TextPlace& place) const {

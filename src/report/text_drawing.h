@@ -43,7 +43,7 @@ class Font {
   /// From the start of the first character to where the next one would begin. Line breaks count nothing.
   double width_px(std::string_view text) const;
   int64_t ascent_px() const;       ///< from the baseline up to the top of a line
-  int64_t line_height_px() const;  ///< from one baseline to the next
+  int64_t line_height_px() const;  ///< from one baseline to the next; at least 1
 
   /// Draws one line, anti-aliased, onto `pixels`: uint8 [H,W,3], contiguous, on the CPU. What lies outside is
   /// cut off. Throws Error for another tensor.

@@ -144,7 +144,7 @@ TEST(Health, FallingDiversityStdAndHighFrequenciesAreCollapse) {
   history.diversity = course(40, 50, [](int i) { return 0.5 - 0.0001 * i; });  // 0.425 at 750
   const std::string text = only_warning(history, HealthProblem::kCollapse);
   EXPECT_THAT(text, AllOf(HasSubstr("Collapse: Diversity is 0.62 times"), HasSubstr("teacher 0.5"),
-                          HasSubstr("-15 % since iteration 800"), HasSubstr("fallen from 0.5")));
+                          HasSubstr("-15 % since iteration 800"), HasSubstr("fallen from 0.495")));
 }
 
 TEST(Health, LowStartIsNoCollapse) {

@@ -42,6 +42,7 @@ TEST(PlotScale, LogarithmicTicksArePowersOfTenWithTwosAndFivesWhereThereIsRoom) 
   EXPECT_THAT(texts(logarithmic(1e-6, 1), 8),
               ElementsAre("1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"));
   EXPECT_THAT(texts(logarithmic(1, 100), 7), ElementsAre("1", "2", "5", "10", "20", "50", "100"));
+  EXPECT_THAT(texts(logarithmic(1, 100), 6), ElementsAre("1", "3", "10", "30", "100"));
   EXPECT_THAT(texts(logarithmic(2.2, 2.9), 4), ElementsAre("2.2", "2.4", "2.6", "2.8"));
   EXPECT_LE(texts(logarithmic(1e-140, 1e140), 8).size(), 8U);
 }

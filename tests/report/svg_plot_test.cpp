@@ -150,8 +150,7 @@ TEST(LinePlotSvg, TextsAreEscapedAndNamesAreInTheLegend) {
   EXPECT_TRUE(has_text("\"y\""));
   EXPECT_TRUE(has_text("student"));
   EXPECT_TRUE(has_text("w = 1 & \"2\""));
-  EXPECT_EQ(with_class(elements, "b0").size(), 1U) << "swatches of the legend";
-  EXPECT_EQ(with_class(elements, "b2").size(), 0U) << "no name, no swatch";
+  EXPECT_EQ(with_class(elements, "key").size(), 2U) << "no name, no entry in the legend";
   EXPECT_EQ(with_class(elements, "line").size(), 3U);
 }
 
@@ -178,9 +177,34 @@ TEST(LinePlotSvg, ReferenceLinesStandAtTheirValueAndTheAxisReachesThem) {
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_NEAR(y_of(lines[0].number("y1")), 5, 0.01);
   EXPECT_EQ(lines[0].number("y1"), lines[0].number("y2"));
-  EXPECT_EQ(with_class(svg, "halo").at(0).text, "teacher");
+  const XmlElement name = with_class(svg, "reference-name").at(0);
+  EXPECT_EQ(name.text, "teacher");
+  EXPECT_GT(name.number("x"), lines[0].number("x2")) << "outside, where no line hides it";
   plot.y.maximum = 3;
   EXPECT_TRUE(with_class(parse_xml(line_plot_svg(plot)), "reference").empty()) << "beyond the axis";
+}
+
+TEST(LinePlotSvg, NamesOfCloseReferenceLinesStandApart) {
+  LinePlot plot = simple_plot({0, 10}, {0, 100});
+  plot.references = {{"c", 0.2}, {"a", 0}, {"b", 0.1}, {"d", 100}};
+  const auto svg = parse_xml(line_plot_svg(plot));
+  std::map<std::string, double> y;
+  for (const XmlElement& name : with_class(svg, "reference-name")) y[name.text] = name.number("y");
+  EXPECT_GE(y["a"] - y["b"], 14);
+  EXPECT_GE(y["b"] - y["c"], 14);
+  EXPECT_GT(y["c"], y["d"]);
+  EXPECT_LE(y["a"], svg[0].number("height") - 20) << "still beside the plot";
+}
+
+TEST(LinePlotSvg, ColorsThatComeAgainAreDashed) {
+  LinePlot plot;
+  for (int i = 0; i < 10; ++i) plot.series.push_back({std::to_string(i), {0, 1}, {0, i + 1.0}});
+  const auto lines = with_class(parse_xml(line_plot_svg(plot)), "line");
+  ASSERT_EQ(lines.size(), 10U);
+  EXPECT_TRUE(lines[1].has_class("s1"));
+  EXPECT_FALSE(lines[1].has_class("dashed"));
+  EXPECT_TRUE(lines[9].has_class("s1"));
+  EXPECT_TRUE(lines[9].has_class("dashed"));
 }
 
 TEST(LinePlotSvg, LongSeriesAreThinnedButKeepTheirPeaks) {

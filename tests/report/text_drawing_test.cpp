@@ -49,6 +49,10 @@ TEST(TextDrawing, LineHeightIsThatOfTheFontFile) {
   EXPECT_NEAR(static_cast<double>(font.line_height_px()), 19.01 + 4.83, 1.5);
 }
 
+TEST(TextDrawing, TinyTextStillHasLines) {
+  EXPECT_EQ(Font(kDefaultFont, 0.001).line_height_px(), 1);
+}
+
 TEST(TextDrawing, FullBlockFillsItsBoxWithTheColor) {
   // U+2588 spans x -20..1595 and y -512..1921 (table glyf): 16 x 24 px at this size.
   const Tensor pixels = white(60, 60);
