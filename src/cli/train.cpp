@@ -13,6 +13,7 @@ namespace {
 
 struct TrainOptions {
   std::string file;
+  std::string exported;
   FlagTexts flags;
   bool is_resumed = false;
   bool is_quiet = false;
@@ -22,6 +23,7 @@ struct TrainOptions {
 void train(const TrainOptions& options) {
   const auto config = read_config<TrainConfig>(options.file, options.flags);
   set_threads(options.threads);
+  if (!options.exported.empty()) return export_emoji_model(config, options.exported);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
   train_emoji_model(config, options.is_resumed, events_of(bar));
   bar.finish();
@@ -35,6 +37,10 @@ void add_train_command(CLI::App& app) {
       app.add_subcommand("train", "train a small model from nothing, on drawn emoji");
   command->add_option("--config", options->file, "JSON file with settings")->type_name("");
   command->add_flag("--resume", options->is_resumed, "go on with the run in the folder --out");
+  command
+      ->add_option("--export", options->exported,
+                   "do not train: write what the run in --out has learned so far to this file")
+      ->type_name("");
   command->add_option("--threads", options->threads, "processor threads; 0: all cores")
       ->type_name("");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");

@@ -113,7 +113,9 @@ void restore(Run& run, const NamedTensors& state) {
 std::map<std::string, std::string> recipe_metadata(const DistillConfig& config) {
   auto recipe = json_from_fields(config);
   for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
-  recipe["model"] = std::filesystem::path(config.model).filename().string();
+  for (const char* file : {"model", "prompts", "real_latents"}) {
+    recipe[file] = std::filesystem::path(recipe[file].get<std::string>()).filename().string();
+  }
   return {{"fourstep.recipe", dump_json(recipe)},
           {"ss_network_dim", std::to_string(config.student_rank)},
           {"ss_network_alpha", text_from_value(config.student_alpha)},

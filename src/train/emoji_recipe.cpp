@@ -17,6 +17,11 @@ namespace fourstep {
 
 namespace {
 
+struct TrainedModel {
+  SmallModel model;
+  Vae vae{nullptr};  ///< normalised: latents times kSdxlScalingFactor have unit variance
+};
+
 constexpr int64_t kNormalizationImages = 512;
 constexpr int64_t kEncodeBatch = 64;
 constexpr uint64_t kSheetSeed = 7;
@@ -165,13 +170,14 @@ Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int6
   return at::stack(images);
 }
 
-TrainedModel open_trained_model(const TrainConfig& config, const EmojiData& data) {
+void export_emoji_model(const TrainConfig& config, const std::filesystem::path& path) {
+  const EmojiData data = open_emoji_data(config);
   TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
                        finished_vae(config, data)};
-  const auto path = state_path(diffusion_loop_options(config, false));
-  copy_tensors(take_prefixed(load_training_state(path).tensors, "average"),
-               trained.model.parameters(), path.string());
-  return trained;
+  const auto state = state_path(diffusion_loop_options(config, false));
+  const NamedTensors average = take_prefixed(load_training_state(state).tensors, "average");
+  copy_tensors(average, trained.model.parameters(), state.string());
+  write_small_model(path, trained.model, average, trained.vae, model_metadata(config));
 }
 
 void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {

@@ -18,12 +18,8 @@ Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int6
 /// Throws as run_loop.
 void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events);
 
-/// A trained or half trained model with the weights of its average, from the states in config.out.
-struct TrainedModel {
-  SmallModel model;
-  Vae vae{nullptr};  ///< normalised: latents times kSdxlScalingFactor have unit variance
-};
-/// Throws Error when config.out has no states of these stages.
-TrainedModel open_trained_model(const TrainConfig& config, const EmojiData& data);
+/// Writes the model as it is in the states of config.out, finished or not: what a run has learned so far.
+/// Throws Error when there are no states of autoencoder and diffusion model.
+void export_emoji_model(const TrainConfig& config, const std::filesystem::path& path);
 
 }  // namespace fourstep

@@ -7,8 +7,8 @@ namespace fourstep {
 
 namespace {
 
-constexpr double kVariance = 3;       // of the frame over the map: that of a lively channel
-constexpr double kConstantBias = 2;   // in front of the SiLU
+constexpr double kVariance = 3;      // of the frame over the map: that of a lively channel
+constexpr double kConstantBias = 2;  // in front of the SiLU
 
 const Tensor& at_name(const NamedTensors& parameters, const std::string& name) {
   const auto found = parameters.find(name);
@@ -56,9 +56,10 @@ void add_frame_reference(const NamedTensors& parameters, const FramePlace& place
   at_name(parameters, norm2 + ".bias")[constant].fill_(kConstantBias);
   const double height = kConstantBias / (1 + std::exp(-kConstantBias));
   weight.select(1, constant).fill_(0);
-  weight.select(1, constant).index_copy_(
-      0, frames,
-      (laplacian() * (frame_strength(place.side) / (3 * height))).expand({frames.size(0), 3, 3}));
+  weight.select(1, constant)
+      .index_copy_(0, frames,
+                   (laplacian() * (frame_strength(place.side) / (3 * height)))
+                       .expand({frames.size(0), 3, 3}));
   at_name(parameters, place.conv_out + ".weight").index_fill_(1, frames, 0);
 }
 

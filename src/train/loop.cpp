@@ -25,7 +25,8 @@ void check_settings(const LoopOptions& options, const TrainingState& state) {
     const std::string there = found == state.metadata.end() ? "not set" : found->second;
     if (there == value) continue;
     throw InvalidRequest(
-        "\"{}\" was made with {} {}, which is {} now; resume with the same settings, or name another --out",
+        "\"{}\" was made with {} {}, which is {} now; resume with the same settings, or name "
+        "another --out",
         state_path(options).string(), name, there, value);
   }
 }

@@ -27,7 +27,7 @@ struct LoopOptions {
   bool is_resumed = false;   ///< go on from the state in the folder, if there is one
   /// What a resumed run must have equal, by name; kept in the state.
   std::map<std::string, std::string> settings = {};
-  bool is_writer = true;     ///< false in all but one of several processes
+  bool is_writer = true;  ///< false in all but one of several processes
 };
 
 struct Loop {

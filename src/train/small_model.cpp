@@ -69,13 +69,14 @@ SmallModel make_small_model(const TrainConfig& config, const std::vector<std::st
   model.unet = UNet(unet_config(config));
   initialize(*model.text, {.seed = config.seed + 1});
   initialize(*model.text_2, {.seed = config.seed + 2});
-  initialize(*model.unet, {.seed = config.seed + 3, .gain = std::sqrt(3.0), .zeroed = {"conv2", "proj_out", "conv_out"}});
+  initialize(*model.unet, {.seed = config.seed + 3,
+                           .gain = std::sqrt(3.0),
+                           .zeroed = {"conv2", "proj_out", "conv_out"}});
   const int64_t last = static_cast<int64_t>(config.unet_channels.size()) - 1;
   const std::string resnet = fmt::format("up_blocks.{}.resnets.2", last);
-  add_frame_reference(parameters_of(*model.unet), {resnet,
-                                                   {resnet + ".conv_shortcut"},
-                                                   "conv_out",
-                                                   config.scenes.image_size / 8});
+  add_frame_reference(
+      parameters_of(*model.unet),
+      {resnet, {resnet + ".conv_shortcut"}, "conv_out", config.scenes.image_size / 8});
   return model;
 }
 

@@ -34,7 +34,8 @@ Tensor multi_scale_edges(Tensor a, Tensor b) {
 std::vector<std::string> writers_of(const NamedTensors& parameters, const std::string& block,
                                     int64_t resnets, const std::string& layer_before) {
   std::vector<std::string> writers;
-  for (int64_t i = 0; i < resnets; ++i) writers.push_back(fmt::format("{}.resnets.{}.conv2", block, i));
+  for (int64_t i = 0; i < resnets; ++i)
+    writers.push_back(fmt::format("{}.resnets.{}.conv2", block, i));
   const std::string shortcut = block + ".resnets.0.conv_shortcut";
   const bool is_widened = parameters.count(shortcut + ".weight") != 0;
   writers.push_back(is_widened ? shortcut : layer_before);
@@ -49,8 +50,8 @@ void add_frame_references(Vae& vae, int64_t side) {
   std::vector<std::string> writers =
       writers_of(parameters, fmt::format("encoder.down_blocks.{}", last), resnets,
                  fmt::format("encoder.down_blocks.{}.downsamplers.0.conv", last - 1));
-  writers.insert(writers.end(), {"encoder.mid_block.resnets.0.conv2",
-                                 "encoder.mid_block.attentions.0.to_out.0"});
+  writers.insert(writers.end(),
+                 {"encoder.mid_block.resnets.0.conv2", "encoder.mid_block.attentions.0.to_out.0"});
   add_frame_reference(parameters, {"encoder.mid_block.resnets.1", writers, "encoder.conv_out",
                                    side / vae->scale()});
   const std::string block = fmt::format("decoder.up_blocks.{}", last);
@@ -89,9 +90,9 @@ Vae make_vae(const TrainConfig& config) {
   shape.channels.assign(config.vae_channels.begin(), config.vae_channels.end());
   shape.resnets = config.vae_resnets;
   Vae vae(shape);
-  initialize(*vae, {.seed = config.seed,
-                    .gain = std::sqrt(3.0),
-                    .zeroed = {"conv2", "0"}});  // "0": to_out.0
+  initialize(
+      *vae,
+      {.seed = config.seed, .gain = std::sqrt(3.0), .zeroed = {"conv2", "0"}});  // "0": to_out.0
   // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds of steps.
   constexpr double kFirstLogvar = -6;
   vae->quant_conv->bias.narrow(0, shape.latent_channels, shape.latent_channels).fill_(kFirstLogvar);

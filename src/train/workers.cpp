@@ -47,25 +47,29 @@ Workers Workers::from_environment() {
   workers.rank_ = number_of("RANK", rank);
   workers.size_ = number_of("WORLD_SIZE", size);
   if (workers.rank_ >= workers.size_) {
-    throw Error("process {} of {} cannot be; check RANK and WORLD_SIZE", workers.rank_, workers.size_);
+    throw Error("process {} of {} cannot be; check RANK and WORLD_SIZE", workers.rank_,
+                workers.size_);
   }
   std::string address = from_environment_any({"MASTER_ADDR"});
   if (address.empty()) address = "127.0.0.1";
   const std::string port = from_environment_any({"MASTER_PORT"});
   c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(port.empty() ? kDefaultPort : number_of("MASTER_PORT", port));
+  options.port =
+      static_cast<uint16_t>(port.empty() ? kDefaultPort : number_of("MASTER_PORT", port));
   options.isServer = workers.rank_ == 0;
   options.numWorkers = static_cast<size_t>(workers.size_);
   const auto gloo = c10d::ProcessGroupGloo::Options::create();
   gloo->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
   try {
     const auto store = c10::make_intrusive<c10d::TCPStore>(address, options);
-    workers.group_ = std::make_shared<Group>(
-        Group{store, std::make_unique<c10d::ProcessGroupGloo>(
-                         store, static_cast<int>(workers.rank_), static_cast<int>(workers.size_), gloo)});
+    workers.group_ = std::make_shared<Group>(Group{
+        store, std::make_unique<c10d::ProcessGroupGloo>(store, static_cast<int>(workers.rank_),
+                                                        static_cast<int>(workers.size_), gloo)});
   } catch (const c10::Error&) {
-    throw Error("process {} of {} found no meeting place at {}:{}; are all processes running, and is the port free?",
-                workers.rank_, workers.size_, address, options.port);
+    throw Error(
+        "process {} of {} found no meeting place at {}:{}; are all processes running, and is the "
+        "port free?",
+        workers.rank_, workers.size_, address, options.port);
   }
   return workers;
 }
@@ -117,8 +121,8 @@ void Workers::average_gradients(const NamedTensors& parameters) const {
 
 std::vector<double> Workers::average(std::vector<double> values) const {
   if (size_ == 1 || values.empty()) return values;
-  Tensor mean = sum(at::tensor(values, at::TensorOptions(torch::kFloat64))) /
-                static_cast<double>(size_);
+  Tensor mean =
+      sum(at::tensor(values, at::TensorOptions(torch::kFloat64))) / static_cast<double>(size_);
   return {mean.data_ptr<double>(), mean.data_ptr<double>() + mean.numel()};
 }
 

@@ -1,0 +1,75 @@
+// How fast is one DMD2 iteration, and what does it hold in memory? Random weights in the shape of the shipped model,
+// random conditioning; distill_speed.py runs the same in PyTorch beside it.
+// Usage: distill_speed shared|separate BATCH ITERATIONS      prints one line of JSON
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+
+#include "base/error.h"
+#include "distill/train_step.h"
+#include "train/random.h"
+#include "train/small_model.h"
+
+namespace {
+
+using namespace fourstep;
+
+double peak_megabytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1e3;
+}
+
+Conditioning random_condition(int64_t batch, const UNetConfig& unet, int64_t pooled_width) {
+  return {draw_normal({0, "context", 0}, {batch, 77, unet.cross_width}),
+          draw_normal({0, "pooled", 0}, {batch, pooled_width}), at::full({batch, 6}, 128.0)};
+}
+
+/// The draws of an iteration with the student's step given, so that both programs do the same work.
+StepDraws draws_with_step(const DistillConfig& config, int64_t iteration, const Shape& shape) {
+  StepDraws draws = draw_step(config, 0, iteration, shape);
+  draws.student_step = iteration % static_cast<int64_t>(config.timesteps.size());
+  draws.rollout.resize(static_cast<size_t>(draws.student_step) + 1, draws.rollout.front());
+  return draws;
+}
+
+void run(const std::string& backbone, int64_t batch, int64_t iterations) {
+  const TrainConfig model_config;
+  SmallModel model = make_small_model(model_config, {"word"});
+  DistillConfig config;
+  config.backbone = backbone;
+  config.batch = batch;
+  config.is_decoupled = false;
+  config.cfg_ramp = 0;
+  const Shape shape{batch, 4, 16, 16};
+  Distillation d = make_distillation(config, model.unet, {4, 16, 16}, 0);
+  const DistillBatch data{random_condition(
+      batch, model.unet->config, static_cast<int64_t>(model_config.text_widths[1]))};
+  std::chrono::steady_clock::time_point start;
+  for (int64_t i = -1; i < iterations; ++i) {  // the first one is not counted
+    if (i == 0) start = std::chrono::steady_clock::now();
+    StepSchedule schedule = schedule_of(config, std::max<int64_t>(i, 0));
+    train_step(d, data, draws_with_step(config, std::max<int64_t>(i, 0), shape), schedule);
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  fmt::print("{{\"seconds_per_iteration\": {:.4f}, \"peak_mb\": {:.0f}}}\n",
+             seconds.count() / static_cast<double>(iterations), peak_megabytes());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    fmt::print(stderr, "usage: distill_speed shared|separate BATCH ITERATIONS\n");
+    return 2;
+  }
+  try {
+    run(argv[1], std::atoll(argv[2]), std::atoll(argv[3]));
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
+  }
+}
