@@ -135,15 +135,18 @@ void write_result(const Run& run) {
   if (student.adapter) {
     for (const auto& [name, dtype] :
          {std::pair{"fp32", torch::kFloat32}, {"fp16", torch::kFloat16}}) {
-      write_safetensors(out / fmt::format("lora_{}.safetensors", name),
-                        student.adapter->exported(result_of(run), dtype), metadata);
+      write_safetensors(
+          out / fmt::format("dmd2_{}step_lora_{}.safetensors", run.config.timesteps.size(), name),
+          student.adapter->exported(result_of(run), dtype), metadata);
     }
     return;
   }
   NamedTensors halves;
   for (const auto& [name, tensor] : result_of(run))
     halves[name] = tensor.detach().to(torch::kFloat16);
-  write_safetensors(out / "unet_fp16.safetensors", halves, metadata);
+  write_safetensors(
+      out / fmt::format("dmd2_{}step_unet_fp16.safetensors", run.config.timesteps.size()), halves,
+      metadata);
 }
 
 LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bool is_resumed) {
