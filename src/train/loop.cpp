@@ -1,6 +1,7 @@
 #include "train/loop.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "report/csv_log.h"
 #include "train/state_file.h"
 
@@ -93,6 +94,7 @@ bool is_finished(const LoopOptions& options) {
 
 void run_loop(const LoopOptions& options, const Loop& loop, const Events& events) {
   std::filesystem::create_directories(options.folder);
+  keep_freed_memory();
   const int64_t first = restore(options, loop);
   int64_t saved = first, done = first;
   std::optional<CsvLog> log;

@@ -142,7 +142,10 @@ void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, boo
 
 void normalize_latents(Vae& vae, const Tensor& images, double scaling_factor) {
   const torch::NoGradGuard no_grad;
-  const Tensor mean = vae->encode(images).mean.transpose(0, 1).flatten(1);  // [C,N*h*w]
+  constexpr int64_t kAtOnce = 16;
+  std::vector<Tensor> parts;
+  for (const Tensor& part : images.split(kAtOnce)) parts.push_back(vae->encode(part).mean);
+  const Tensor mean = at::cat(parts).transpose(0, 1).flatten(1);            // [C,N*h*w]
   const Tensor shift = mean.mean(1), scale = mean.std(1) * scaling_factor;  // [C]
   const int64_t channels = shift.size(0);
   // latent' = (latent - shift) / scale; the log variance falls by 2 ln(scale).
