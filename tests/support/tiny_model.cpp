@@ -1,8 +1,9 @@
 #include "support/tiny_model.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include "io/safetensors.h"
 #include "io/single_file.h"
-#include "nets/unet.h"
 #include "nets/vae.h"
 #include "support/random_weights.h"
 #include "text/clip.h"
@@ -21,14 +22,14 @@ NamedTensors weights_of(const nn::Module& network) {
   return random_weights(shapes);
 }
 
-NamedTensors unet_weights() {
+UNetConfig unet_config() {
   UNetConfig config;
   config.levels = {{64, 1, {0}, {0, 0}}, {128, 2, {1}, {1, 1}}};
   config.mid_depth = 1;
   config.cross_width = kTextWidth + kTextWidth2;
   config.time_width = 256;
   config.added_width = kTextWidth2 + 6 * 256;
-  return weights_of(*UNet(config));
+  return config;
 }
 
 NamedTensors text_weights(int64_t width, int64_t projection) {
@@ -44,13 +45,26 @@ NamedTensors text_weights(int64_t width, int64_t projection) {
 
 }  // namespace
 
+UNet tiny_unet() {
+  UNet unet(unet_config());
+  load_weights(*unet, weights_of(*unet), {}, "tiny UNet");
+  return unet;
+}
+
+Conditioning tiny_conditioning(int64_t count, uint64_t seed) {
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  return {at::randn({count, 5, kTextWidth + kTextWidth2}, generator, torch::kFloat32),
+          at::randn({count, kTextWidth2}, generator, torch::kFloat32),
+          size_time_ids({64, 64, 0, 0, 64, 64}).expand({count, -1})};
+}
+
 Checkpoint tiny_sdxl() {
   VaeConfig vae;
   vae.channels = {32, 32, 32, 32};
   vae.resnets = 1;
   Checkpoint checkpoint;
   checkpoint.family = Family::kSdxl;
-  checkpoint.components[Component::kUnet] = unet_weights();
+  checkpoint.components[Component::kUnet] = weights_of(*UNet(unet_config()));
   checkpoint.components[Component::kVae] = weights_of(*Vae(vae));
   checkpoint.components[Component::kTextEncoder] = text_weights(kTextWidth, 0);
   checkpoint.components[Component::kTextEncoder2] = text_weights(kTextWidth2, kTextWidth2);

@@ -5,8 +5,16 @@
 #include <functional>
 
 #include "io/checkpoint.h"
+#include "nets/unet.h"
+#include "text/conditioning.h"
 
 namespace fourstep::testing {
+
+/// The UNet of tiny_sdxl(), fp32. Two levels: latents of 8x8 have a middle of 4x4.
+UNet tiny_unet();
+
+/// Random context and pooled text for it.
+Conditioning tiny_conditioning(int64_t count, uint64_t seed);
 
 /// The networks under diffusers names. 128x128 px take a few milliseconds a step.
 Checkpoint tiny_sdxl();
