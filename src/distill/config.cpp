@@ -21,9 +21,6 @@ void validate(const DistillConfig& config) {
     throw InvalidRequest(
         "--student full needs --backbone separate: on a shared network only adapters are trained");
   }
-  if (config.gan_weight > 0 && config.real_latents.empty()) {
-    throw InvalidRequest("--gan-weight {} needs real pictures: name a file with --real-latents", config.gan_weight);
-  }
   if (config.timesteps.empty()) throw InvalidRequest("--timesteps: at least one is needed");
   for (size_t i = 0; i < config.timesteps.size(); ++i) {
     const double t = config.timesteps[i];

@@ -10,7 +10,8 @@ namespace fourstep {
 
 namespace {
 
-constexpr int64_t kExampleSeed = 7;  // that of training's sheets, so that they can be laid side by side
+constexpr int64_t kExampleSeed =
+    7;  // that of training's sheets, so that they can be laid side by side
 
 std::string trimmed(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t\r");
@@ -22,7 +23,9 @@ Tensor read_latents(const std::string& path) {
   const TensorFile file = open_safetensors(path);
   const auto found = file.tensors.find("latents");
   if (found == file.tensors.end() || found->second.dim() != 4) {
-    throw Error("\"{}\" has no tensor \"latents\" of four dimensions; \"fourstep train\" writes such files", path);
+    throw Error(
+        "\"{}\" has no tensor \"latents\" of four dimensions; \"fourstep train\" writes such files",
+        path);
   }
   return found->second.clone();
 }
@@ -31,32 +34,39 @@ Tensor read_latents(const std::string& path) {
 
 std::vector<std::string> read_prompts(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) throw Error("prompts \"{}\" cannot be read; name a text file, or emoji", path.string());
+  if (!file)
+    throw Error("prompts \"{}\" cannot be read; name a text file, or emoji", path.string());
   std::vector<std::string> prompts;
   for (std::string line; std::getline(file, line);) {
     line = trimmed(line);
     if (!line.empty()) prompts.push_back(line);
   }
-  if (prompts.empty()) throw Error("prompts \"{}\" is empty; write one prompt per line", path.string());
+  if (prompts.empty())
+    throw Error("prompts \"{}\" is empty; write one prompt per line", path.string());
   return prompts;
 }
 
 PromptSource::PromptSource(const DistillConfig& config) : config_(config) {
+  if (config.gan_weight > 0 && config.real_latents.empty()) {
+    throw InvalidRequest("--gan-weight {} needs real pictures: name a file with --real-latents",
+                         config.gan_weight);
+  }
   if (config.prompts == "emoji") {
     emoji_.emplace(config.scenes, EmojiSources(), split_text(config.emoji_groups, ';'));
   } else {
     lines_ = read_prompts(config.prompts);
   }
   if (config.real_latents.empty()) return;
-  if (!emoji_) throw InvalidRequest("--real-latents needs --prompts emoji, whose captions belong to them");
+  if (!emoji_)
+    throw InvalidRequest("--real-latents needs --prompts emoji, whose captions belong to them");
   latents_ = read_latents(config.real_latents);
 }
 
 std::vector<std::string> PromptSource::prompts(int64_t iteration) const {
   std::vector<std::string> prompts;
-  const Tensor choice = draw_integers({config_.seed, "prompts", iteration}, 0,
-                                      std::max<int64_t>(1, static_cast<int64_t>(lines_.size())),
-                                      config_.batch);
+  const Tensor choice =
+      draw_integers({config_.seed, "prompts", iteration}, 0,
+                    std::max<int64_t>(1, static_cast<int64_t>(lines_.size())), config_.batch);
   for (int64_t j = 0; j < config_.batch; ++j) {
     if (!emoji_) {
       prompts.push_back(lines_[static_cast<size_t>(choice[j].item<int64_t>())]);
@@ -86,7 +96,8 @@ std::vector<std::string> PromptSource::examples(int64_t count) const {
   std::vector<std::string> examples;
   for (int64_t i = 0; i < count; ++i) {
     if (emoji_) {
-      examples.push_back(main_caption(emoji_->scene(kExampleSeed, i, Split::kTraining), emoji_->emoji()));
+      examples.push_back(
+          main_caption(emoji_->scene(kExampleSeed, i, Split::kTraining), emoji_->emoji()));
     } else {
       examples.push_back(lines_[static_cast<size_t>(i) % lines_.size()]);
     }

@@ -15,7 +15,7 @@ namespace fourstep {
 /// depends on the seed and the iteration alone.
 class PromptSource {
  public:
-  /// Throws Error when a file is missing or empty.
+  /// Throws Error when a file is missing or empty, InvalidRequest when a GAN has no real pictures.
   explicit PromptSource(const DistillConfig& config);
 
   std::vector<std::string> prompts(int64_t iteration) const;
