@@ -45,8 +45,8 @@ void run(const std::string& backbone, int64_t batch, int64_t iterations) {
   config.cfg_ramp = 0;
   const Shape shape{batch, 4, 16, 16};
   Distillation d = make_distillation(config, model.unet, {4, 16, 16}, 0);
-  const DistillBatch data{random_condition(
-      batch, model.unet->config, static_cast<int64_t>(model_config.text_widths[1]))};
+  const DistillBatch data{random_condition(batch, model.unet->config,
+                                           static_cast<int64_t>(model_config.text_widths[1]))};
   std::chrono::steady_clock::time_point start;
   for (int64_t i = -1; i < iterations; ++i) {  // the first one is not counted
     if (i == 0) start = std::chrono::steady_clock::now();

@@ -39,8 +39,8 @@ struct SheetRow {
 
 /// The student's samples noised, and what teacher and critic think is behind the noise.
 std::vector<SheetRow> views_of(Distillation& d, const Tensor& x0, const Conditioning& cond) {
-  const Tensor timesteps = at::full({x0.size(0)}, kViewTimestep,
-                                    at::TensorOptions(torch::kInt64).device(x0.device()));
+  const Tensor timesteps =
+      at::full({x0.size(0)}, kViewTimestep, at::TensorOptions(torch::kInt64).device(x0.device()));
   const Tensor noise = make_torch_noise(kNoiseSeed)(shape_of(x0)).to(x0.device());
   const Tensor x_t = d.levels.add_noise(x0, noise, timesteps);
   const auto mu = [&](View& view) {
@@ -121,9 +121,9 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
   const int64_t side = config_.scenes.image_size, latent_side = side / 8;
   const Conditioning cond = encode_captions(encoders, prompts_, side);
   if (!teacher_latents_.defined()) {
-    teacher_latents_ = sample_batch(
-        d.views.teacher.unet, cond, latent_side,
-        {.steps = kTeacherSteps, .cfg_scale = config_.cfg_scale, .seed = kNoiseSeed});
+    teacher_latents_ =
+        sample_batch(d.views.teacher.unet, cond, latent_side,
+                     {.steps = kTeacherSteps, .cfg_scale = config_.cfg_scale, .seed = kNoiseSeed});
   }
   const NamedTensors kept = clone_tensors(d.views.student.trainable);
   copy_tensors(student, d.views.student.trainable, "student's average");
@@ -134,7 +134,8 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
     rows.push_back({fmt::format("student, {} steps", config_.timesteps.size()),
                     sample_batch(d.views.student.unet, cond, latent_side, options)});
     options.timesteps.resize(1);
-    rows.push_back({"student, 1 step", sample_batch(d.views.student.unet, cond, latent_side, options)});
+    rows.push_back(
+        {"student, 1 step", sample_batch(d.views.student.unet, cond, latent_side, options)});
   }
   copy_tensors(kept, d.views.student.trainable, "student");
   for (SheetRow& row : views_of(d, rows[1].latents, cond)) rows.push_back(std::move(row));
@@ -145,7 +146,8 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
   sheet.column_labels = prompts_;
   for (const SheetRow& row : rows) {
     sheet.row_labels.push_back(row.label);
-    for (const Tensor& pixels : decode(row.latents, events).unbind()) sheet.cells.push_back({pixels});
+    for (const Tensor& pixels : decode(row.latents, events).unbind())
+      sheet.cells.push_back({pixels});
   }
   write_image(std::filesystem::path(config_.out) / fmt::format("sheet-{:06}.png", iteration),
               contact_sheet(sheet));

@@ -56,11 +56,15 @@ struct Request {
 template <typename AnyRequest, typename Visitor>
 void visit_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"model", "checkpoint: one file, or a diffusers folder; the shipped model when not given"}, r.model);
+  visit(Info{"model",
+             "checkpoint: one file, or a diffusers folder; the shipped model when not given"},
+        r.model);
   visit(Info{"unet", "UNet file to use instead of the checkpoint's (a distilled UNet alone)"},
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
-  visit(Info{"lora", "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'; none: without the shipped one"},
+  visit(Info{"lora",
+             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'; none: "
+             "without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
   visit(Info{"prompt", "what the image shows"}, r.prompt);

@@ -63,7 +63,8 @@ Vocabulary find_vocabulary(const Checkpoint& checkpoint) {
 
 std::optional<DefaultModel> find_default_model() {
   for (const fs::path& folder : default_model_candidates()) {
-    DefaultModel model{folder / "emoji.safetensors", folder / "emoji_dmd2_4step_lora_fp16.safetensors"};
+    DefaultModel model{folder / "emoji.safetensors",
+                       folder / "emoji_dmd2_4step_lora_fp16.safetensors"};
     if (fs::exists(model.checkpoint) && fs::exists(model.dmd2_lora)) {
       return DefaultModel{model.checkpoint.lexically_normal(), model.dmd2_lora.lexically_normal()};
     }
