@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "io/hashes.h"
 #include "io/infotext.h"
+#include "io/safetensors.h"
 #include "pipeline/request_json.h"
 
 namespace fourstep {
@@ -32,6 +34,36 @@ TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
       "a red fox in the snow <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"
       "Steps: 4, Sampler: LCM, Schedule type: Simple, CFG scale: 1, Seed: 7, Size: 1024x1024, "
       "Model: sd_xl_base_1.0, RNG: CPU, Version: fourstep");
+}
+
+// The numbers and places of A1111's own lines, see tests/golden/infotext.
+TEST(ImageMetadata, HashesStandWhereA1111WritesThem) {
+  const HashTags hashes{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3"};
+  const std::string line =
+      image_metadata(resolved_request(), 7, Family::kSdxl, hashes).at("parameters");
+  EXPECT_NE(line.find("Size: 1024x1024, Model hash: 31e35c80fc, Model: sd_xl_base_1.0,"),
+            std::string::npos)
+      << line;
+  EXPECT_NE(line.find("Lora hashes: \"dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3\""),
+            std::string::npos)
+      << line;
+  EXPECT_EQ(line.find("VAE hash"), std::string::npos);
+}
+
+TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
+  const std::filesystem::path folder = ::testing::TempDir();
+  setenv("XDG_CACHE_HOME", folder.c_str(), 1);  // not the developer's own
+  write_safetensors(folder / "base.safetensors", {{"a", torch::zeros({2})}});
+  write_safetensors(folder / "style.safetensors", {{"b", torch::ones({3})}});
+  Request request;
+  request.model = (folder / "base.safetensors").string();
+  request.loras = {{(folder / "style.safetensors").string()}};
+  const HashTags tags = make_hash_tags(request, {});
+  EXPECT_EQ(tags.model, compute_hashes(folder / "base.safetensors")->auto_v2);
+  EXPECT_EQ(tags.loras, "style: " + *compute_hashes(folder / "style.safetensors")->auto_v3);
+  EXPECT_EQ(tags.vae, "");
+  request.model = folder.string();  // a diffusers folder has no hash
+  EXPECT_EQ(make_hash_tags(request, {}).model, "");
 }
 
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
