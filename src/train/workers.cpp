@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "base/fields.h"
 #ifdef FOURSTEP_GLOO
+#ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
+#endif
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #endif
