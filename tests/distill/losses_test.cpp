@@ -177,7 +177,7 @@ TEST(TeacherEps, GuidanceGoesFromUncondThroughCond) {
   EXPECT_LT(largest(eps.guided(1) - cond), 1e-14);
   EXPECT_LT(largest(eps.guided(0) - uncond), 1e-14);
   EXPECT_LT(largest(eps.guided(3) - (3 * cond - 2 * uncond)), 1e-14);
-  EXPECT_TRUE(torch::equal(TeacherEps{cond}.guided(7), cond))
+  EXPECT_TRUE(torch::equal((TeacherEps{cond, {}}).guided(7), cond))
       << "there is nothing to guide away from";
 }
 

@@ -24,6 +24,7 @@ def make_files(folder):
     (folder / "keys").mkdir(parents=True)
     for script, *arguments in (("make_text.py", folder, MERGES), ("make_nets.py", folder),
                                ("make_lora.py", folder / "lora.json"), ("make_image_files.py", folder),
+                               ("make_training.py", folder / "training.json"),
                                ("make_pickles.py", folder / "pickles"), ("make_tiny_keys.py", folder / "keys")):
         subprocess.run([sys.executable, HERE / script, *arguments], check=True,
                        env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -1,0 +1,137 @@
+#include "train/diffusion_training.h"
+
+#include <gtest/gtest.h>
+
+#include "support/files.h"
+#include "support/golden.h"
+
+namespace fourstep {
+namespace {
+
+// alpha and sigma of the published schedule (scaled linear, 0.00085 to 0.012), computed with Python in double.
+TEST(NoiseLevels, AreThoseOfTheSdxlSchedule) {
+  const NoiseLevels levels = noise_levels_of(make_sdxl_noise_schedule());
+  const std::tuple<int64_t, double, double> rows[] = {
+      {999, 0.068265, 0.997667}, {749, 0.237957, 0.971276}, {499, 0.526944, 0.849900},
+      {399, 0.652753, 0.757571}, {249, 0.821847, 0.569708}, {0, 0.999575, 0.029155}};
+  for (const auto& [t, alpha, sigma] : rows) {
+    EXPECT_NEAR(levels.alphas[t].item<double>(), alpha, 6e-7) << t;
+    EXPECT_NEAR(levels.sigmas[t].item<double>(), sigma, 6e-7) << t;
+  }
+  EXPECT_TRUE(at::allclose(levels.alphas.square() + levels.sigmas.square(), torch::ones({1000})));
+}
+
+TEST(NoiseLevels, X0ComesBackFromItsNoise) {
+  const NoiseLevels levels = noise_levels_of(make_sdxl_noise_schedule());
+  const Tensor x0 = draw_normal({1, "x0", 0}, {3, 4, 5, 5}),
+               noise = draw_normal({1, "n", 0}, {3, 4, 5, 5});
+  const Tensor t = torch::tensor({0, 500, 999}, torch::kInt64);
+  const Tensor x_t = levels.add_noise(x0, noise, t);
+  EXPECT_TRUE(at::allclose(x_t[2], 0.068265 * x0[2] + 0.997667 * noise[2], 1e-5, 1e-5));
+  // At 999 rounding grows by 1 / alpha = 15.
+  EXPECT_LT((levels.x0_from_eps(x_t, noise, t) - x0).abs().max().item<double>(), 1e-5);
+}
+
+TEST(StratifiedTimesteps, EachPartOfTheRangeHasOneInRandomOrder) {
+  bool is_sorted = true;
+  for (int64_t i = 0; i < 50; ++i) {
+    const Tensor t = draw_stratified_timesteps({1, "t", i}, 1000, 20);
+    const Tensor sorted = std::get<0>(t.sort());
+    is_sorted &= torch::equal(sorted, t);
+    const Tensor parts = sorted.div(50, "floor");
+    EXPECT_TRUE(torch::equal(parts, torch::arange(20))) << parts;
+  }
+  EXPECT_FALSE(is_sorted);
+}
+
+TEST(StratifiedTimesteps, AllAreEquallyLikelyAtEveryPlace) {
+  constexpr int64_t kDraws = 2000, kCount = 7;  // 7 does not divide 10
+  Tensor counts = torch::zeros({kCount, 10}, torch::kFloat64);
+  for (int64_t i = 0; i < kDraws; ++i) {
+    const Tensor t = draw_stratified_timesteps({2, "t", i}, 10, kCount);
+    for (int64_t place = 0; place < kCount; ++place) counts[place][t[place].item<int64_t>()] += 1;
+  }
+  const double expected = kDraws / 10.;
+  const double deviation = std::sqrt(kDraws * 0.1 * 0.9);
+  EXPECT_LT((counts - expected).abs().max().item<double>(), 5 * deviation);
+}
+
+// 2303.09556: min(snr, gamma) / snr when the loss is that of eps.
+TEST(MinSnrWeight, HoldsDownCleanLevelsAlone) {
+  const auto level = [](double snr) {
+    return std::pair{std::sqrt(snr / (1 + snr)), std::sqrt(1 / (1 + snr))};
+  };
+  std::vector<double> alphas, sigmas;
+  for (const double snr : {0.01, 1.0, 5.0, 20.0, 500.0}) {
+    alphas.push_back(level(snr).first);
+    sigmas.push_back(level(snr).second);
+  }
+  const NoiseLevels levels{torch::tensor(alphas, torch::kFloat32),
+                           torch::tensor(sigmas, torch::kFloat32)};
+  const Tensor t = torch::tensor({4, 0, 1, 2, 3}, torch::kInt64);
+  EXPECT_TRUE(at::allclose(min_snr_weight(levels, t, 5),
+                           torch::tensor({0.01f, 1.f, 1.f, 1.f, 0.25f}), 1e-5));
+  EXPECT_TRUE(torch::equal(min_snr_weight(levels, t, 0), torch::ones({5}))) << "0: plain loss";
+}
+
+TrainConfig tiny_config(const std::filesystem::path& folder) {
+  TrainConfig config;
+  config.out = folder.string();
+  config.unet_channels = {32, 32};
+  config.unet_depths = {0, 1};
+  config.text_widths = {64, 64};
+  config.text_layers = 2;
+  config.iterations = 4;
+  config.batch = 2;
+  config.warmup = 2;
+  config.cfg_dropout = 0.5;
+  config.save_every = 2;
+  return config;
+}
+
+struct Killed {};
+
+/// The weights after training with random latents, stopped before iteration `kill_at`.
+struct TinyRun {
+  explicit TinyRun(const TrainConfig& config)
+      : config(config), model(make_small_model(config, {"cat", "dog"})) {
+    average = clone_tensors(model.parameters());
+  }
+
+  void train(bool is_resumed, int64_t kill_at = -1) {
+    const auto batch = [&](int64_t i) -> LatentBatch {
+      if (i == kill_at) throw Killed();
+      return {draw_normal({9, "latents", i}, {2, 4, 4, 4}), {"a cat", "the dog"}};
+    };
+    train_diffusion({model, average, batch}, config, is_resumed, {});
+  }
+
+  TrainConfig config;
+  SmallModel model;
+  NamedTensors average;
+};
+
+TEST(TrainDiffusion, AKilledAndResumedRunEndsWithTheSameBytes) {
+  const testing::TemporaryFolder whole, broken;
+  TinyRun uninterrupted(tiny_config(whole.path()));
+  const NamedTensors before = clone_tensors(uninterrupted.model.parameters());
+  uninterrupted.train(false);
+  TinyRun killed(tiny_config(broken.path()));
+  EXPECT_THROW(killed.train(false, 3), Killed);
+  TinyRun resumed(tiny_config(broken.path()));
+  resumed.train(true);
+  for (const char* file : {"diffusion.state.safetensors", "diffusion.csv"}) {
+    EXPECT_EQ(testing::read_file(broken.path() / file), testing::read_file(whole.path() / file))
+        << file;
+  }
+  for (const auto& [name, tensor] : uninterrupted.model.parameters()) {
+    EXPECT_TRUE(torch::equal(resumed.model.parameters().at(name), tensor)) << name;
+    EXPECT_TRUE(torch::equal(resumed.average.at(name), uninterrupted.average.at(name))) << name;
+    EXPECT_FALSE(tensor.requires_grad()) << name;
+  }
+  const std::string output = "unet/conv_out.weight";
+  EXPECT_FALSE(torch::equal(uninterrupted.model.parameters().at(output), before.at(output)));
+}
+
+}  // namespace
+}  // namespace fourstep
