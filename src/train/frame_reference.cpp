@@ -7,6 +7,7 @@ namespace fourstep {
 
 namespace {
 
+constexpr int64_t kMostPerGroup = 4;
 constexpr double kVariance = 3;      // of the frame over the map: that of a lively channel
 constexpr double kConstantBias = 2;  // in front of the SiLU
 
@@ -46,6 +47,8 @@ double frame_strength(int64_t side) {
 void add_frame_reference(const NamedTensors& parameters, const FramePlace& place) {
   const std::string norm2 = place.last_resnet + ".norm2", conv2 = place.last_resnet + ".conv2";
   const Tensor& weight = at_name(parameters, conv2 + ".weight");
+  const int64_t per_group = weight.size(0) / kNormGroups;
+  if (per_group < 2 || per_group > kMostPerGroup) return;
   const Tensor frames = frame_channels(weight.size(0));
   for (const std::string& writer : place.writers) clear_rows(parameters, writer, frames);
   clear_rows(parameters, conv2, frames);

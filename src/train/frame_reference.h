@@ -24,6 +24,7 @@ struct FramePlace {
 
 /// Changes the weights in place, so that the last channel of each of the 32 groups of the map holds the frame alone,
 /// with a variance of 3 over the map, and conv_out does not look at it. All of it is trained on afterwards.
+/// Nothing is changed where a group has one channel (there is no room) or more than four (there is no need).
 /// Throws Error when a layer is missing.
 void add_frame_reference(const NamedTensors& parameters, const FramePlace& place);
 

@@ -50,7 +50,7 @@ LoopOptions options_in(const std::filesystem::path& folder, bool is_resumed = fa
           .iterations = 11,
           .save_every = 3,
           .is_resumed = is_resumed,
-          .settings = "lr 0.1"};
+          .settings = {{"lr", "0.1"}}};
 }
 
 struct Killed {};
@@ -138,11 +138,10 @@ TEST(RunLoop, OtherSettingsAreRefused) {
   const testing::TemporaryFolder folder;
   run_loop(options_in(folder.path()), Training().loop(), {});
   LoopOptions other = options_in(folder.path(), true);
-  other.settings = "lr 0.2";
+  other.settings["lr"] = "0.2";
   EXPECT_EQ(message_of<InvalidRequest>([&] { run_loop(other, Training().loop(), {}); }),
-            fmt::format("\"{}\" was made with other settings (lr 0.1) than these (lr 0.2); resume "
-                        "with the same ones, "
-                        "or name another --out",
+            fmt::format("\"{}\" was made with lr 0.1, which is 0.2 now; resume with the same "
+                        "settings, or name another --out",
                         (folder.path() / "toy.state.safetensors").string()));
 }
 
