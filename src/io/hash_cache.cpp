@@ -38,7 +38,8 @@ std::optional<FileHashes> hashes_of(const Json& entry, const Json& identity) {
   return hashes;
 }
 
-void remember(const fs::path& cache, const std::string& key, const Json& identity,
+/// False when the cache cannot be written.
+bool remember(const fs::path& cache, const std::string& key, const Json& identity,
               const FileHashes& hashes) {
   Json all = read_cache(cache);
   all[key] = {{"identity", identity},
@@ -46,15 +47,17 @@ void remember(const fs::path& cache, const std::string& key, const Json& identit
               {"auto_v1", hashes.auto_v1},
               {"auto_v2", hashes.auto_v2}};
   if (hashes.auto_v3) all[key]["auto_v3"] = *hashes.auto_v3;
+  std::error_code failed;
+  fs::create_directories(cache.parent_path(), failed);
+  if (failed) return false;
   try {
-    fs::create_directories(cache.parent_path());
     write_atomically(cache, [&](std::ostream& out) {
       out << all.dump(1, ' ', false, Json::error_handler_t::replace);
     });
-  } catch (
-      const fs::filesystem_error&) {  // a home without room or rights: the next run hashes again
   } catch (const Error&) {
+    return false;  // a home without room or rights: the next run hashes again
   }
+  return true;
 }
 
 }  // namespace
