@@ -17,17 +17,26 @@ using FlagTexts = std::map<std::string, std::string>;
 /// "what it is (unit) [default]".
 std::string flag_help(const FieldInfo& field, const std::string& default_text);
 
-/// Declares a flag for every field of `defaults` and collects those that are given.
+/// Declares a flag for every field of `defaults` and collects those that are given; of one given twice the last.
+/// repeated: the name of a field of which all are kept, joined by ';'.
 template <typename Config>
-void add_config_options(CLI::App& command, const Config& defaults, FlagTexts& texts) {
+void add_config_options(CLI::App& command, const Config& defaults, FlagTexts& texts,
+                        std::string_view repeated = {}) {
+  using Texts = std::vector<std::string>;
   visit_fields(defaults, [&](const FieldInfo& field, const auto& value) {
     const std::string name(field.name);
+    const bool is_repeated = name == repeated;
     command
-        .add_option_function<std::string>(
-            flag_name(field), [&texts, name](const std::string& text) { texts[name] = text; },
+        .add_option_function<Texts>(
+            flag_name(field),
+            [&texts, name](const Texts& all) {
+              texts[name] = fmt::format("{}", fmt::join(all, ";"));
+            },
             flag_help(field, text_from_value(value)))
         ->type_name("")
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->expected(1)
+        ->multi_option_policy(is_repeated ? CLI::MultiOptionPolicy::TakeAll
+                                          : CLI::MultiOptionPolicy::TakeLast)
         ->group("Settings");
   });
 }

@@ -170,5 +170,28 @@ TEST_F(Program, CtrlCStopsWithoutAnImage) {
   EXPECT_FALSE(std::filesystem::exists(path("stopped.png")));
 }
 
+TEST_F(Program, EvaluateSaysWhatAStudentIs) {
+  expect_refusal(run("evaluate --rows student --model " + path("tiny.safetensors")), {"--lora"});
+  expect_refusal(run("evaluate --rows teachers"), {"teachers", "student"});
+}
+
+TEST_F(Program, EvaluateTakesSeveralLoras) {
+  const std::string small =
+      " --classifier-iterations 1 --classifier-batch 1 --classifier-tests 1 --samples 0 --prompts 1"
+      " --diversity-prompts 0 --student-steps 1 --image-size 64 -q --out " +
+      path("evaluation");
+  const std::string model = "evaluate --rows student --model " + path("tiny.safetensors");
+  const std::string lora = " --lora " + path("lora.safetensors");
+  expect_refusal(run(model + small + lora + " --lora " + path("absent.safetensors:0.5")),
+                 {"absent.safetensors"});
+  const Outcome outcome = run(model + small + lora + ":0.5" + lora + " --json");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto json = nlohmann::json::parse(outcome.text);
+  EXPECT_EQ(json.at("settings").at("lora"),
+            path("lora.safetensors:0.5") + ";" + path("lora.safetensors"));
+  EXPECT_EQ(json.at("rows").at(0).at("row"), "student, 1 step");
+  EXPECT_TRUE(json.at("rows").at(0).at("frechet_features").is_null());
+}
+
 }  // namespace
 }  // namespace fourstep

@@ -1,0 +1,38 @@
+#pragma once
+// Training of the judge on drawn pictures, once per folder.
+
+#include <filesystem>
+
+#include "base/events.h"
+#include "data/emoji_data.h"
+#include "evaluate/classifier.h"
+
+namespace fourstep {
+
+/// What decides a classifier and its accuracy, besides the list of emoji.
+struct ClassifierTraining {
+  uint64_t seed = 0;
+  int64_t iterations = 3000;
+  int64_t batch = 64;
+  double lr = 3e-3;
+  double pair_share = 0.4;   ///< more than in the data: pairs are harder
+  int64_t num_tests = 2000;  ///< scenes on which the finished classifier is tested
+  int64_t save_every = 100;
+};
+
+/// A classifier and how often it is right about pictures it has not trained on.
+struct Judge {
+  Classifier classifier{nullptr};
+  Accuracy drawn;      ///< on drawn pictures as the data set has them
+  Accuracy augmented;  ///< on the same ones blurred, noisy and shifted in colour (augment_pictures)
+  std::string settings;
+};
+
+/// From FOLDER/classifier.safetensors where that was made with these settings and emoji; otherwise trained, saved
+/// there and tested. Training goes on from FOLDER/classifier.state.safetensors. The pictures are of
+/// all combinations, held-out ones too: the judge must know what it judges, and no generating model learns from it.
+/// Throws as run_loop.
+Judge open_judge(const EmojiData& data, const ClassifierTraining& training,
+                 const std::filesystem::path& folder, const Events& events);
+
+}  // namespace fourstep

@@ -1,0 +1,19 @@
+#pragma once
+// From a model and its student to a table that says how good they are.
+
+#include "base/events.h"
+#include "evaluate/config.h"
+#include "evaluate/evaluation_report.h"
+
+namespace fourstep {
+
+/// Trains the classifier unless its folder has it, makes and judges the pictures of every row, and writes table, plots
+/// and sheet into config.out after each row. Rows that an earlier run finished with the same settings and files are
+/// taken from there, so an evaluation that was stopped goes on with its next row.
+/// Throws Cancelled; InvalidRequest for settings that cannot work; Error naming the file that is broken.
+Evaluation evaluate_models(const EvaluateConfig& config, const Events& events);
+
+/// The emoji groups of the config, else of the model's file (metadata "fourstep.emoji_groups"), else the default ones.
+std::string emoji_groups_of(const EvaluateConfig& config);
+
+}  // namespace fourstep
