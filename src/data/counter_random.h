@@ -7,7 +7,7 @@
 namespace fourstep {
 
 /// What the numbers are for: streams of different purposes do not depend on each other.
-enum class RandomPurpose : uint32_t { kScene = 0, kCaption = 1 };
+enum class RandomPurpose : uint32_t { kScene = 0, kCaption = 1, kOrder = 2 };
 
 /// One stream of Philox words (base/noise.h). Whole numbers only, so that nothing hangs on rounding.
 class CounterRandom {

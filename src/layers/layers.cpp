@@ -1,6 +1,7 @@
 #include "layers/layers.h"
 
 #include "base/error.h"
+#include "base/text_tools.h"
 #include "layers/flash_attention.h"
 #include "layers/packed_weights.h"
 
@@ -18,13 +19,6 @@ namespace {
 
 Tensor weight_slot(nn::Module& module, const char* name, const Shape& shape) {
   return module.register_parameter(name, placeholder(shape), /*requires_grad=*/false);
-}
-
-std::string join_first(const std::vector<std::string>& names) {
-  const size_t shown = std::min<size_t>(names.size(), 3);
-  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + shown, ", "));
-  if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
-  return text;
 }
 
 }  // namespace

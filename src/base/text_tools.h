@@ -1,0 +1,16 @@
+#pragma once
+// Small things about text that many folders need.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fourstep {
+
+/// Without blanks, tabs and line ends around it.
+std::string trimmed(std::string_view text);
+
+/// For messages: "a, b, c and 7 more".
+std::string join_first(const std::vector<std::string>& names);
+
+}  // namespace fourstep
