@@ -2,6 +2,7 @@
 
 #include "io/fields_json.h"
 #include "train/captions.h"
+#include "train/mixed_precision.h"
 #include "train/random.h"
 #include "train/state_file.h"
 
@@ -13,6 +14,10 @@ Tensor per_sample(const Tensor& table, const Tensor& timesteps, const Tensor& li
   Shape shape(static_cast<size_t>(like.dim()), 1);
   shape[0] = timesteps.size(0);
   return table.index_select(0, timesteps).view(shape);
+}
+
+Tensor snr_at(const NoiseLevels& levels, const Tensor& timesteps) {
+  return (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
 }
 
 /// Context and pooled of some rows replaced by zeros, SDXL's null condition.
@@ -33,12 +38,15 @@ Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLe
   const Tensor is_kept =
       (draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout)
           .to(torch::kFloat32);
+  const MixedPrecision mixed(config.precision, batch.latents.device());
   const Conditioning cond =
       drop_captions(encode_captions(model.text_encoders(), batch.captions, side), is_kept);
   const Tensor eps = model.unet->forward({levels.add_noise(batch.latents, noise, timesteps),
                                           timesteps, cond.context, cond.pooled, cond.time_ids});
-  const Tensor errors = (eps - noise).square().mean({1, 2, 3});
-  return (errors * min_snr_weight(levels, timesteps, config.min_snr_gamma)).mean();
+  const Tensor errors = (eps.to(torch::kFloat32) - noise).square().mean({1, 2, 3});
+  const Tensor weights = min_snr_weight(levels, timesteps, config.min_snr_gamma) *
+                         high_noise_weight(levels, timesteps, config.high_noise_power);
+  return (errors * weights).mean();
 }
 
 }  // namespace
@@ -71,8 +79,12 @@ Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, in
 
 Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma) {
   if (gamma == 0) return at::ones({timesteps.size(0)}, levels.alphas.options());
-  const Tensor snr = (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
+  const Tensor snr = snr_at(levels, timesteps);
   return snr.clamp_max(gamma) / snr;
+}
+
+Tensor high_noise_weight(const NoiseLevels& levels, const Tensor& timesteps, double power) {
+  return snr_at(levels, timesteps).clamp_max(1).pow(-power);
 }
 
 LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed) {

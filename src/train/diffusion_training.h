@@ -33,6 +33,10 @@ Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, in
 /// Source: Hang et al. 2023 (2303.09556), section 3.4.
 Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma);
 
+/// max(1, snr^-power), [B]: what small latents need to learn from the caption what noise does not hide from an
+/// average over few pixels. In units of x0 the eps loss weighs snr; with power 0.5 that becomes its root.
+Tensor high_noise_weight(const NoiseLevels& levels, const Tensor& timesteps, double power);
+
 /// Latents with the factor of the model family applied, and their captions.
 struct LatentBatch {
   Tensor latents;  ///< [B,4,h,w] fp32
