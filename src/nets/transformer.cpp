@@ -1,5 +1,6 @@
 #include "nets/transformer.h"
 
+#include "layers/linear.h"
 #include "nets/resblock.h"
 
 namespace fourstep {
@@ -58,7 +59,7 @@ TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
 }
 
 Tensor TokenProjectionImpl::forward(const Tensor& x) {
-  return add_branch(at::linear(x, weight.flatten(1), bias), x, branch);
+  return add_branch(linear_product(x, weight.flatten(1), bias), x, branch);
 }
 
 SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,
