@@ -17,6 +17,7 @@ void check_choice(const char* flag, const std::string& value, const char* first,
 void validate(const DistillConfig& config) {
   check_choice("--student", config.student, "lora", "full");
   check_choice("--backbone", config.backbone, "shared", "separate");
+  check_choice("--precision", config.precision, "fp32", "bf16");
   if (config.backbone == "shared" && config.student == "full") {
     throw InvalidRequest(
         "--student full needs --backbone separate: on a shared network only adapters are trained");

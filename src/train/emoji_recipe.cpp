@@ -8,6 +8,7 @@
 #include "report/contact_sheet.h"
 #include "train/captions.h"
 #include "train/initialize.h"
+#include "train/mixed_precision.h"
 #include "train/random.h"
 #include "train/sample_batch.h"
 #include "train/state_file.h"
@@ -181,6 +182,7 @@ void export_emoji_model(const TrainConfig& config, const std::filesystem::path& 
 }
 
 void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {
+  check_training_precision(config.precision);  // now, not after the autoencoder
   const EmojiData data = open_emoji_data(config);
   train_autoencoder(config, data, is_resumed, events);
   TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
