@@ -6,6 +6,7 @@
 #include "io/fields_json.h"
 #include "io/safetensors.h"
 #include "report/contact_sheet.h"
+#include "text/known_words.h"
 #include "train/captions.h"
 #include "train/initialize.h"
 #include "train/mixed_precision.h"
@@ -143,7 +144,8 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
 }
 
 /// Keys of the Stability model specification, and what made the file.
-std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
+std::map<std::string, std::string> model_metadata(const TrainConfig& config,
+                                                  const EmojiData& data) {
   const int64_t side = config.scenes.image_size;
   auto recipe = json_from_fields(config);
   for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
@@ -152,6 +154,7 @@ std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
           {"fourstep.emoji_groups", config.emoji_groups},
+          {kKnownWordsKey, fmt::format("{}", fmt::join(caption_words(data.emoji()), " "))},
           {"fourstep.recipe", dump_json(recipe)}};
 }
 
@@ -178,7 +181,7 @@ void export_emoji_model(const TrainConfig& config, const std::filesystem::path& 
   const auto state = state_path(diffusion_loop_options(config, false));
   const NamedTensors average = take_prefixed(load_training_state(state).tensors, "average");
   copy_tensors(average, trained.model.parameters(), state.string());
-  write_small_model(path, trained.model, average, trained.vae, model_metadata(config));
+  write_small_model(path, trained.model, average, trained.vae, model_metadata(config, data));
 }
 
 void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {
@@ -198,7 +201,7 @@ void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events&
   };
   train_diffusion(task, config, is_resumed, events);
   write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
-                    model_metadata(config));
+                    model_metadata(config, data));
 }
 
 }  // namespace fourstep
