@@ -16,7 +16,7 @@ struct DistillOptions {
   std::string file;
   FlagTexts flags;
   std::string device = "auto";
-  std::string precision = "fp32";
+  std::string backbone_precision = "fp32";
   bool is_resumed = false;
   bool is_quiet = false;
   int64_t threads = 0;
@@ -31,7 +31,7 @@ void run_distill(const DistillOptions& options) {
   request.model = config.model;
   Placement placement;
   placement.device = device_from_text(options.device);
-  placement.dtype = network_dtype(options.precision, placement.device);
+  placement.dtype = network_dtype(options.backbone_precision, placement.device);
   placement.is_trained = true;
   Models models(request, placement);
   distill(models, config, options.is_resumed, events_of(bar));
@@ -46,7 +46,9 @@ void add_distill_command(CLI::App& app) {
   command->add_option("--config", options->file, "JSON file with settings")->type_name("");
   command->add_flag("--resume", options->is_resumed, "go on with the run in the folder --out");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->type_name("");
-  command->add_option("--precision", options->precision, "of the frozen networks: fp32, bf16, fp16")
+  command
+      ->add_option("--backbone-precision", options->backbone_precision,
+                   "in which the frozen networks are kept: fp32, bf16 or fp16")
       ->type_name("");
   command->add_option("--threads", options->threads, "processor threads; 0: all cores")
       ->type_name("");
