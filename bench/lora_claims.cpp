@@ -13,8 +13,8 @@
 #include "io/single_file.h"
 #include "train/captions.h"
 #include "train/initialize.h"
-#include "train/sample_batch.h"
 #include "train/optimizer.h"
+#include "train/sample_batch.h"
 
 namespace {
 

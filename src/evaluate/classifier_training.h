@@ -12,7 +12,7 @@ namespace fourstep {
 /// What decides a classifier and its accuracy, besides the list of emoji.
 struct ClassifierTraining {
   uint64_t seed = 0;
-  int64_t iterations = 3000;
+  int64_t iterations = 5000;
   int64_t batch = 64;
   double lr = 3e-3;
   double pair_share = 0.4;   ///< more than in the data: pairs are harder

@@ -35,7 +35,7 @@ struct EvaluateConfig {
   std::string teacher_schedule = "karras";
   double teacher_cfg = 3;
 
-  int64_t classifier_iterations = 3000;
+  int64_t classifier_iterations = 5000;
   int64_t classifier_batch = 64;
   double classifier_lr = 3e-3;
   int64_t classifier_tests = 2000;
