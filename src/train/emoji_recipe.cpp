@@ -8,6 +8,7 @@
 #include "report/contact_sheet.h"
 #include "train/captions.h"
 #include "train/initialize.h"
+#include "train/lora_export.h"
 #include "train/random.h"
 #include "train/sample_batch.h"
 #include "train/state_file.h"
@@ -144,14 +145,12 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
 /// Keys of the Stability model specification, and what made the file.
 std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
   const int64_t side = config.scenes.image_size;
-  auto recipe = json_from_fields(config);
-  for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
   return {{"modelspec.sai_model_spec", "1.0.0"},
           {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
           {"fourstep.emoji_groups", config.emoji_groups},
-          {"fourstep.recipe", dump_json(recipe)}};
+          {"fourstep.recipe", dump_json(recipe_of(config))}};
 }
 
 }  // namespace
