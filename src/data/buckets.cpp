@@ -20,7 +20,7 @@ double aspect_of(int64_t width, int64_t height) {
 }
 
 int64_t scaled(int64_t side, double factor) {
-  return static_cast<int64_t>(static_cast<double>(side) * factor + 0.5);
+  return std::llround(static_cast<double>(side) * factor);
 }
 
 /// [to,from]: row i holds how much of each source place lies in the part i of `to` equal parts, divided by its width.

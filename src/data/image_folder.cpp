@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kMaxCaptionBytes = 64 * 1024;  // a text file may be anything
+constexpr size_t kMaxCaptionBytes = 64UL * 1024;  // a text file may be anything
 
 #ifdef FOURSTEP_MINIMAL
 constexpr const char* kImageKinds[] = {".ppm"};

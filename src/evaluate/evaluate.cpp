@@ -47,7 +47,7 @@ std::filesystem::path row_path(const EvaluateConfig& config, const EvaluationRow
 std::vector<std::string> sheet_captions(const PromptSets& sets, const MeasuredRow& row) {
   std::vector<std::string> captions;
   const auto num_pictures = static_cast<size_t>(row.sheet.size(0));
-  const size_t num_seen = std::min(num_pictures, kSheetPictures);
+  const size_t num_seen = std::min(sets.seen.captions.size(), kSheetPictures);
   for (size_t i = 0; i < num_pictures; ++i) {
     captions.push_back(i < num_seen ? sets.seen.captions.at(i)
                                     : sets.held_out.captions.at(i - num_seen));

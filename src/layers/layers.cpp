@@ -12,7 +12,7 @@ Tensor placeholder(const Shape& shape, torch::Dtype dtype) {
 }
 
 bool is_placeholder(const Tensor& tensor) {
-  return tensor.numel() > 1 && tensor.storage().nbytes() <= static_cast<size_t>(tensor.itemsize());
+  return tensor.numel() > 1 && tensor.storage().nbytes() <= tensor.itemsize();
 }
 
 namespace {

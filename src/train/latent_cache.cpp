@@ -73,7 +73,8 @@ Entries read_cache(const fs::path& path, const std::string& identity) try {
     const auto latent = file.tensors.find(std::to_string(i));
     if (!entry || latent == file.tensors.end() || latent->second.dim() != 3) continue;
     entry->latent = aligned(latent->second);
-    entries[entry->name] = *std::move(entry);
+    const std::string name = entry->name;
+    entries[name] = *std::move(entry);
   }
   return entries;
 } catch (const Error&) {
