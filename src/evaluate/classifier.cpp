@@ -64,6 +64,8 @@ ClassifierImpl::ClassifierImpl(const ClassifierConfig& config) : config(config) 
     width = channels;
   }
   norm_out = register_module("norm_out", make_norm(width));
+  quarters_norm = register_module("quarters_norm", LayerNorm(width * kQuarters));
+  glimpse_norm = register_module("glimpse_norm", LayerNorm(width));
   scene = register_module("scene", Linear(width * kQuarters, config.hidden));
   scene_features = register_module("scene_features", Linear(config.hidden, config.scene_features));
   const int64_t side = kClassifierSidePx >> config.channels.size();
@@ -105,9 +107,10 @@ ClassifierOutput ClassifierImpl::forward(const Tensor& pictures) {
   check_shape(pictures, {-1, 3, pictures.size(-1), pictures.size(-1)}, "Classifier: pictures");
   const Tensor cells = cells_of(pictures);
   const Tensor quarters = at::_adaptive_avg_pool2d(cells, {2, 2}).contiguous().flatten(1);
-  const Tensor overview = at::silu(scene(quarters));
+  const Tensor overview = at::silu(scene(quarters_norm(quarters)));
   const Tensor of_scene = scene_features(overview);
-  const Tensor of_emoji = emoji_features(at::silu(glimpse(glimpses_of(cells, overview))));
+  const Tensor of_emoji =
+      emoji_features(at::silu(glimpse(glimpse_norm(glimpses_of(cells, overview)))));
   const Tensor which = emoji(of_emoji);  // [B,2,num_emoji]
   ClassifierOutput output;
   output.features = at::cat({of_emoji.flatten(1), of_scene}, 1);

@@ -23,7 +23,7 @@ std::string settings_of(const EmojiData& data, const ClassifierTraining& trainin
   std::string names;
   for (const Emoji& one : data.emoji()) names += one.name + "\n";
   return fmt::format(
-      "classifier 2, {} emoji ({:016x}), seed {}, {} iterations, batch {}, lr {}, pairs {}, {} "
+      "classifier 3, {} emoji ({:016x}), seed {}, {} iterations, batch {}, lr {}, pairs {}, {} "
       "tests",
       data.count(), hash_of({0, names, 0}), training.seed, training.iterations, training.batch,
       training.lr, training.pair_share, training.num_tests);

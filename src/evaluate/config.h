@@ -27,6 +27,7 @@ struct EvaluateConfig {
 
   std::vector<double> student_steps{1, 2, 4, 5, 8, 12, 32};
   std::string student_sampler = "lcm";
+  std::string student_schedule = "dmd2";
   double student_cfg = 1;
   std::vector<double> base_steps{4};
   std::vector<double> teacher_steps{50};
@@ -76,6 +77,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"student_steps", "numbers of steps of the student", "steps", 1, 1000},
         c.student_steps);
   visit(Info{"student_sampler", "sampler of student and base"}, c.student_sampler);
+  visit(Info{"student_schedule", "schedule of student and base"}, c.student_schedule);
   visit(Info{"student_cfg", "guidance of student and base; 1: off", "", -100, 100}, c.student_cfg);
   visit(Info{"base_steps", "numbers of steps of the base: the model without LoRA, as a student",
              "steps", 1, 1000},

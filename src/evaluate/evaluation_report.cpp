@@ -99,7 +99,8 @@ constexpr const char* kColumns = R"(
   in the autoencoder's latents. Smaller is better. They fall with the number of pictures: compare only rows
   of equally many; the row of real pictures shows how low they can get.
 - diversity: mean distance in feature space between pictures of one prompt.
-- brightness: mean of all pixels (0 black, 1 white); latent std and hf: spread of the latents' numbers, and
+- brightness: mean of all pixels (0 black, 1 white); saturation: mean of a pixel's largest minus smallest channel; clipped:
+  share of numbers at the end of their range; latent std and hf: spread of the latents' numbers, and
   mean squared difference of neighbours. A student that departs from its teacher by more than 15 % is saturated or blurred.
 - s/image: for sampling and decoding, in batches.
 )";

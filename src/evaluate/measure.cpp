@@ -24,7 +24,10 @@ void add_judgements(const PromptSet& set, int64_t begin, const ClassifierOutput&
 }
 
 void add_pictures(const Pictures& pictures, SetMeasures& measures) {
-  measures.brightness.add(pictures.images / 2 + 0.5);
+  const Tensor levels = pictures.images / 2 + 0.5;
+  measures.brightness.add(levels);
+  measures.saturation.add(levels.amax(1) - levels.amin(1));
+  measures.clipped.add((levels <= 0).logical_or(levels >= 1).to(torch::kFloat32));
   measures.seconds += pictures.seconds;
   for (int64_t i = 0; i < pictures.images.size(0); ++i) {
     if (measures.for_sheet.size() >= kSheetPictures) break;
@@ -140,6 +143,8 @@ MeasuredRow measure_row(const EvaluationRow& row, const PictureSource& source,
   result.frechet_latents = distance(seen.latents, reference.latents);
   result.diversity = diversity(varied, sets.diversity);
   result.brightness = seen.brightness.mean();
+  result.saturation = seen.saturation.mean();
+  result.clipped = seen.clipped.mean();
   result.latent_std = seen.latent_numbers.std();
   result.latent_hf = seen.latent_edges.mean();
   result.seconds_per_image = (seen.seconds + held_out.seconds + varied.seconds) /

@@ -26,6 +26,8 @@ struct SetMeasures {
   GaussianFit features, latents;  ///< latents: flattened; empty without autoencoder
   Tensor feature_rows;            ///< [n,d] in the order of the set
   NumberStats brightness;         ///< of all pixels and channels, 0 black .. 1 white
+  NumberStats saturation;         ///< largest minus smallest channel of a pixel: 0 grey .. 1
+  NumberStats clipped;            ///< 1 where a channel is at the end of its range, else 0
   NumberStats latent_numbers;
   NumberStats latent_edges;       ///< squared differences of neighbours, in both directions
   std::vector<Tensor> for_sheet;  ///< the first pictures, uint8 [1,side,side,3]

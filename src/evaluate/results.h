@@ -20,7 +20,7 @@ struct RowResult {
   std::optional<double> held_out_emoji, held_out_background, held_out_relation, held_out_all;
   std::optional<double> frechet_features, frechet_latents;
   std::optional<double> diversity;
-  std::optional<double> brightness;
+  std::optional<double> brightness, saturation, clipped;
   std::optional<double> latent_std, latent_hf;
   std::optional<double> seconds_per_image;
 };
@@ -46,6 +46,8 @@ void visit_fields(AnyResult& r, Visitor&& visit) requires
   visit(Info{"frechet_latents", "FD latents"}, r.frechet_latents);
   visit(Info{"diversity", "diversity"}, r.diversity);
   visit(Info{"brightness", "brightness"}, r.brightness);
+  visit(Info{"saturation", "saturation"}, r.saturation);
+  visit(Info{"clipped", "clipped", "%"}, r.clipped);
   visit(Info{"latent_std", "latent std"}, r.latent_std);
   visit(Info{"latent_hf", "latent hf"}, r.latent_hf);
   visit(Info{"seconds_per_image", "s/image"}, r.seconds_per_image);

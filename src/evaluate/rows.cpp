@@ -85,10 +85,10 @@ std::string EvaluationRow::name() const {
 
 SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps) {
   SampleOptions sampling{.sampler = config.student_sampler,
-                         .schedule = "dmd2",
+                         .schedule = config.student_schedule,
                          .steps = steps,
                          .cfg_scale = config.student_cfg};
-  if (steps == 1) sampling.timesteps = {999};
+  if (steps == 1 && config.student_schedule == "dmd2") sampling.timesteps = {999};
   return sampling;
 }
 

@@ -25,7 +25,7 @@ struct EvaluationRow {
   std::string name() const;  ///< "student, 4 steps"; "real pictures"
 };
 
-/// Timesteps of a student: 999; 999, 499; 999, 749, 499, 249; in general the schedule "dmd2" but for one step, where
+/// Where the schedule is "dmd2", timesteps 999; 999, 499; 999, 749, 499, 249; in general that schedule but for one step, where
 /// a student that was distilled for several begins at 999 (only the published one-step model at 399).
 SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps);
 

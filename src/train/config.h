@@ -41,6 +41,8 @@ struct TrainConfig {
   double ema = 0.999;
   double cfg_dropout = 0.1;
   double min_snr_gamma = 5;
+  double high_noise_power = 0.5;
+  std::string precision = "fp32";
 
   int64_t save_every = 200;
   int64_t sample_every = 1000;
@@ -89,6 +91,11 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"min_snr_gamma",
              "largest signal-to-noise ratio that counts in full; 0: plain eps loss", "", 0, 1e9},
         c.min_snr_gamma);
+  visit(
+      Info{"high_noise_power",
+           "below a signal-to-noise ratio of 1 its loss weighs 1/ratio^power; 0: plain", "", 0, 1},
+      c.high_noise_power);
+  visit(Info{"precision", "fp32, or bf16 for products and convolutions"}, c.precision);
   visit(Info{"save_every", "steps between states", "steps", 1, 1e9}, c.save_every);
   visit(Info{"sample_every", "steps between sheets of samples; 0: none", "steps", 0, 1e9},
         c.sample_every);

@@ -2,6 +2,7 @@
 
 #include "io/fields_json.h"
 #include "train/captions.h"
+#include "train/mixed_precision.h"
 #include "train/random.h"
 #include "train/state_file.h"
 
@@ -15,6 +16,10 @@ Tensor per_sample(const Tensor& table, const Tensor& timesteps, const Tensor& li
   return table.index_select(0, timesteps).view(shape);
 }
 
+Tensor snr_at(const NoiseLevels& levels, const Tensor& timesteps) {
+  return (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
+}
+
 Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLevels& levels,
                       const TrainConfig& config, int64_t iteration) {
   const int64_t count = batch.latents.size(0);
@@ -25,11 +30,14 @@ Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLe
                                                      levels.alphas.size(0), count);
   const Tensor is_kept =
       draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout;
+  const MixedPrecision mixed(config.precision, batch.latents.device());
   const Conditioning cond =
       drop_captions(encode_captions(model.text_encoders(), batch.captions, side), is_kept);
   const Tensor eps = model.unet->forward({levels.add_noise(batch.latents, noise, timesteps),
                                           timesteps, cond.context, cond.pooled, cond.time_ids});
-  return weighted_loss(eps, noise, min_snr_weight(levels, timesteps, config.min_snr_gamma));
+  const Tensor weights = min_snr_weight(levels, timesteps, config.min_snr_gamma) *
+                         high_noise_weight(levels, timesteps, config.high_noise_power);
+  return weighted_loss(eps, noise, weights);
 }
 
 }  // namespace
@@ -67,12 +75,16 @@ Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, in
 Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma,
                       NetworkOutput output) {
   if (gamma == 0) return at::ones({timesteps.size(0)}, levels.alphas.options());
-  const Tensor snr = (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
+  const Tensor snr = snr_at(levels, timesteps);
   return snr.clamp_max(gamma) / (output == NetworkOutput::kV ? snr + 1 : snr);
 }
 
+Tensor high_noise_weight(const NoiseLevels& levels, const Tensor& timesteps, double power) {
+  return snr_at(levels, timesteps).clamp_max(1).pow(-power);
+}
+
 Tensor weighted_loss(const Tensor& prediction, const Tensor& target, const Tensor& weights) {
-  return ((prediction - target).square().mean({1, 2, 3}) * weights).mean();
+  return ((prediction.to(torch::kFloat32) - target).square().mean({1, 2, 3}) * weights).mean();
 }
 
 LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed) {

@@ -41,6 +41,10 @@ Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double
 /// The mean over samples of weight times mean squared error. prediction, target: [B,C,h,w]; weights: [B].
 Tensor weighted_loss(const Tensor& prediction, const Tensor& target, const Tensor& weights);
 
+/// max(1, snr^-power), [B]: what small latents need to learn from the caption what noise does not hide from an
+/// average over few pixels. In units of x0 the eps loss weighs snr; with power 0.5 that becomes its root.
+Tensor high_noise_weight(const NoiseLevels& levels, const Tensor& timesteps, double power);
+
 /// Latents with the factor of the model family applied, and their captions.
 struct LatentBatch {
   Tensor latents;  ///< [B,4,h,w] fp32

@@ -57,17 +57,25 @@ TEST(StratifiedTimesteps, AllAreEquallyLikelyAtEveryPlace) {
 }
 
 // 2303.09556: min(snr, gamma) / snr when the loss is that of eps.
-TEST(MinSnrWeight, HoldsDownCleanLevelsAlone) {
-  const auto level = [](double snr) {
-    return std::pair{std::sqrt(snr / (1 + snr)), std::sqrt(1 / (1 + snr))};
-  };
+NoiseLevels levels_with(const std::vector<double>& ratios) {
   std::vector<double> alphas, sigmas;
-  for (const double snr : {0.01, 1.0, 5.0, 20.0, 500.0}) {
-    alphas.push_back(level(snr).first);
-    sigmas.push_back(level(snr).second);
+  for (const double snr : ratios) {
+    alphas.push_back(std::sqrt(snr / (1 + snr)));
+    sigmas.push_back(std::sqrt(1 / (1 + snr)));
   }
-  const NoiseLevels levels{torch::tensor(alphas, torch::kFloat32),
-                           torch::tensor(sigmas, torch::kFloat32)};
+  return {torch::tensor(alphas, torch::kFloat32), torch::tensor(sigmas, torch::kFloat32)};
+}
+
+TEST(HighNoiseWeight, RaisesNoisyLevelsAlone) {
+  const NoiseLevels levels = levels_with({0.01, 0.25, 1.0, 20.0});
+  const Tensor t = torch::tensor({1, 0, 2, 3}, torch::kInt64);
+  EXPECT_TRUE(
+      at::allclose(high_noise_weight(levels, t, 0.5), torch::tensor({2.f, 10.f, 1.f, 1.f}), 1e-5));
+  EXPECT_TRUE(torch::equal(high_noise_weight(levels, t, 0), torch::ones({4}))) << "0: plain loss";
+}
+
+TEST(MinSnrWeight, HoldsDownCleanLevelsAlone) {
+  const NoiseLevels levels = levels_with({0.01, 1.0, 5.0, 20.0, 500.0});
   const Tensor t = torch::tensor({4, 0, 1, 2, 3}, torch::kInt64);
   EXPECT_TRUE(at::allclose(min_snr_weight(levels, t, 5),
                            torch::tensor({0.01f, 1.f, 1.f, 1.f, 0.25f}), 1e-5));

@@ -1,0 +1,27 @@
+#include "train/mixed_precision.h"
+
+#include <ATen/autocast_mode.h>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+MixedPrecision::MixedPrecision(const std::string& precision, torch::Device device)
+    : device_type_(device.type()), is_on_(precision == "bf16") {
+  if (!is_on_ && precision != "fp32") {
+    throw Error("precision \"{}\" is unknown for training; use fp32 or bf16", precision);
+  }
+  if (!is_on_) return;
+  at::autocast::set_autocast_dtype(device_type_, torch::kBFloat16);
+  at::autocast::set_autocast_enabled(device_type_, true);
+  at::autocast::increment_nesting();
+}
+
+MixedPrecision::~MixedPrecision() {
+  if (!is_on_) return;
+  // The casts of the weights are kept for one forward pass: the next step has other weights.
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  at::autocast::set_autocast_enabled(device_type_, false);
+}
+
+}  // namespace fourstep
