@@ -12,7 +12,8 @@
 namespace fourstep {
 
 /// A function of tensors alone: no random numbers, and nothing that changes until the backward pass but what
-/// `RecomputeScope` brings back.
+/// `RecomputeScope` brings back. Torch's autocast is such a thing: a block that runs under it needs a scope that turns
+/// it on again.
 using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 
 /// Called before the block runs again; what it returns lives until the block is done. For state that the block

@@ -76,7 +76,7 @@ Conditioning stack_rows(const Conditioning& a, const Conditioning& b) {
 std::vector<std::string> read_prompts(const std::filesystem::path& path) {
   std::ifstream file(path);
   if (!file)
-    throw Error("prompts \"{}\" cannot be read; name a text file, or emoji", path.string());
+    throw Error("prompts \"{}\" cannot be read; name a text file with one per line", path.string());
   std::vector<std::string> prompts;
   for (std::string line; std::getline(file, line);) {
     line = trimmed(line);

@@ -61,7 +61,7 @@ void visit_learning_fields(AnyConfig& c, Visitor&& visit) {
         c.last_lr_share);
   visit(Info{"beta2", "AdamW's beta2", "", 0, 0.99999}, c.beta2);
   visit(Info{"weight_decay", "weight decay of the LoRA", "", 0, 1}, c.weight_decay);
-  visit(Info{"max_grad_norm", "gradients are scaled down to this norm", "", 0, 1e6},
+  visit(Info{"max_grad_norm", "gradients are scaled down to this norm; 0: never", "", 0, 1e6},
         c.max_grad_norm);
   visit(Info{"min_snr_gamma", "largest signal-to-noise ratio that counts in full; 0: plain loss",
              "", 0, 1e9},

@@ -1,5 +1,7 @@
 #include "train/lora_run.h"
 
+#include <limits>
+
 #include "base/error.h"
 #include "train/captions.h"
 #include "train/initialize.h"
@@ -26,9 +28,9 @@ LatentEncoder latent_encoder(Models& models, const Events& events) {
 }
 
 BucketOrder order_of(const TrainingImages& data, const LoraTrainConfig& config) {
+  constexpr int64_t kMostPixels = 1 << 20;  // of a side
   std::vector<OrderedImage> images;
   for (const TrainingImage& image : data.images) {
-    constexpr int64_t kMostPixels = 1 << 20;  // of a side
     images.push_back(
         {image.size.target_width * kMostPixels + image.size.target_height, image.repeats});
   }
@@ -160,7 +162,9 @@ LossRow lora_step(LoraRun& run, int64_t iteration) {
   const bool is_half = run.models.placement().dtype == torch::kFloat16;
   (is_half ? loss * kHalfLossScale : loss).backward();
   if (is_half) scale_gradients(run.factors, 1 / kHalfLossScale);
-  const double norm = clip_gradients(run.factors, config.max_grad_norm);
+  constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+  const double norm =
+      clip_gradients(run.factors, config.max_grad_norm > 0 ? config.max_grad_norm : kNoLimit);
   const double lr = learning_rate_at(iteration, config.iterations, config.lr, config.warmup,
                                      config.last_lr_share);
   run.optimizer.step(lr);

@@ -47,7 +47,8 @@ struct LoraRun {
   bool has_zero_null() const { return encoders.state == ContextState::kPenultimate; }
 };
 
-/// Scans the data, makes the folder `out`, encodes the data there and loads the networks. Throws as scan_image_folder, encode_images and Models.
+/// Scans the data, makes the folder `out`, encodes the data there and loads the networks.
+/// Throws as scan_image_folder(), make_buckets(), encode_images() and Models.
 LoraRun make_lora_run(Models& models, const LoraTrainConfig& config, const Events& events);
 
 /// The batch of an iteration: a function of the seed and the iteration alone.

@@ -51,7 +51,6 @@ std::vector<Tensor> LoraSheet::pictures(LoraRun& run, Adapter* adapter,
       return sample_batch(run.unet, rows_of(cond, static_cast<int64_t>(i), 1), run.side / 8,
                           options);
     }();
-    quiet.report({});  // throws when the user stops
     quiet.report({});  // throws when the user wants to stop
     pictures.push_back(pixels_from_image(decode_latent(run.models, latent, 0, quiet))[0]);
   }

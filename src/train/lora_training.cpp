@@ -140,7 +140,8 @@ void train_lora(Models& models, const LoraTrainConfig& config, bool is_resumed,
                             .is_resumed = is_resumed,
                             .settings = settings_of(run)};
   run_loop(options, loop_of(run, events), events);
-  write_lora_files(std::filesystem::path(config.out) / "lora", *run.adapter, run.factors, lora_run_metadata(run));
+  write_lora_files(std::filesystem::path(config.out) / "lora", *run.adapter, run.factors,
+                   lora_run_metadata(run));
 }
 
 }  // namespace fourstep

@@ -165,9 +165,7 @@ TEST(NoiseLevels, AVelocityLeadsBackToTheCleanLatentAsInSampling) {
 }
 
 TEST(MinSnrWeight, FollowsThePaperForBothPredictions) {
-  // alpha^2 : sigma^2 = 9 and 1/4.
-  const NoiseLevels levels{torch::tensor({0.9, 0.2}).sqrt().to(torch::kFloat32),
-                           torch::tensor({0.1, 0.8}).sqrt().to(torch::kFloat32)};
+  const NoiseLevels levels = levels_with({9, 0.25});
   const Tensor timesteps = torch::tensor({0, 1});
   const Tensor eps = min_snr_weight(levels, timesteps, 5);
   EXPECT_NEAR(eps[0].item<double>(), 5.0 / 9, 1e-6);

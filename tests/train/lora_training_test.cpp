@@ -5,6 +5,7 @@
 
 #include "io/safetensors.h"
 #include "support/golden.h"
+#include "support/memory_meter.h"
 #include "support/pictures.h"
 #include "support/tiny_model.h"
 #include "train/captions.h"
@@ -222,6 +223,88 @@ TEST_F(LoraTraining, DroppedCaptionsSayNothing) {
   EXPECT_TRUE(torch::equal(lora_loss(run, batch, 0), loss));
   run.config.caption_dropout = 0;
   EXPECT_FALSE(torch::equal(lora_loss(run, batch, 0), loss));
+}
+
+TEST_F(LoraTraining, WithoutANullConditionDroppedCaptionsAreTheEmptyText) {
+  LoraTrainConfig settings = config("empty text");
+  settings.caption_dropout = 1;
+  Models models = open(settings);
+  LoraRun run = make_lora_run(models, settings, {});
+  LoraBatch batch = lora_batch(run, 0);
+  const Tensor zeros = lora_loss(run, batch, 0);
+  run.encoders.state = ContextState::kNormalizedLast;  // as SD 1.5 has it
+  const Tensor dropped = lora_loss(run, batch, 0);
+  EXPECT_FALSE(torch::equal(dropped, zeros));
+  run.config.caption_dropout = 0;
+  batch.captions.assign(batch.captions.size(), "");
+  EXPECT_TRUE(torch::equal(lora_loss(run, batch, 0), dropped));
+}
+
+struct Learned {
+  std::vector<LossRow> rows;
+  NamedTensors factors;
+  int64_t peak_bytes = 0;
+};
+
+Learned three_steps(Models models, const LoraTrainConfig& settings) {
+  LoraRun run = make_lora_run(models, settings, {});
+  Learned learned;
+  const testing::MemoryMeter meter;
+  for (int64_t i = 0; i < 3; ++i) learned.rows.push_back(lora_step(run, i));
+  learned.peak_bytes = meter.peak_bytes();
+  learned.factors = clone_tensors(run.factors);
+  return learned;
+}
+
+void expect_same_bits(const Learned& a, const Learned& b) {
+  EXPECT_EQ(a.rows, b.rows);
+  ASSERT_EQ(a.factors.size(), b.factors.size());
+  for (const auto& [name, factor] : a.factors) {
+    EXPECT_TRUE(torch::equal(factor, b.factors.at(name))) << name;
+  }
+}
+
+TEST_F(LoraTraining, GradientCheckpointingChangesNoBitAndPeaksLower) {
+  LoraTrainConfig settings = config("checkpointed");
+  settings.resolution = 128;
+  settings.targets = "full";
+  const Learned plain = three_steps(open(settings), settings);
+  settings.gradient_checkpointing = true;
+  const Learned recomputed = three_steps(open(settings), settings);
+  expect_same_bits(recomputed, plain);
+  EXPECT_LT(recomputed.peak_bytes, plain.peak_bytes * 8 / 10);
+}
+
+TEST_F(LoraTraining, AGradientNormOfZeroLimitsNothing) {
+  LoraTrainConfig settings = config("unlimited");
+  settings.max_grad_norm = 0;
+  const Learned unlimited = three_steps(open(settings), settings);
+  settings.max_grad_norm = 1e6;
+  expect_same_bits(unlimited, three_steps(open(settings), settings));
+  EXPECT_GT(*unlimited.rows[0][1].second, 0);
+}
+
+TEST_F(LoraTraining, StopsAtALossThatIsNoNumberAndNamesTheLastGoodState) {
+  LoraTrainConfig settings = config("spoiled");
+  settings.model = path("spoiled.safetensors");
+  testing::write_tiny_sdxl(settings.model);
+  Events stops;
+  int64_t done = 0;
+  stops.on_progress = [&](const Progress& progress) {
+    if (progress.stage == Stage::kTrain) done = progress.step;
+  };
+  stops.is_cancelled = [&] { return done == 2; };
+  EXPECT_THROW(train(settings, false, stops), Cancelled);
+  testing::write_tiny_sdxl(settings.model, [](Checkpoint& model) {
+    Tensor& weight = model.components.at(Component::kUnet).at("conv_out.weight");
+    weight = at::full_like(weight, NAN);
+  });
+  const std::string state = settings.out + "/lora.state.safetensors";
+  EXPECT_EQ(testing::message_of<Error>([&] { train(settings, true); }),
+            fmt::format("lora: loss became nan in iteration 3; the last good state is that after "
+                        "iteration 3 in \"{}\"; try a lower learning rate",
+                        state));
+  EXPECT_EQ(load_training_state(state).iteration, 3) << "asked after two, seen after three";
 }
 
 TEST_F(LoraTraining, ANoiseOffsetChangesTheNoiseAlone) {
