@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text_tools.h"
 #include "layers/flash_attention.h"
+#include "layers/linear.h"
 #include "layers/packed_weights.h"
 
 namespace fourstep {
@@ -32,14 +33,14 @@ Tensor LinearImpl::forward(const Tensor& x) {
   if (packed.defined() && is_placeholder(weight)) {
     return add_branch(packed_linear(x, packed, bias), x, branch);
   }
-  return add_branch(at::linear(x, weight, bias), x, branch);
+  return add_branch(linear_product(x, weight, bias), x, branch);
 }
 
 Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch) {
   if (branch == nullptr) return y;
   const auto dtype = x.scalar_type();
-  const Tensor down = at::linear(x, branch->down.to(dtype).flatten(1));
-  const Tensor change = at::linear(down, branch->up.to(dtype).flatten(1));
+  const Tensor down = linear_product(x, branch->down.to(dtype).flatten(1));
+  const Tensor change = linear_product(down, branch->up.to(dtype).flatten(1));
   return at::add(y, change, branch->scale);
 }
 

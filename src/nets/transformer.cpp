@@ -1,5 +1,6 @@
 #include "nets/transformer.h"
 
+#include "layers/linear.h"
 #include "nets/branches.h"
 #include "nets/resblock.h"
 
@@ -59,7 +60,7 @@ TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
 }
 
 Tensor TokenProjectionImpl::forward(const Tensor& x) {
-  return add_branch(at::linear(x, weight.flatten(1), bias), x, branch);
+  return add_branch(linear_product(x, weight.flatten(1), bias), x, branch);
 }
 
 SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,

@@ -239,5 +239,31 @@ TEST(Mixture, AFourStepStudentRecoversIt) {
   expect_within(errors_of(at::cat(all)), {0.03, 0.15, 0.15});
 }
 
+/// How far the mean of the same noise's samples swings between the student's turns, in the second half of a run whose
+/// learning rates do not fall: root of the mean squared distance from their average.
+double swing_of_means(int64_t critic_ratio) {
+  constexpr int64_t kTurns = 600;
+  DistillConfig config = mixture_config();
+  config.timesteps = {399};
+  config.critic_ratio = critic_ratio;
+  config.iterations = kTurns * critic_ratio;
+  config.student_lr = config.critic_lr = 5e-3;
+  config.last_lr_share = 1;
+  config.ema = 0;
+  Distillation d = mixture_distillation(config);
+  std::vector<Tensor> means;
+  distill(d, 1, [&] { means.push_back(samples_of(d, 0, 2000).flatten(1).mean(0)); });
+  const Tensor late = at::stack(means).slice(0, kTurns / 2);
+  return (late - late.mean(0)).square().sum(1).mean().sqrt().item<double>();
+}
+
+// The paper's appendix C: with one critic update per student update the critic lags behind, and global statistics
+// (mean brightness there) swing; five updates calm them.
+TEST(Mixture, ACriticThatLagsMakesTheStudentSwing) {
+  const double lagging = swing_of_means(1), following = swing_of_means(5);
+  fmt::print("swing of the mean: {:.4f} with ratio 1, {:.4f} with ratio 5\n", lagging, following);
+  EXPECT_GT(lagging, 2 * following);
+}
+
 }  // namespace
 }  // namespace fourstep
