@@ -20,8 +20,8 @@ using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 /// looks at and that may be another one by the time of the backward pass, such as the branches of its layers.
 using RecomputeScope = std::function<std::shared_ptr<void>()>;
 
-/// block(inputs). With gradients off that is all; else the block runs without recording, and again, recording, in the
-/// backward pass. Gradients flow to the inputs, and to whatever leaves the block uses: those are added to their
+/// block(inputs). With gradients off that is all; else what autograd keeps of the run is thrown away, and the block
+/// runs again in the backward pass. Gradients flow to the inputs, and to whatever leaves the block uses: those are added to their
 /// grad() directly, so torch::autograd::grad() for them does not work, backward() does. The output requires a
 /// gradient even where nothing in the block does.
 Tensor recompute(const Block& block, const std::vector<Tensor>& inputs,
