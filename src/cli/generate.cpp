@@ -72,7 +72,7 @@ struct Session {
   Json images = Json::array();
   Json notices = Json::array();
   Family family = Family::kSdxl;
-  HashTags hashes;
+  HashTags hashes = {};
 };
 
 void save(Session& session, const Request& request, const GeneratedImage& made) {

@@ -7,6 +7,7 @@ namespace fourstep {
 void validate(const DistillConfig& config) {
   check_word("--student", config.student, {"lora", "full"});
   check_word("--backbone", config.backbone, {"shared", "separate"});
+  check_word("--precision", config.precision, {"fp32", "bf16"});
   if (config.backbone == "shared" && config.student == "full") {
     throw InvalidRequest(
         "--student full needs --backbone separate: on a shared network only adapters are trained");

@@ -12,13 +12,13 @@
 namespace fourstep {
 
 struct DistillConfig {
-  std::string model;
+  std::string model = {};
   std::string out = "out/distill";
   uint64_t seed = 0;
   std::string prompts = "emoji";
   std::string emoji_groups = "Food & Drink;Animals & Nature";
-  SceneConfig scenes;
-  std::string real_latents;
+  SceneConfig scenes = {};
+  std::string real_latents = {};
   int64_t save_every = 100;
   int64_t sample_every = 500;
 
@@ -42,6 +42,7 @@ struct DistillConfig {
   double weight_decay = 0;
   double max_grad_norm = 1;
   double ema = 0.99;
+  std::string precision = "fp32";
 
   double cfg_scale = 1.5;
   double cfg_ramp = 0.2;
@@ -125,6 +126,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"ema", "share of the student's average that stays at each update; 0: no average", "",
              0, 1},
         c.ema);
+  visit(Info{"precision", "fp32, or bf16 for products and convolutions"}, c.precision);
 
   visit_loss_fields(c, visit);
 }

@@ -2,6 +2,7 @@
 
 #include "layers/layers.h"
 #include "train/initialize.h"
+#include "train/mixed_precision.h"
 #include "train/optimizer.h"
 
 namespace fourstep {
@@ -21,17 +22,20 @@ UNet copy_of(UNet unet) {
 }
 
 /// The network under the adapter, if there is one.
-View view_of(UNet unet, std::shared_ptr<Adapter> adapter, NamedTensors trainable) {
+View view_of(UNet unet, std::shared_ptr<Adapter> adapter, NamedTensors trainable,
+             const std::string& precision) {
   View view;
-  view.eps = [unet, adapter](const Tensor& x_t, const Tensor& timesteps,
-                             const Conditioning& cond) mutable {
+  view.eps = [unet, adapter, precision](const Tensor& x_t, const Tensor& timesteps,
+                                        const Conditioning& cond) mutable {
     const WornAdapter worn(adapter.get());
-    return unet->forward(input_of(x_t, timesteps, cond));
+    const MixedPrecision mixed(precision, x_t.device());
+    return unet->forward(input_of(x_t, timesteps, cond)).to(x_t.scalar_type());
   };
-  view.bottleneck = [unet, adapter](const Tensor& x_t, const Tensor& timesteps,
-                                    const Conditioning& cond) mutable {
+  view.bottleneck = [unet, adapter, precision](const Tensor& x_t, const Tensor& timesteps,
+                                               const Conditioning& cond) mutable {
     const WornAdapter worn(adapter.get());
-    return unet->bottleneck(input_of(x_t, timesteps, cond));
+    const MixedPrecision mixed(precision, x_t.device());
+    return unet->bottleneck(input_of(x_t, timesteps, cond)).to(x_t.scalar_type());
   };
   view.trainable = std::move(trainable);
   view.adapter = adapter;
@@ -39,14 +43,15 @@ View view_of(UNet unet, std::shared_ptr<Adapter> adapter, NamedTensors trainable
   return view;
 }
 
-View adapted(const UNet& unet, const AdapterOptions& options, uint64_t seed) {
+View adapted(const UNet& unet, const AdapterOptions& options, uint64_t seed,
+             const std::string& precision) {
   const auto adapter = std::make_shared<Adapter>(unet, options, seed);
-  return view_of(unet, adapter, adapter->parameters());
+  return view_of(unet, adapter, adapter->parameters(), precision);
 }
 
-View full(const UNet& unet) {
+View full(const UNet& unet, const std::string& precision) {
   UNet copy = copy_of(unet);
-  return view_of(copy, nullptr, parameters_of(*copy));
+  return view_of(copy, nullptr, parameters_of(*copy), precision);
 }
 
 }  // namespace
@@ -57,13 +62,15 @@ Views make_views(UNet unet, const DistillConfig& config, uint64_t seed) {
   const AdapterOptions student{.rank = config.student_rank, .alpha = config.student_alpha};
   const AdapterOptions critic{.rank = config.critic_rank, .alpha = config.critic_alpha};
   Views views;
-  views.teacher = view_of(unet, nullptr, {});
+  const std::string& precision = config.precision;
+  views.teacher = view_of(unet, nullptr, {}, precision);
   if (config.backbone == "shared") {
-    views.student = adapted(unet, student, seed);
-    views.critic = adapted(unet, critic, seed + 1);
+    views.student = adapted(unet, student, seed, precision);
+    views.critic = adapted(unet, critic, seed + 1, precision);
   } else {
-    views.student = config.student == "full" ? full(unet) : adapted(copy_of(unet), student, seed);
-    views.critic = full(unet);
+    views.student = config.student == "full" ? full(unet, precision)
+                                             : adapted(copy_of(unet), student, seed, precision);
+    views.critic = full(unet, precision);
   }
   require_gradients(views.student.trainable, true);
   require_gradients(views.critic.trainable, true);

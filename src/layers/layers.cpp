@@ -72,7 +72,14 @@ GroupNormImpl::GroupNormImpl(int64_t num_groups, int64_t channels, double eps)
 }
 
 Tensor GroupNormImpl::forward(const Tensor& x) {
-  return at::group_norm(x, num_groups, weight, bias, eps);
+  // libtorch's bf16 norm on the CPU is slow on batches with few channels per group, 2x to 7x of that of fp32 (batch 64,
+  // 64 channels, 16x16: 6.1 against 0.8 ms); with SDXL's widths, or a single picture, it is the faster one.
+  constexpr int64_t kFewChannels = 8, kManyPictures = 8;
+  const bool is_slow = x.device().is_cpu() && x.scalar_type() == torch::kBFloat16 &&
+                       x.size(0) >= kManyPictures && x.size(1) / num_groups < kFewChannels;
+  if (!is_slow) return at::group_norm(x, num_groups, weight, bias, eps);
+  const auto fp32 = [](const Tensor& tensor) { return tensor.to(torch::kFloat32); };
+  return at::group_norm(fp32(x), num_groups, fp32(weight), fp32(bias), eps).to(torch::kBFloat16);
 }
 
 LayerNormImpl::LayerNormImpl(int64_t channels, double eps) : eps(eps) {

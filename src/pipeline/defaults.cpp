@@ -13,6 +13,7 @@
 #include "sampling/guidance.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
+#include "text/known_words.h"
 
 namespace fourstep {
 
@@ -62,6 +63,14 @@ void check_list_length(const Request& request, int64_t steps) {
   }
 }
 
+void report_unknown_words(const Request& request, const ModelTraits& traits, const Events& events) {
+  if (traits.known_words.empty()) return;
+  const auto words = unknown_words(request.prompt, traits.known_words);
+  if (words.empty()) return;
+  events.notice(fmt::format("{} has never seen \"{}\"; it will guess", traits.file_name,
+                            fmt::join(words, "\", \"")));
+}
+
 }  // namespace
 
 Request with_default_model(Request request) {
@@ -108,6 +117,7 @@ Request resolve_defaults(Request request, const ModelTraits& traits, const Event
   if (is_neutral_scale(*request.cfg_scale) && !request.negative_prompt.empty()) {
     events.notice("the negative prompt has no effect at CFG scale 1");
   }
+  report_unknown_words(request, traits, events);
   return request;
 }
 

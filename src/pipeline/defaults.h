@@ -23,6 +23,8 @@ struct ModelTraits {
       metadata_texts;          ///< titles, merge recipes: where a merged LoRA leaves its name
   bool has_dmd2_lora = false;  ///< see looks_like_dmd2()
   int64_t native_side = 1024;  ///< px: SDXL 1024, SD 1.5 512
+  std::string known_words =
+      {};  ///< all that its captions had, see unknown_words(); empty: not told
 };
 
 /// kDistilled for a DMD2 LoRA in the request, or a checkpoint whose name or metadata says "dmd2".
@@ -40,7 +42,7 @@ Request with_default_model(Request request);
 /// The request with every "auto" and unset value replaced: distilled models get lcm, dmd2, 4 steps and CFG
 /// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
 /// sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
-/// Notices also say when the negative prompt has no effect.
+/// Notices also say when the negative prompt has no effect, and which words the model has never seen.
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events);
 
 }  // namespace fourstep

@@ -13,6 +13,7 @@
 #include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
 #include "pipeline/resources.h"
+#include "text/known_words.h"
 
 namespace fourstep {
 
@@ -155,6 +156,7 @@ ModelTraits Models::traits() const {
   traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
   for (const auto& [key, text] : checkpoint_.metadata) {
     traits.metadata_texts.push_back(text);
+    if (key == kKnownWordsKey) traits.known_words = text;
   }
   traits.has_dmd2_lora = has_dmd2_lora_;
   traits.native_side = native_side_of(checkpoint_);

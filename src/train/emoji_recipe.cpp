@@ -6,9 +6,11 @@
 #include "io/fields_json.h"
 #include "io/safetensors.h"
 #include "report/contact_sheet.h"
+#include "text/known_words.h"
 #include "train/captions.h"
 #include "train/initialize.h"
 #include "train/lora_export.h"
+#include "train/mixed_precision.h"
 #include "train/random.h"
 #include "train/sample_batch.h"
 #include "train/state_file.h"
@@ -143,13 +145,15 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
 }
 
 /// Keys of the Stability model specification, and what made the file.
-std::map<std::string, std::string> model_metadata(const TrainConfig& config) {
+std::map<std::string, std::string> model_metadata(const TrainConfig& config,
+                                                  const EmojiData& data) {
   const int64_t side = config.scenes.image_size;
   return {{"modelspec.sai_model_spec", "1.0.0"},
           {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
           {"fourstep.emoji_groups", config.emoji_groups},
+          {kKnownWordsKey, fmt::format("{}", fmt::join(caption_words(data.emoji()), " "))},
           {"fourstep.recipe", dump_json(recipe_of(config))}};
 }
 
@@ -176,10 +180,11 @@ void export_emoji_model(const TrainConfig& config, const std::filesystem::path& 
   const auto state = state_path(diffusion_loop_options(config, false));
   const NamedTensors average = take_prefixed(load_training_state(state).tensors, "average");
   copy_tensors(average, trained.model.parameters(), state.string());
-  write_small_model(path, trained.model, average, trained.vae, model_metadata(config));
+  write_small_model(path, trained.model, average, trained.vae, model_metadata(config, data));
 }
 
 void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {
+  check_training_precision(config.precision);  // now, not after the autoencoder
   const EmojiData data = open_emoji_data(config);
   train_autoencoder(config, data, is_resumed, events);
   TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
@@ -195,7 +200,7 @@ void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events&
   };
   train_diffusion(task, config, is_resumed, events);
   write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
-                    model_metadata(config));
+                    model_metadata(config, data));
 }
 
 }  // namespace fourstep

@@ -6,11 +6,14 @@
 
 namespace fourstep {
 
+void check_training_precision(const std::string& precision) {
+  if (precision == "fp32" || precision == "bf16") return;
+  throw InvalidRequest("--precision \"{}\" is unknown for training; use fp32 or bf16", precision);
+}
+
 MixedPrecision::MixedPrecision(const std::string& precision, torch::Device device)
     : device_type_(device.type()), is_on_(precision == "bf16") {
-  if (!is_on_ && precision != "fp32") {
-    throw Error("precision \"{}\" is unknown for training; use fp32 or bf16", precision);
-  }
+  check_training_precision(precision);
   if (!is_on_) return;
   at::autocast::set_autocast_dtype(device_type_, torch::kBFloat16);
   at::autocast::set_autocast_enabled(device_type_, true);

@@ -7,11 +7,14 @@
 
 namespace fourstep {
 
+/// Throws InvalidRequest for words other than "fp32" and "bf16", naming both.
+void check_training_precision(const std::string& precision);
+
 /// While it lives, matrix products, convolutions and attention under this thread compute in bf16 where `precision` is
 /// "bf16" (torch's autocast: weights, norms, losses and optimizer stay fp32); "fp32" changes nothing.
 class MixedPrecision {
  public:
-  /// Throws Error for other words, naming the two.
+  /// Throws as check_training_precision().
   MixedPrecision(const std::string& precision, torch::Device device);
   ~MixedPrecision();
   MixedPrecision(const MixedPrecision&) = delete;

@@ -58,6 +58,24 @@ TEST(Views, WhatOneRoleLearnsTheOthersDoNotSee) {
   }
 }
 
+TEST(Views, InBf16TheyAreCloseAndGradientsStayFp32) {
+  const Inputs in;
+  DistillConfig config;
+  config.precision = "bf16";
+  UNet unet = testing::tiny_unet();
+  const Tensor base = in.eps(unet);
+  Views views = make_views(unet, config, 1);
+  const Tensor eps = in.eps(views.student);
+  EXPECT_EQ(eps.scalar_type(), torch::kFloat32);
+  const double error = ((eps - base).norm() / base.norm()).item<double>();
+  EXPECT_GT(error, 1e-4) << "computed in fp32";
+  EXPECT_LT(error, 0.03);
+  eps.square().mean().backward();
+  for (const auto& [name, tensor] : views.student.trainable) {
+    EXPECT_EQ(tensor.grad().scalar_type(), torch::kFloat32) << name;
+  }
+}
+
 TEST(Views, TheBottleneckSeesTheOwnAdapter) {
   const Inputs in;
   Views views = make_views(testing::tiny_unet(), {}, 1);

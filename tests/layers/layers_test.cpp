@@ -48,5 +48,21 @@ TEST(Layers, AttentionEqualsTheFormula) {
   }
 }
 
+TEST(GroupNorm, Bf16BatchesOfNarrowGroupsAgreeWithFp32AsOthersDo) {
+  for (const int64_t channels : {64, 512}) {  // 2 and 16 to a group
+    GroupNorm norm(32, channels, 1e-5);
+    torch::manual_seed(1);
+    const NamedTensors weights{{"weight", torch::randn({channels})},
+                               {"bias", torch::randn({channels})}};
+    const Tensor x = torch::randn({8, channels, 4, 4}).to(torch::kBFloat16);
+    load_weights(*norm, weights, {}, "fp32");
+    const Tensor expected = norm(x.to(torch::kFloat32));
+    load_weights(*norm, weights, {.dtype = torch::kBFloat16}, "bf16");
+    const Tensor y = norm(x);
+    EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
+    EXPECT_LT(((y.to(torch::kFloat32) - expected).norm() / expected.norm()).item<double>(), 4e-3);
+  }
+}
+
 }  // namespace
 }  // namespace fourstep

@@ -75,6 +75,17 @@ TEST(Defaults, ANegativePromptWithoutGuidanceIsNoted) {
   EXPECT_EQ(resolve(asked, kPlain).notices.size(), 0u);
 }
 
+TEST(Defaults, WordsThatTheModelHasNeverSeenAreNoted) {
+  ModelTraits traits = kDistilled;
+  Request asked;
+  asked.prompt = "a red fox in the snow";
+  EXPECT_TRUE(resolve(asked, traits).notices.empty()) << "most models do not tell";
+  traits.known_words = "a red fox in the";
+  EXPECT_EQ(
+      resolve(asked, traits).notices,
+      std::vector<std::string>{"anything.safetensors has never seen \"snow\"; it will guess"});
+}
+
 TEST(Defaults, ExplicitListsSetTheNumberOfSteps) {
   Request asked;
   asked.timesteps = {999, 749, 499};

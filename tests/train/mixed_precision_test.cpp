@@ -45,8 +45,8 @@ TEST(MixedPrecision, Fp32ChangesNothingAndOtherWordsAreRefused) {
   try {
     MixedPrecision("half", torch::kCPU);
     FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "precision \"half\" is unknown for training; use fp32 or bf16");
+  } catch (const InvalidRequest& error) {
+    EXPECT_STREQ(error.what(), "--precision \"half\" is unknown for training; use fp32 or bf16");
   }
 }
 
