@@ -10,15 +10,15 @@ namespace fourstep {
 
 namespace {
 
-void run_distill(const TrainingOptions& options, const std::string& precision) {
+void run_distill(const TrainingOptions& options, const std::string& backbone_precision) {
   const auto config = read_config<DistillConfig>(options.file, options.flags);
   if (config.model.empty()) throw InvalidRequest("distill: name the teacher with --model");
-  check_word("--precision", precision, {"auto", "fp32", "bf16", "fp16"});
+  check_word("--backbone-precision", backbone_precision, {"auto", "fp32", "bf16", "fp16"});
   ProgressBar bar = start_training(options);
   Request request;
   request.model = config.model;
   Placement placement{.device = device_from_text(options.device), .is_trained = true};
-  placement.dtype = network_dtype(precision, placement.device);
+  placement.dtype = network_dtype(backbone_precision, placement.device);
   Models models(request, placement);
   distill(models, config, options.is_resumed, events_of(bar));
   bar.finish();
@@ -28,14 +28,16 @@ void run_distill(const TrainingOptions& options, const std::string& precision) {
 
 void add_distill_command(CLI::App& app) {
   auto options = std::make_shared<TrainingOptions>();
-  auto precision = std::make_shared<std::string>("fp32");
+  auto backbone_precision = std::make_shared<std::string>("fp32");
   CLI::App* command = app.add_subcommand("distill", "train a DMD2 LoRA for a checkpoint");
   add_training_options(*command, *options);
   add_device_option(*command, *options);
-  command->add_option("--precision", *precision, "of the frozen networks: fp32, bf16, fp16")
+  command
+      ->add_option("--backbone-precision", *backbone_precision,
+                   "in which the frozen networks are kept: auto, fp32, bf16 or fp16")
       ->type_name("");
   add_config_options(*command, DistillConfig(), options->flags);
-  command->callback([options, precision] { run_distill(*options, *precision); });
+  command->callback([options, backbone_precision] { run_distill(*options, *backbone_precision); });
 }
 
 }  // namespace fourstep
