@@ -12,8 +12,7 @@
 namespace fourstep {
 
 /// A function of tensors alone: no random numbers, and nothing that changes until the backward pass but what
-/// `RecomputeScope` brings back. Torch's autocast is such a thing: a block that runs under it needs a scope that turns
-/// it on again.
+/// `RecomputeScope` brings back. At least one input.
 using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 
 /// Called before the block runs again; what it returns lives until the block is done. For state that the block
@@ -21,9 +20,9 @@ using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 using RecomputeScope = std::function<std::shared_ptr<void>()>;
 
 /// block(inputs). With gradients off that is all; else what autograd keeps of the run is thrown away, and the block
-/// runs again in the backward pass. Gradients flow to the inputs, and to whatever leaves the block uses: those are added to their
-/// grad() directly, so torch::autograd::grad() for them does not work, backward() does. The output requires a
-/// gradient even where nothing in the block does.
+/// runs again in the backward pass, under the same autocast. Gradients flow to the inputs, and to whatever leaves the
+/// block uses: those are added to their grad() directly, so torch::autograd::grad() for them does not work, backward()
+/// does. The output requires a gradient even where nothing in the block does.
 Tensor recompute(const Block& block, const std::vector<Tensor>& inputs,
                  const RecomputeScope& scope = {});
 

@@ -1,5 +1,6 @@
 #include "layers/recompute.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include "support/memory_meter.h"
@@ -82,6 +83,32 @@ TEST(Recompute, OpensTheScopeForTheSecondRunAlone) {
   EXPECT_EQ(runs, 2);
   EXPECT_EQ(runs_inside, 1);
   EXPECT_EQ(open, 0);
+}
+
+TEST(Recompute, RunsAgainUnderTheSameAutocast) {
+  const Tensor weight = leaf({32, 32}), x = leaf({16, 32}), shift = leaf({32});
+  const Block block = chain(weight, 2);
+  const auto gradients = [&](const auto& run) {
+    at::autocast::set_autocast_dtype(torch::kCPU, torch::kBFloat16);
+    at::autocast::set_autocast_enabled(torch::kCPU, true);
+    const Tensor out = run();
+    at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(torch::kCPU, false);
+    out.square().sum().backward();
+    EXPECT_FALSE(at::autocast::is_autocast_enabled(torch::kCPU)) << "off again";
+    std::vector<Tensor> taken;
+    for (const Tensor& tensor : {weight, x, shift}) {
+      taken.push_back(tensor.grad().clone());
+      tensor.mutable_grad().reset();
+    }
+    return taken;
+  };
+  const auto plain = gradients([&] { return block({x, shift}); });
+  const auto recomputed = gradients([&] { return recompute(block, {x, shift}); });
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(torch::equal(recomputed[i], plain[i])) << i;
+  const Tensor fp32 = block({x, shift});
+  fp32.square().sum().backward();
+  EXPECT_FALSE(torch::equal(x.grad(), plain[1])) << "bf16 did something";
 }
 
 TEST(Recompute, TakesBlocksThatEndInAViewChangedInPlace) {
