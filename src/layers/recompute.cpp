@@ -76,7 +76,7 @@ struct Recompute : torch::autograd::Function<Recompute> {
                         const c10::intrusive_ptr<Recipe>& recipe, at::TensorList inputs) {
     context->saved_data["recipe"] = c10::IValue::make_capsule(recipe);
     context->save_for_backward(inputs.vec());
-    // Recording, though the record is dropped at once: without gradients attention and others take other kernels, and
+    // Recording, though the record is dropped at once: without gradients bf16 attention takes another kernel, and
     // the second run would not repeat the first one's numbers.
     const at::AutoGradMode recording(true);
     // A block may end in a view; a node's output must be none, or its version counter would be compared.

@@ -65,7 +65,7 @@ struct UNetImpl : nn::Module {
 
   UNetConfig config;
   /// Gradient checkpointing: resnets and transformer blocks keep only their inputs and run again in the backward
-  /// pass, wearing what they wore (see recompute_module()). Changes no number in fp32.
+  /// pass, wearing what they wore (see recompute_module()). Changes numbers by rounding alone.
   bool is_recomputed = false;
   Conv2d conv_in{nullptr};
   EmbeddingMlp time_embedding{nullptr};
