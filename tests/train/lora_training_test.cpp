@@ -264,14 +264,30 @@ void expect_same_bits(const Learned& a, const Learned& b) {
   }
 }
 
-TEST_F(LoraTraining, GradientCheckpointingChangesNoBitAndPeaksLower) {
+// Not to the bit: what all blocks share, the time embedding and the caption, gets its gradient block by block, then in
+// one sum, which without checkpointing runs over all layers.
+void expect_close(const Learned& a, const Learned& b) {
+  ASSERT_EQ(a.rows.size(), b.rows.size());
+  for (size_t i = 0; i < a.rows.size(); ++i) {
+    for (size_t j = 0; j < a.rows[i].size(); ++j) {
+      const auto& [name, value] = a.rows[i][j];
+      EXPECT_NEAR(*value, *b.rows[i][j].second, 1e-5 * std::abs(*value)) << name << i;
+    }
+  }
+  for (const auto& [name, factor] : a.factors) {
+    const Tensor difference = factor - b.factors.at(name);
+    EXPECT_LT((difference.norm() / factor.norm()).item<double>(), 1e-3) << name;
+  }
+}
+
+TEST_F(LoraTraining, GradientCheckpointingChangesRoundingAloneAndPeaksLower) {
   LoraTrainConfig settings = config("checkpointed");
   settings.resolution = 128;
   settings.targets = "full";
   const Learned plain = three_steps(open(settings), settings);
   settings.gradient_checkpointing = true;
   const Learned recomputed = three_steps(open(settings), settings);
-  expect_same_bits(recomputed, plain);
+  expect_close(recomputed, plain);
   EXPECT_LT(recomputed.peak_bytes, plain.peak_bytes * 8 / 10);
 }
 
