@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -37,6 +38,12 @@ void parse_number(const FieldInfo& field, std::string_view text, const char* kin
 }
 
 }  // namespace
+
+void check_word(const char* flag, const std::string& word,
+                std::initializer_list<const char*> known) {
+  if (std::find(known.begin(), known.end(), word) != known.end()) return;
+  throw InvalidRequest("{}: \"{}\" is none of {}", flag, word, fmt::join(known, ", "));
+}
 
 std::string flag_name(const FieldInfo& field) {
   std::string flag = fmt::format("--{}", field.name);

@@ -3,6 +3,7 @@
 // their options in a visit_fields() function; command line, JSON, image metadata and sweeps derive from it.
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <string>
@@ -51,6 +52,10 @@ template <typename T>
 std::string text_from_value(const std::optional<T>& value) {
   return value ? text_from_value(*value) : std::string();
 }
+
+/// Throws InvalidRequest naming the flag and the words that are known unless `word` is one of them.
+void check_word(const char* flag, const std::string& word,
+                std::initializer_list<const char*> known);
 
 /// "--cfg-scale" from "cfg_scale".
 std::string flag_name(const FieldInfo& field);

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   fourstep::add_generate_command(app);
   fourstep::add_model_command(app);
   fourstep::add_train_command(app);
+  fourstep::add_train_lora_command(app);
   fourstep::add_distill_command(app);
   fourstep::add_evaluate_command(app);
   return run(app, argc, argv);

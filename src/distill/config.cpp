@@ -4,20 +4,10 @@
 
 namespace fourstep {
 
-namespace {
-
-void check_choice(const char* flag, const std::string& value, const char* first,
-                  const char* second) {
-  if (value == first || value == second) return;
-  throw InvalidRequest("{} \"{}\": expected {} or {}", flag, value, first, second);
-}
-
-}  // namespace
-
 void validate(const DistillConfig& config) {
-  check_choice("--student", config.student, "lora", "full");
-  check_choice("--backbone", config.backbone, "shared", "separate");
-  check_choice("--precision", config.precision, "fp32", "bf16");
+  check_word("--student", config.student, {"lora", "full"});
+  check_word("--backbone", config.backbone, {"shared", "separate"});
+  check_word("--precision", config.precision, {"fp32", "bf16"});
   if (config.backbone == "shared" && config.student == "full") {
     throw InvalidRequest(
         "--student full needs --backbone separate: on a shared network only adapters are trained");

@@ -29,6 +29,7 @@ struct DistillConfig {
   double student_alpha = 16;
   int64_t critic_rank = 32;
   double critic_alpha = 32;
+  bool gradient_checkpointing = false;
 
   int64_t iterations = 5000;
   int64_t batch = 32;
@@ -106,6 +107,9 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"critic_rank", "rank of the critic's LoRA (shared backbone)", "", 1, 4096},
         c.critic_rank);
   visit(Info{"critic_alpha", "as student_alpha", "", 0, 1e6}, c.critic_alpha);
+  visit(Info{"gradient_checkpointing",
+             "compute blocks twice instead of keeping what is inside: less memory, slower"},
+        c.gradient_checkpointing);
 
   visit(Info{"iterations", "critic updates", "steps", 0, 1e9}, c.iterations);
   visit(Info{"batch", "samples per iteration, of all processes together", "", 1, 65536}, c.batch);

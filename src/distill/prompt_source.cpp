@@ -1,9 +1,8 @@
 #include "distill/prompt_source.h"
 
-#include <fstream>
-
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "train/captions.h"
 #include "train/random.h"
 
 namespace fourstep {
@@ -12,12 +11,6 @@ namespace {
 
 constexpr int64_t kExampleSeed =
     7;  // that of training's sheets, so that they can be laid side by side
-
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
 
 Tensor read_latents(const std::string& path) {
   const TensorFile file = open_safetensors(path);
@@ -31,20 +24,6 @@ Tensor read_latents(const std::string& path) {
 }
 
 }  // namespace
-
-std::vector<std::string> read_prompts(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file)
-    throw Error("prompts \"{}\" cannot be read; name a text file, or emoji", path.string());
-  std::vector<std::string> prompts;
-  for (std::string line; std::getline(file, line);) {
-    line = trimmed(line);
-    if (!line.empty()) prompts.push_back(line);
-  }
-  if (prompts.empty())
-    throw Error("prompts \"{}\" is empty; write one prompt per line", path.string());
-  return prompts;
-}
 
 PromptSource::PromptSource(const DistillConfig& config) : config_(config) {
   if (config.gan_weight > 0 && config.real_latents.empty()) {

@@ -37,8 +37,4 @@ class PromptSource {
   Tensor latents_;
 };
 
-/// The lines of a text file without blanks around them, empty ones left out.
-/// Throws Error when it cannot be read or has none.
-std::vector<std::string> read_prompts(const std::filesystem::path& path);
-
 }  // namespace fourstep

@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "train/captions.h"
 #include "train/loop.h"
+#include "train/lora_export.h"
 #include "train/state_file.h"
 #include "train/workers.h"
 
@@ -109,37 +110,19 @@ void restore(Run& run, const NamedTensors& state) {
   run.distillation.critic_optimizer.load(take_prefixed(state, "critic_optimizer"));
 }
 
-/// Keys that kohya's programs write and other programs show. Nothing of the machine: the same recipe gives the same file.
-std::map<std::string, std::string> recipe_metadata(const DistillConfig& config) {
-  auto recipe = json_from_fields(config);
-  for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
-  for (const char* file : {"model", "prompts", "real_latents"}) {
-    recipe[file] = std::filesystem::path(recipe[file].get<std::string>()).filename().string();
-  }
-  return {{"fourstep.recipe", dump_json(recipe)},
-          {"ss_network_dim", std::to_string(config.student_rank)},
-          {"ss_network_alpha", text_from_value(config.student_alpha)},
-          {"ss_network_module", "networks.lora"},
-          {"ss_base_model_version", "sdxl_base_v1-0"},
-          {"modelspec.title", "DMD2 " + std::to_string(config.timesteps.size()) + "-step LoRA"}};
-}
-
 const NamedTensors& result_of(const Run& run) {
   return run.config.ema > 0 ? run.average : run.distillation.views.student.trainable;
 }
 
 void write_result(const Run& run) {
   const std::filesystem::path out = run.config.out;
-  const auto metadata = recipe_metadata(run.config);
+  const std::string title = fmt::format("DMD2 {}-step LoRA", run.config.timesteps.size());
+  const Metadata metadata = lora_metadata(
+      {run.config.student_rank, run.config.student_alpha, title}, recipe_of(run.config));
   const View& student = run.distillation.views.student;
   if (student.adapter) {
-    for (const auto& [name, dtype] :
-         {std::pair{"fp32", torch::kFloat32}, {"fp16", torch::kFloat16}}) {
-      write_safetensors(
-          out / fmt::format("dmd2_{}step_lora_{}.safetensors", run.config.timesteps.size(), name),
-          student.adapter->exported(result_of(run), dtype), metadata);
-    }
-    return;
+    const std::string stem = fmt::format("dmd2_{}step_lora", run.config.timesteps.size());
+    return write_lora_files(out / stem, *student.adapter, result_of(run), metadata);
   }
   NamedTensors halves;
   for (const auto& [name, tensor] : result_of(run))
@@ -150,7 +133,8 @@ void write_result(const Run& run) {
 }
 
 LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bool is_resumed) {
-  auto settings = texts_of_fields(config, {"model", "out", "save_every", "sample_every"});
+  auto settings = texts_of_fields(
+      config, {"model", "out", "save_every", "sample_every", "gradient_checkpointing"});
   settings["processes"] = std::to_string(workers.size());
   return {.folder = config.out,
           .name = "distill",

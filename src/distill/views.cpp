@@ -16,6 +16,7 @@ UNetInput input_of(const Tensor& x_t, const Tensor& timesteps, const Conditionin
 /// A copy with fp32 weights of its own.
 UNet copy_of(UNet unet) {
   UNet copy(unet->config);
+  copy->is_recomputed = unet->is_recomputed;
   load_weights(*copy, parameters_of(*unet), {.device = unet->conv_in->weight.device()}, "copy");
   return copy;
 }
@@ -57,6 +58,7 @@ View full(const UNet& unet, const std::string& precision) {
 
 Views make_views(UNet unet, const DistillConfig& config, uint64_t seed) {
   require_gradients(parameters_of(*unet), false);
+  unet->is_recomputed = config.gradient_checkpointing;
   const AdapterOptions student{.rank = config.student_rank, .alpha = config.student_alpha};
   const AdapterOptions critic{.rank = config.critic_rank, .alpha = config.critic_alpha};
   Views views;

@@ -1,6 +1,7 @@
 #include "nets/transformer.h"
 
 #include "layers/linear.h"
+#include "nets/branches.h"
 #include "nets/resblock.h"
 
 namespace fourstep {
@@ -73,9 +74,11 @@ SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,
   proj_out = register_module("proj_out", TokenProjection(channels, options.has_linear_projection));
 }
 
-Tensor SpatialTransformerImpl::forward(const Tensor& x, const Tensor& context) {
+Tensor SpatialTransformerImpl::forward(const Tensor& x, const Tensor& context, bool is_recomputed) {
   Tensor tokens = proj_in(tokens_from_map(norm(x)));
-  for (auto& block : *transformer_blocks) tokens = block(tokens, context);
+  for (auto& block : *transformer_blocks) {
+    tokens = is_recomputed ? recompute_module(block, tokens, context) : block(tokens, context);
+  }
   return map_from_tokens(proj_out(tokens), x.size(2), x.size(3)).add_(x);
 }
 

@@ -74,7 +74,8 @@ struct SpatialTransformerImpl : nn::Module {
   SpatialTransformerImpl(int64_t channels, int64_t depth, const TransformerOptions& options);
 
   /// x: [B,channels,h,w]; context: [B,Lc,cross_width]. Returns [B,channels,h,w], channels-last.
-  Tensor forward(const Tensor& x, const Tensor& context);
+  /// is_recomputed: gradient checkpointing of each transformer block, see recompute().
+  Tensor forward(const Tensor& x, const Tensor& context, bool is_recomputed = false);
 
   GroupNorm norm{nullptr};  ///< eps 1e-6, unlike the UNet's other group norms
   TokenProjection proj_in{nullptr}, proj_out{nullptr};

@@ -1,6 +1,7 @@
 #include "nets/unet.h"
 
 #include "base/error.h"
+#include "nets/branches.h"
 
 namespace fourstep {
 
@@ -59,6 +60,20 @@ std::vector<int64_t> up_widths(const UNetConfig& config, size_t level) {
   return widths;
 }
 
+/// x itself; but gradients of what uses the result are summed before those of other users of x are added, the order
+/// that recomputing a block brings with it: so both ways give the same bits.
+Tensor with_own_sum(const Tensor& x) { return x.requires_grad() ? x.view_as(x) : x; }
+
+Tensor run_resnet(ResBlock& resnet, const Tensor& x, const UNetCondition& condition) {
+  return condition.is_recomputed ? recompute_module(resnet, x, condition.temb)
+                                 : resnet(with_own_sum(x), condition.temb);
+}
+
+Tensor run_transformer(SpatialTransformer& transformer, const Tensor& x,
+                       const UNetCondition& condition) {
+  return transformer(x, condition.context, condition.is_recomputed);
+}
+
 }  // namespace
 
 UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNetLevel& level,
@@ -76,8 +91,8 @@ UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNet
 }
 
 Tensor UNetBlockImpl::run_layer(size_t i, const Tensor& x, const UNetCondition& condition) {
-  const Tensor h = (*resnets)[i]->forward(x, condition.temb);
-  return i < attentions->size() ? (*attentions)[i]->forward(h, condition.context) : h;
+  const Tensor h = run_resnet((*resnets)[i], x, condition);
+  return i < attentions->size() ? run_transformer((*attentions)[i], h, condition) : h;
 }
 
 UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
@@ -92,10 +107,10 @@ UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
 }
 
 Tensor UNetMidBlockImpl::forward(Tensor x, const UNetCondition& condition) {
-  x = (*resnets)[0]->forward(x, condition.temb);
+  x = run_resnet((*resnets)[0], x, condition);
   if (attentions->empty()) return x;
-  x = (*attentions)[0]->forward(x, condition.context);
-  return (*resnets)[1]->forward(x, condition.temb);
+  x = run_transformer((*attentions)[0], x, condition);
+  return run_resnet((*resnets)[1], x, condition);
 }
 
 UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
@@ -137,7 +152,7 @@ Tensor UNetImpl::embed_condition(const UNetInput& input) {
 
 UNetCondition UNetImpl::make_condition(const UNetInput& input) {
   check_input(input, config);
-  return {embed_condition(input), input.context.to(conv_in->weight.scalar_type())};
+  return {embed_condition(input), input.context.to(conv_in->weight.scalar_type()), is_recomputed};
 }
 
 Tensor UNetImpl::run_down_and_middle(const UNetInput& input, const UNetCondition& condition,

@@ -21,8 +21,9 @@ struct UNetInput {
 
 /// What every block of the UNet is conditioned on, in the dtype of the weights.
 struct UNetCondition {
-  Tensor temb;     ///< [B,time_width]
-  Tensor context;  ///< [B,L,cross_width]
+  Tensor temb;                 ///< [B,time_width]
+  Tensor context;              ///< [B,L,cross_width]
+  bool is_recomputed = false;  ///< UNetImpl's
 };
 
 /// The resnets of one level, each with a transformer behind it where the config says so.
@@ -63,6 +64,9 @@ struct UNetImpl : nn::Module {
   Tensor bottleneck(const UNetInput& input);
 
   UNetConfig config;
+  /// Gradient checkpointing: resnets and transformer blocks keep only their inputs and run again in the backward
+  /// pass, wearing what they wore (see recompute_module()). Changes numbers by rounding alone.
+  bool is_recomputed = false;
   Conv2d conv_in{nullptr};
   EmbeddingMlp time_embedding{nullptr};
   EmbeddingMlp add_embedding{nullptr};  ///< empty without added condition

@@ -58,6 +58,9 @@ class Models {
   UNet unet(const Events& events);
   const ImageCodec& image_codec(const Events& events);
 
+  /// As in the file, by diffusers names.
+  const NamedTensors& vae_weights() const { return vae_weights_; }
+
   /// The file that the VAE comes from, for messages.
   const std::filesystem::path& vae_path() const { return vae_path_; }
 

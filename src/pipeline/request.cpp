@@ -1,11 +1,8 @@
 #include "pipeline/request.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <initializer_list>
 
 #include "base/error.h"
 
@@ -40,12 +37,6 @@ LoraUse parse_lora_use(const FieldInfo& field, std::string text) {
   if (!weights.empty()) use.unet_weight = use.text_weight = weights[0];
   if (weights.size() == 2) use.text_weight = weights[1];
   return use;
-}
-
-void check_word(const char* flag, const std::string& word,
-                std::initializer_list<const char*> known) {
-  if (std::find(known.begin(), known.end(), word) != known.end()) return;
-  throw InvalidRequest("{}: \"{}\" is none of {}", flag, word, fmt::join(known, ", "));
 }
 
 void check_falls(const char* flag, const std::vector<double>& list) {

@@ -1,6 +1,7 @@
 #include "train/adapter.h"
 
 #include "base/error.h"
+#include "nets/branches.h"
 #include "train/random.h"
 
 namespace fourstep {
@@ -11,21 +12,6 @@ bool is_target(const std::string& module, const std::vector<std::string>& target
   return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) {
     return module == target || module.ends_with("." + target);
   });
-}
-
-/// A layer that can wear a branch.
-struct Layer {
-  Tensor weight;
-  const LowRankBranch** place;
-};
-
-std::optional<Layer> layer_of(torch::nn::Module& module) {
-  if (auto* linear = module.as<LinearImpl>()) return Layer{linear->weight, &linear->branch};
-  if (auto* conv = module.as<Conv2dImpl>()) return Layer{conv->weight, &conv->branch};
-  if (auto* projection = module.as<TokenProjectionImpl>()) {
-    return Layer{projection->weight, &projection->branch};
-  }
-  return std::nullopt;
 }
 
 LowRankBranch new_branch(const Tensor& weight, const AdapterOptions& options,
@@ -51,10 +37,10 @@ Adapter::Adapter(UNet network, const AdapterOptions& options, uint64_t seed)
     : network_(std::move(network)), alpha_(options.alpha) {
   for (const auto& item : network_->named_modules()) {
     if (!is_target(item.key(), options.targets)) continue;
-    const auto layer = layer_of(*item.value());
-    if (!layer) continue;
+    const auto place = branch_place_of(*item.value());
+    if (!place) continue;
     slots_.push_back(
-        {item.key(), new_branch(layer->weight, options, {seed, item.key(), 0}), layer->place});
+        {item.key(), new_branch(place->weight, options, {seed, item.key(), 0}), place->branch});
   }
   if (slots_.empty()) {
     throw Error("adapter: no layer of the network has a name that ends in {}",

@@ -1,5 +1,10 @@
 #include "train/captions.h"
 
+#include <fstream>
+
+#include "base/error.h"
+#include "base/text_tools.h"
+
 namespace fourstep {
 
 namespace {
@@ -18,6 +23,12 @@ Tensor caption_ids(const TextEncoder& encoder, std::span<const std::string> capt
 
 Conditioning encode_captions(const TextEncoders& encoders, std::span<const std::string> captions,
                              int64_t side) {
+  const std::vector<SizeConditioning> sizes(captions.size(), {side, side, 0, 0, side, side});
+  return encode_captions(encoders, captions, sizes);
+}
+
+Conditioning encode_captions(const TextEncoders& encoders, std::span<const std::string> captions,
+                             std::span<const SizeConditioning> sizes) {
   std::vector<Tensor> states;
   Conditioning cond;
   for (const TextEncoder& encoder : encoders.encoders) {
@@ -28,24 +39,52 @@ Conditioning encode_captions(const TextEncoders& encoders, std::span<const std::
     if (out.pooled.defined()) cond.pooled = out.pooled;
   }
   cond.context = at::cat(states, -1);
-  const auto count = static_cast<int64_t>(captions.size());
-  cond.time_ids =
-      size_time_ids({side, side, 0, 0, side, side}).expand({count, -1}).to(cond.context.device());
+  std::vector<Tensor> time_ids;
+  for (const SizeConditioning& size : sizes) time_ids.push_back(size_time_ids(size));
+  cond.time_ids = at::cat(time_ids).to(cond.context.device());
   return cond;
 }
 
 Conditioning rows_of(const Conditioning& cond, int64_t begin, int64_t count) {
-  return {cond.context.narrow(0, begin, count), cond.pooled.narrow(0, begin, count),
-          cond.time_ids.narrow(0, begin, count)};
+  const auto rows = [&](const Tensor& all) {
+    return all.defined() ? all.narrow(0, begin, count) : all;
+  };
+  return {rows(cond.context), rows(cond.pooled), rows(cond.time_ids)};
 }
 
 Conditioning null_condition(const Conditioning& cond) {
-  return {at::zeros_like(cond.context), at::zeros_like(cond.pooled), cond.time_ids};
+  const auto zeros = [](const Tensor& like) {
+    return like.defined() ? at::zeros_like(like) : like;
+  };
+  return {zeros(cond.context), zeros(cond.pooled), cond.time_ids};
+}
+
+Conditioning drop_captions(Conditioning cond, const Tensor& is_kept) {
+  const Tensor factor = is_kept.to(cond.context.options());
+  cond.context = cond.context * factor.view({-1, 1, 1});
+  if (cond.pooled.defined()) cond.pooled = cond.pooled * factor.view({-1, 1});
+  return cond;
 }
 
 Conditioning stack_rows(const Conditioning& a, const Conditioning& b) {
-  return {at::cat({a.context, b.context}), at::cat({a.pooled, b.pooled}),
-          at::cat({a.time_ids, b.time_ids})};
+  const auto both = [](const Tensor& first, const Tensor& second) {
+    return first.defined() ? at::cat({first, second}) : first;
+  };
+  return {both(a.context, b.context), both(a.pooled, b.pooled), both(a.time_ids, b.time_ids)};
+}
+
+std::vector<std::string> read_prompts(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file)
+    throw Error("prompts \"{}\" cannot be read; name a text file with one per line", path.string());
+  std::vector<std::string> prompts;
+  for (std::string line; std::getline(file, line);) {
+    line = trimmed(line);
+    if (!line.empty()) prompts.push_back(line);
+  }
+  if (prompts.empty())
+    throw Error("prompts \"{}\" is empty; write one prompt per line", path.string());
+  return prompts;
 }
 
 }  // namespace fourstep

@@ -20,13 +20,6 @@ Tensor snr_at(const NoiseLevels& levels, const Tensor& timesteps) {
   return (levels.alphas / levels.sigmas).square().index_select(0, timesteps);
 }
 
-/// Context and pooled of some rows replaced by zeros, SDXL's null condition.
-Conditioning drop_captions(Conditioning cond, const Tensor& is_kept) {
-  cond.context = cond.context * is_kept.view({-1, 1, 1});
-  cond.pooled = cond.pooled * is_kept.view({-1, 1});
-  return cond;
-}
-
 Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLevels& levels,
                       const TrainConfig& config, int64_t iteration) {
   const int64_t count = batch.latents.size(0);
@@ -36,17 +29,15 @@ Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLe
   const Tensor timesteps = draw_stratified_timesteps({config.seed, "diffusion t", iteration},
                                                      levels.alphas.size(0), count);
   const Tensor is_kept =
-      (draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout)
-          .to(torch::kFloat32);
+      draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout;
   const MixedPrecision mixed(config.precision, batch.latents.device());
   const Conditioning cond =
       drop_captions(encode_captions(model.text_encoders(), batch.captions, side), is_kept);
   const Tensor eps = model.unet->forward({levels.add_noise(batch.latents, noise, timesteps),
                                           timesteps, cond.context, cond.pooled, cond.time_ids});
-  const Tensor errors = (eps.to(torch::kFloat32) - noise).square().mean({1, 2, 3});
   const Tensor weights = min_snr_weight(levels, timesteps, config.min_snr_gamma) *
                          high_noise_weight(levels, timesteps, config.high_noise_power);
-  return (errors * weights).mean();
+  return weighted_loss(eps, noise, weights);
 }
 
 }  // namespace
@@ -63,6 +54,10 @@ Tensor NoiseLevels::add_noise(const Tensor& x0, const Tensor& noise,
   return per_sample(alphas, timesteps, x0) * x0 + per_sample(sigmas, timesteps, x0) * noise;
 }
 
+Tensor NoiseLevels::v_target(const Tensor& x0, const Tensor& noise, const Tensor& timesteps) const {
+  return per_sample(alphas, timesteps, x0) * noise - per_sample(sigmas, timesteps, x0) * x0;
+}
+
 Tensor NoiseLevels::x0_from_eps(const Tensor& x_t, const Tensor& eps,
                                 const Tensor& timesteps) const {
   return (x_t - per_sample(sigmas, timesteps, x_t) * eps) / per_sample(alphas, timesteps, x_t);
@@ -77,14 +72,19 @@ Tensor draw_stratified_timesteps(const RandomKey& key, int64_t num_timesteps, in
       .clamp(0, num_timesteps - 1);
 }
 
-Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma) {
+Tensor min_snr_weight(const NoiseLevels& levels, const Tensor& timesteps, double gamma,
+                      NetworkOutput output) {
   if (gamma == 0) return at::ones({timesteps.size(0)}, levels.alphas.options());
   const Tensor snr = snr_at(levels, timesteps);
-  return snr.clamp_max(gamma) / snr;
+  return snr.clamp_max(gamma) / (output == NetworkOutput::kV ? snr + 1 : snr);
 }
 
 Tensor high_noise_weight(const NoiseLevels& levels, const Tensor& timesteps, double power) {
   return snr_at(levels, timesteps).clamp_max(1).pow(-power);
+}
+
+Tensor weighted_loss(const Tensor& prediction, const Tensor& target, const Tensor& weights) {
+  return ((prediction.to(torch::kFloat32) - target).square().mean({1, 2, 3}) * weights).mean();
 }
 
 LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed) {

@@ -9,6 +9,7 @@
 #include "text/known_words.h"
 #include "train/captions.h"
 #include "train/initialize.h"
+#include "train/lora_export.h"
 #include "train/mixed_precision.h"
 #include "train/random.h"
 #include "train/sample_batch.h"
@@ -147,15 +148,13 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is
 std::map<std::string, std::string> model_metadata(const TrainConfig& config,
                                                   const EmojiData& data) {
   const int64_t side = config.scenes.image_size;
-  auto recipe = json_from_fields(config);
-  for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
   return {{"modelspec.sai_model_spec", "1.0.0"},
           {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
           {"fourstep.emoji_groups", config.emoji_groups},
           {kKnownWordsKey, fmt::format("{}", fmt::join(caption_words(data.emoji()), " "))},
-          {"fourstep.recipe", dump_json(recipe)}};
+          {"fourstep.recipe", dump_json(recipe_of(config))}};
 }
 
 }  // namespace

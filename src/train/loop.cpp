@@ -55,15 +55,19 @@ std::string text_of(const LossRow& row) {
   return text;
 }
 
+/// Where a run that went wrong can go on.
+std::string last_good_state(const LoopOptions& options, int64_t last_saved) {
+  if (last_saved == 0) return "no state was saved before";
+  return fmt::format("the last good state is that after iteration {} in \"{}\"", last_saved,
+                     state_path(options).string());
+}
+
 void check_finite(const LoopOptions& options, const LossRow& row, int64_t iteration,
                   int64_t last_saved) {
   for (const auto& [name, value] : row) {
     if (!value || std::isfinite(*value)) continue;
-    throw Error(
-        "{}: {} became {} in iteration {}; the last good state is that after iteration {} in "
-        "\"{}\"; try a lower "
-        "learning rate",
-        options.name, name, *value, iteration, last_saved, state_path(options).string());
+    throw Error("{}: {} became {} in iteration {}; {}; try a lower learning rate", options.name,
+                name, *value, iteration, last_good_state(options, last_saved));
   }
 }
 

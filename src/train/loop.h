@@ -41,7 +41,7 @@ struct Loop {
 /// Runs what is left of the iterations. The state is written every save_every iterations, at the end, and when
 /// the user stops. Each iteration depends on the state and its number alone, so a run that was killed and resumed
 /// ends with the same numbers.
-/// Throws Cancelled; Error when a value becomes NaN or infinite (naming the iteration and the last good state),
+/// Throws Cancelled; Error when a value becomes NaN or infinite (naming the iteration and the last good state, if any),
 /// when there is a state and is_resumed is false, and when it was made with other settings.
 void run_loop(const LoopOptions& options, const Loop& loop, const Events& events);
 

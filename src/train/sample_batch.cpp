@@ -11,18 +11,19 @@ namespace fourstep {
 
 namespace {
 
-Denoiser denoiser_of(UNet unet, const Conditioning& cond, const NoiseSchedule& schedule) {
+Denoiser denoiser_of(UNet unet, const Conditioning& cond, const SampleOptions& options) {
   const Network network = [unet, cond](const Tensor& x, const Tensor& timestep) mutable {
     return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids});
   };
-  return make_denoiser(network, schedule, NetworkOutput::kEps);
+  return make_denoiser(network, options.noise_schedule, options.output);
 }
 
-Denoiser guided_denoiser(UNet unet, const Conditioning& cond, const NoiseSchedule& schedule,
-                         double cfg_scale) {
-  const Denoiser plain = denoiser_of(unet, cond, schedule);
-  const Conditioning both = stack_rows(null_condition(cond), cond);
-  return with_cfg(plain, in_one_batch(denoiser_of(unet, both, schedule)), cfg_scale);
+Denoiser guided_denoiser(UNet unet, const Conditioning& cond, const SampleOptions& options) {
+  const Conditioning& uncond = options.uncond;
+  const Conditioning both =
+      stack_rows(uncond.context.defined() ? uncond : null_condition(cond), cond);
+  return with_cfg(denoiser_of(unet, cond, options), in_one_batch(denoiser_of(unet, both, options)),
+                  options.cfg_scale);
 }
 
 NoiseSource noise_of_rows(uint64_t seed, int64_t count) {
@@ -38,7 +39,7 @@ NoiseSource noise_of_rows(uint64_t seed, int64_t count) {
 Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
                     const SampleOptions& options) {
   const torch::NoGradGuard no_grad;
-  const NoiseSchedule schedule = make_sdxl_noise_schedule();
+  const NoiseSchedule& schedule = options.noise_schedule;
   const std::vector<double> sigmas =
       options.timesteps.empty()
           ? make_sigmas(options.schedule, schedule, static_cast<int>(options.steps))
@@ -50,8 +51,7 @@ Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
   const Tensor x =
       initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
   return find_sampler(options.sampler)
-      .function(guided_denoiser(unet, cond, schedule, options.cfg_scale), x, sigmas,
-                {.noise = noise_like(noise)}, {});
+      .function(guided_denoiser(unet, cond, options), x, sigmas, {.noise = noise_like(noise)}, {});
 }
 
 }  // namespace fourstep

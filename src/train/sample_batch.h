@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "base/events.h"
 #include "nets/unet.h"
+#include "sampling/noise_schedule.h"
+#include "sampling/parameterization.h"
 #include "text/conditioning.h"
 
 namespace fourstep {
@@ -15,8 +16,12 @@ struct SampleOptions {
   std::string schedule = "karras";
   int64_t steps = 20;
   std::vector<double> timesteps = {};  ///< instead of schedule and steps, where given
-  double cfg_scale = 1;                ///< null condition: zeros
+  double cfg_scale = 1;
   uint64_t seed = 0;
+  NetworkOutput output = NetworkOutput::kEps;
+  NoiseSchedule noise_schedule = make_sdxl_noise_schedule();
+  Conditioning uncond =
+      {};  ///< of guidance, as many rows as there are prompts; zeros when not given
 };
 
 /// Latents [B,4,h,w] fp32 for the B prompts in `cond`. latent_side: h = w. The noise of row i depends on the seed

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "support/files.h"
 
 namespace fourstep {
 namespace {
@@ -50,6 +51,14 @@ TEST(Fields, ListsReadBackAsWritten) {
   value_from_text(kScale, "999, 749.25,0.1", list);
   EXPECT_EQ(list, (std::vector<double>{999, 749.25, 0.1}));
   EXPECT_EQ(text_from_value(list), "999,749.25,0.1");
+}
+
+TEST(Fields, UnknownWordsAreRefusedWithTheKnownOnes) {
+  EXPECT_NO_THROW(check_word("--noise", "nv", {"torch", "nv"}));
+  EXPECT_EQ(testing::message_of<InvalidRequest>([] {
+              check_word("--noise", "x", {"torch", "nv"});
+            }),
+            "--noise: \"x\" is none of torch, nv");
 }
 
 TEST(Fields, FlagsHaveDashes) { EXPECT_EQ(flag_name(kScale), "--cfg-scale"); }

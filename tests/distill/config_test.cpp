@@ -28,9 +28,9 @@ TEST(DistillConfig, DefaultsAndThePublishedModesAreValid) {
 
 TEST(DistillConfig, UnknownChoicesNameTheFlagAndTheKnownOnes) {
   EXPECT_EQ(message_after([](DistillConfig& c) { c.student = "half"; }),
-            "--student \"half\": expected lora or full");
+            "--student: \"half\" is none of lora, full");
   EXPECT_EQ(message_after([](DistillConfig& c) { c.backbone = ""; }),
-            "--backbone \"\": expected shared or separate");
+            "--backbone: \"\" is none of shared, separate");
 }
 
 TEST(DistillConfig, AFullStudentNeedsItsOwnNetwork) {

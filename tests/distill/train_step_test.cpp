@@ -292,5 +292,46 @@ TEST(ScheduleOf, RatesWarmUpAndTheStudentsFalls) {
   EXPECT_DOUBLE_EQ(schedule_of(config, 1019).critic_lr, 2e-3);
 }
 
+// Gradient checkpointing: two roles on one network, of which the backward passes wear neither.
+TEST(TrainStep, RecomputedBlocksChangeNoBit) {
+  for (const bool is_decoupled : {false, true}) {
+    DistillConfig config;
+    config.is_decoupled = is_decoupled;
+    const auto learned = [&](bool is_recomputed) {
+      config.gradient_checkpointing = is_recomputed;
+      Distillation d = tiny_distillation(config);
+      perturb(d.views.student.trainable, 0.01, 1);
+      perturb(d.views.critic.trainable, 0.01, 2);
+      for (int64_t step = 0; step < 2; ++step) {
+        train_step(d, tiny_batch(), draws_with_step(config, step), fixed_schedule(1.5));
+      }
+      EXPECT_EQ(d.views.student.unet->is_recomputed, is_recomputed);
+      return std::pair{clone_tensors(d.views.student.trainable),
+                       clone_tensors(d.critic_parameters())};
+    };
+    const auto plain = learned(false), recomputed = learned(true);
+    EXPECT_TRUE(is_equal(recomputed.first, plain.first));
+    EXPECT_TRUE(is_equal(recomputed.second, plain.second));
+  }
+}
+
+TEST(TrainStep, RecomputedBlocksServeAGanAndASeparateBackbone) {
+  for (const char* backbone : {"shared", "separate"}) {
+    DistillConfig config = gan_config(backbone);
+    const auto learned = [&](bool is_recomputed) {
+      config.gradient_checkpointing = is_recomputed;
+      Distillation d = tiny_distillation(config);
+      perturb(d.views.student.trainable, 0.01, 1);
+      const StepResult result =
+          train_step(d, tiny_batch(), draws_with_step(config, 1), fixed_schedule(1.5, true));
+      return std::pair{*result.student_grad_norm, result.critic_grad_norm};
+    };
+    const auto plain = learned(false), recomputed = learned(true);
+    // The critic is in the losses three times: its gradients are sums in another order.
+    EXPECT_NEAR(recomputed.first, plain.first, 1e-5 * plain.first) << backbone;
+    EXPECT_NEAR(recomputed.second, plain.second, 1e-5 * plain.second) << backbone;
+  }
+}
+
 }  // namespace
 }  // namespace fourstep

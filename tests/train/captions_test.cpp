@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+#include "support/files.h"
+#include "support/golden.h"
 #include "train/small_model.h"
 
 namespace fourstep {
@@ -70,6 +73,40 @@ TEST(StackRows, AndRowsOfAreInverse) {
   const Conditioning stacked = stack_rows(filled(1, 2), filled(2, 3));
   EXPECT_TRUE(is_equal(rows_of(stacked, 0, 2), filled(1, 2)));
   EXPECT_TRUE(is_equal(rows_of(stacked, 2, 3), filled(2, 3)));
+}
+
+TEST(EncodeCaptions, TellEachPictureItsOwnSizeAndCrop) {
+  SmallModel model = tiny_text_model();
+  const std::vector<std::string> captions{"snow", "fox"};
+  const std::vector<SizeConditioning> sizes{{90, 60, 3, 0, 80, 64}, {50, 70, 0, 4, 64, 80}};
+  const Conditioning cond = encode_captions(model.text_encoders(), captions, sizes);
+  EXPECT_TRUE(torch::equal(cond.time_ids[0], torch::tensor({90.f, 60.f, 3.f, 0.f, 80.f, 64.f})));
+  EXPECT_TRUE(torch::equal(cond.time_ids[1], torch::tensor({50.f, 70.f, 0.f, 4.f, 64.f, 80.f})));
+}
+
+TEST(DropCaptions, ZeroesTheRowsThatAreNotKept) {
+  const Conditioning cond{torch::ones({2, 3, 4}), torch::ones({2, 5}), torch::full({2, 6}, 64.f)};
+  const Conditioning dropped = drop_captions(cond, torch::tensor({true, false}));
+  EXPECT_TRUE(is_equal(rows_of(dropped, 0, 1), rows_of(cond, 0, 1)));
+  EXPECT_TRUE(is_equal(rows_of(dropped, 1, 1), null_condition(rows_of(cond, 1, 1))));
+}
+
+TEST(Conditioning, WithoutPooledTextPassesThrough) {
+  const Conditioning cond{torch::ones({2, 3, 4}), {}, torch::ones({2, 6})};
+  EXPECT_FALSE(null_condition(cond).pooled.defined());
+  EXPECT_FALSE(drop_captions(cond, torch::tensor({true, false})).pooled.defined());
+  const Conditioning stacked = stack_rows(cond, rows_of(cond, 0, 1));
+  EXPECT_FALSE(stacked.pooled.defined());
+  EXPECT_EQ(stacked.context.size(0), 3);
+}
+
+TEST(ReadPrompts, LeavesOutBlankLinesAndRefusesFilesWithoutAny) {
+  const testing::TemporaryFolder folder;
+  const auto path = testing::write_file(folder.path() / "prompts.txt", "\n a fox \r\n\n\tsnow");
+  EXPECT_EQ(read_prompts(path), (std::vector<std::string>{"a fox", "snow"}));
+  testing::write_file(path, " \n\n");
+  EXPECT_THROW(read_prompts(path), Error);
+  EXPECT_THROW(read_prompts(folder.path() / "nowhere"), Error);
 }
 
 }  // namespace

@@ -141,5 +141,47 @@ TEST(TrainDiffusion, AKilledAndResumedRunEndsWithTheSameBytes) {
   EXPECT_FALSE(torch::equal(uninterrupted.model.parameters().at(output), before.at(output)));
 }
 
+struct Noised {
+  Tensor x0 = torch::randn({3, 4, 2, 2}), noise = torch::randn({3, 4, 2, 2});
+  Tensor timesteps = torch::tensor({0, 499, 999});
+};
+
+TEST(NoiseLevels, AVelocityLeadsBackToTheCleanLatentAsInSampling) {
+  const NoiseSchedule schedule = make_sdxl_noise_schedule();
+  const NoiseLevels levels = noise_levels_of(schedule);
+  const Noised sample;
+  const Tensor x_t = levels.add_noise(sample.x0, sample.noise, sample.timesteps);
+  const Tensor v = levels.v_target(sample.x0, sample.noise, sample.timesteps);
+  // The samplers' x is x_t / alpha.
+  std::vector<double> sigmas, alphas;
+  for (const int64_t t : {0, 499, 999}) {
+    sigmas.push_back(schedule.sigmas[static_cast<size_t>(t)]);
+    alphas.push_back(std::sqrt(schedule.alphas_cumprod[static_cast<size_t>(t)]));
+  }
+  const Tensor alpha = torch::tensor(alphas, torch::kFloat32).view({3, 1, 1, 1});
+  const Tensor x0 = denoised_from_output(NetworkOutput::kV, x_t / alpha, v,
+                                         torch::tensor(sigmas, torch::kFloat64));
+  EXPECT_LT((x0 - sample.x0).abs().max().item<double>(), 2e-5);  // fp32, divided by alpha 0.068
+}
+
+TEST(MinSnrWeight, FollowsThePaperForBothPredictions) {
+  const NoiseLevels levels = levels_with({9, 0.25});
+  const Tensor timesteps = torch::tensor({0, 1});
+  const Tensor eps = min_snr_weight(levels, timesteps, 5);
+  EXPECT_NEAR(eps[0].item<double>(), 5.0 / 9, 1e-6);
+  EXPECT_NEAR(eps[1].item<double>(), 1, 1e-6);
+  const Tensor v = min_snr_weight(levels, timesteps, 5, NetworkOutput::kV);
+  EXPECT_NEAR(v[0].item<double>(), 5.0 / 10, 1e-6);
+  EXPECT_NEAR(v[1].item<double>(), 0.25 / 1.25, 1e-6);
+  EXPECT_TRUE(torch::equal(min_snr_weight(levels, timesteps, 0), torch::ones({2})));
+}
+
+TEST(WeightedLoss, IsTheMeanOfTheSamplesErrors) {
+  const Tensor prediction = torch::zeros({2, 1, 1, 2});
+  const Tensor target = torch::tensor({1.0f, 3.0f, 2.0f, 2.0f}).view({2, 1, 1, 2});
+  const Tensor loss = weighted_loss(prediction, target, torch::tensor({1.0f, 0.5f}));
+  EXPECT_NEAR(loss.item<double>(), (5.0 + 0.5 * 4.0) / 2, 1e-6);
+}
+
 }  // namespace
 }  // namespace fourstep

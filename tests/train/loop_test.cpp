@@ -120,6 +120,17 @@ TEST(RunLoop, NoNumberStopsAndNamesIterationAndFile) {
   }
 }
 
+TEST(RunLoop, NoNumberBeforeTheFirstStateNamesNone) {
+  const testing::TemporaryFolder folder;
+  Training run;
+  Loop loop = run.loop();
+  loop.step = [](int64_t) -> LossRow { return {{"loss", std::nan("")}}; };
+  EXPECT_EQ(message_of<Error>([&] { run_loop(options_in(folder.path()), loop, {}); }),
+            "toy: loss became nan in iteration 0; no state was saved before; try a lower learning "
+            "rate");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "toy.state.safetensors"));
+}
+
 TEST(RunLoop, AnEarlierRunIsNeitherOverwrittenNorContinuedUnasked) {
   const testing::TemporaryFolder folder;
   run_loop(options_in(folder.path()), Training().loop(), {});
