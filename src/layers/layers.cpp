@@ -123,14 +123,14 @@ void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& targ
 }
 
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
-                  const std::string& what, ExtraNames extra) {
+                  const std::string& what) {
   auto parameters = module.named_parameters();
   std::vector<std::string> missing, unknown;
   for (const auto& item : parameters) {
     if (!weights.count(item.key())) missing.push_back(item.key());
   }
   for (const auto& [name, tensor] : weights) {
-    if (extra == ExtraNames::kRefuse && !parameters.contains(name)) unknown.push_back(name);
+    if (!parameters.contains(name)) unknown.push_back(name);
   }
   if (!missing.empty()) {
     throw Error(

@@ -104,15 +104,12 @@ struct WeightTarget {
   std::function<void(const Tensor& source)> after_copy = {};
 };
 
-/// What load_weights() does with names the module has not.
-enum class ExtraNames { kRefuse, kIgnore };
-
 /// Gives every parameter of `module` the tensor of the same name, cast to the target's dtype on its device;
 /// 4-D weights become channels-last. NaN or infinite weights are not looked for here.
 /// what: file and part for messages, "x.safetensors: unet".
-/// Throws Error naming the first missing, misshapen or (with kRefuse) unknown names.
+/// Throws Error naming the first missing, misshapen or unknown names.
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,
-                  const std::string& what, ExtraNames extra = ExtraNames::kRefuse);
+                  const std::string& what);
 
 /// Memory for a weight in the layout that the layers want: 4-D weights channels-last.
 Tensor empty_weight(const Shape& shape, const WeightTarget& target);

@@ -72,7 +72,7 @@ variable_list fresh_leaves(const variable_list& inputs) {
 struct Recompute : torch::autograd::Function<Recompute> {
   /// anchor: any tensor that requires a gradient: without one among the inputs the node would be left out of the
   /// graph, and leaves inside the block would get nothing.
-  static Tensor forward(AutogradContext* context, const Tensor& anchor,
+  static Tensor forward(AutogradContext* context, const Tensor& /*anchor*/,
                         const c10::intrusive_ptr<Recipe>& recipe, at::TensorList inputs) {
     context->saved_data["recipe"] = c10::IValue::make_capsule(recipe);
     context->save_for_backward(inputs.vec());

@@ -20,7 +20,8 @@ nlohmann::ordered_json recipe_of(const Config& config) {
   for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
   for (const char* name :
        {"model", "vae", "data", "latents", "prompts", "real_latents", "sample_prompts"}) {
-    if (!recipe.contains(name)) continue;
+    // In some configs "latents" is how many there are, not a file.
+    if (!recipe.contains(name) || !recipe[name].is_string()) continue;
     recipe[name] =
         std::filesystem::path(recipe[name].template get<std::string>()).filename().string();
   }
