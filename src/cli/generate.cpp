@@ -18,6 +18,7 @@
 #include "pipeline/output_files.h"
 #include "pipeline/precision.h"
 #include "pipeline/request_json.h"
+#include "pipeline/resources.h"
 #include "pipeline/txt2img.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -123,7 +124,7 @@ void check_output_folder(const char* flag, const std::string& out) {
 }
 
 void generate(GenerateOptions options) {
-  options.request = with_default_model(std::move(options.request));
+  options.request = with_default_model(std::move(options.request), find_default_model());
   validate(options.request);
   check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);

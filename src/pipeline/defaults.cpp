@@ -9,7 +9,6 @@
 #include <random>
 
 #include "base/error.h"
-#include "pipeline/resources.h"
 #include "sampling/guidance.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -73,9 +72,8 @@ void report_unknown_words(const Request& request, const ModelTraits& traits, con
 
 }  // namespace
 
-Request with_default_model(Request request) {
+Request with_default_model(Request request, const std::optional<DefaultModel>& shipped) {
   if (request.model.empty()) {
-    const auto shipped = find_default_model();
     if (!shipped) {
       throw InvalidRequest(std::string(
           "--model: name a checkpoint file or a diffusers folder; the shipped model is not there"));

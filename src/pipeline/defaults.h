@@ -1,11 +1,13 @@
 #pragma once
 // The settings that a request leaves to the model's kind.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/events.h"
 #include "pipeline/request.h"
+#include "pipeline/resources.h"
 #include "sampling/noise_schedule.h"
 
 namespace fourstep {
@@ -35,13 +37,14 @@ ModelKind kind_of(const ModelTraits& traits);
 bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
                      int64_t rank, double factor);
 
-/// The request with the shipped model and its LoRA where it names no model, and without LoRAs named "none".
-/// Throws InvalidRequest when no model is named and none is shipped.
-Request with_default_model(Request request);
+/// The request with the `shipped` model and its LoRA where it names no model, and without LoRAs named
+/// "none". Throws InvalidRequest when no model is named and none is shipped.
+Request with_default_model(Request request, const std::optional<DefaultModel>& shipped);
 
 /// The request with every "auto" and unset value replaced: distilled models get lcm, dmd2, 4 steps and CFG
-/// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30 steps and 6. The number of steps follows explicit timesteps or
-/// sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
+/// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30
+/// steps and 6. The number of steps follows explicit timesteps or sigmas. Sizes are rounded to the nearest
+/// multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
 /// Notices also say when the negative prompt has no effect, and which words the model has never seen.
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events);
 

@@ -21,6 +21,7 @@ Resolved resolve(const Request& request, const ModelTraits& traits) {
   return resolved;
 }
 
+const DefaultModel kShipped{"emoji/base.safetensors", "emoji/dmd2.safetensors"};
 const ModelTraits kPlain{"sd_xl_base_1.0.safetensors", {}, false, 1024};
 const ModelTraits kDistilled{"anything.safetensors", {}, true, 1024};
 
@@ -111,24 +112,29 @@ TEST(Defaults, ANamedModelKeepsItsLoras) {
   Request request;
   request.model = "mine.safetensors";
   request.loras = {{"a.safetensors"}, {"none"}};
-  const Request got = with_default_model(request);
+  const Request got = with_default_model(request, kShipped);
   EXPECT_EQ(got.model, "mine.safetensors");
   ASSERT_EQ(got.loras.size(), 1u);
   EXPECT_EQ(got.loras.front().file, "a.safetensors");
 }
 
 TEST(Defaults, WithoutAModelTheShippedOneComesWithItsLora) {
-  if (!find_default_model()) {
-    EXPECT_THROW(with_default_model({}), InvalidRequest);
-    return;
-  }
-  const Request got = with_default_model({});
-  EXPECT_EQ(got.model, find_default_model()->checkpoint.string());
+  const Request got = with_default_model({}, kShipped);
+  EXPECT_EQ(got.model, "emoji/base.safetensors");
   ASSERT_EQ(got.loras.size(), 1u);
-  EXPECT_EQ(got.loras.front().file, find_default_model()->dmd2_lora.string());
+  EXPECT_EQ(got.loras.front().file, "emoji/dmd2.safetensors");
   Request bare;
   bare.loras = {{"none"}};
-  EXPECT_TRUE(with_default_model(bare).loras.empty());
+  EXPECT_TRUE(with_default_model(bare, kShipped).loras.empty());
+}
+
+TEST(Defaults, WithoutAModelWhereNoneIsShippedTheRefusalNamesTheOption) {
+  try {
+    with_default_model({}, std::nullopt);
+    FAIL() << "no model, and no refusal";
+  } catch (const InvalidRequest& error) {
+    EXPECT_EQ(std::string(error.what()).rfind("--model: ", 0), 0u) << error.what();
+  }
 }
 
 TEST(Defaults, SeedsAreDrawnOnce) {
