@@ -38,8 +38,9 @@ struct Request {
   std::vector<double> timesteps;
   std::vector<double> sigmas;
   std::optional<double> cfg_scale;
-  double eta = 1;
+  std::optional<double> eta;
   double s_noise = 1;
+  double s_churn = 0;
   int64_t clip_skip = 0;
   std::string noise = "torch";
   std::string empty_negative = "auto";
@@ -87,8 +88,13 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(
       Info{"cfg_scale", "classifier-free guidance; 1: off, one network call a step", "", -100, 100},
       r.cfg_scale);
-  visit(Info{"eta", "share of fresh noise in ancestral samplers", "", 0, 10}, r.eta);
+  visit(Info{"eta", "share of fresh noise between steps; the sampler's own when not given", "", 0,
+             10},
+        r.eta);
   visit(Info{"s_noise", "factor on that noise", "", 0, 10}, r.s_noise);
+  visit(Info{"s_churn", "noise added before the steps of samplers without noise of their own", "",
+             0, 100},
+        r.s_churn);
   visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"noise", "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU"},
         r.noise);

@@ -4,6 +4,8 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <chrono>
+#include <functional>
+#include <memory>
 
 #include "base/error.h"
 #include "base/noise.h"
@@ -33,23 +35,51 @@ Denoiser make_unet_denoiser(UNet unet, const Conditioning& cond, const Models& m
   return make_denoiser(network, models.noise_schedule(request), models.network_output(request));
 }
 
-Denoiser make_guided_denoiser(Models& models, const Request& request, Prompts prompts,
-                              const Events& events) {
+/// The guided estimate, and the way to the one without the prompt behind it.
+struct Guided {
+  Denoiser denoise;
+  std::function<Tensor()> uncond;  ///< empty unless the sampler needs it
+};
+
+/// Uncond and cond in one call where their contexts are of one length.
+PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Denoiser& cond,
+                       const Models& models, const Request& request) {
+  if (prompts.uncond->context.size(1) != prompts.cond.context.size(1)) {
+    return in_two_calls(cond, make_unet_denoiser(unet, *prompts.uncond, models, request));
+  }
+  return in_one_batch(
+      make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request));
+}
+
+Guided make_guided(Models& models, const Request& request, Prompts prompts, const Events& events) {
   const UNet unet = models.unet(events);
   const Tensor time_ids =
       size_time_ids({request.height, request.width, 0, 0, request.height, request.width})
           .to(models.placement().device);
   prompts.cond.time_ids = time_ids;
   const Denoiser cond = make_unet_denoiser(unet, prompts.cond, models, request);
-  if (!prompts.uncond) return cond;
+  if (!prompts.uncond) return {cond, {}};
   prompts.uncond->time_ids = time_ids;
-  if (prompts.uncond->context.size(1) != prompts.cond.context.size(1)) {
-    const Denoiser uncond = make_unet_denoiser(unet, *prompts.uncond, models, request);
-    return with_cfg(cond, uncond, *request.cfg_scale);
+  const PairDenoiser pair = make_pair(unet, prompts, cond, models, request);
+  if (!find_sampler(request.sampler).needs.uncond) {
+    return {with_cfg(cond, pair, *request.cfg_scale), {}};
   }
-  const Denoiser both =
-      make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request);
-  return with_cfg(cond, in_one_batch(both), *request.cfg_scale);
+  const auto last_uncond = std::make_shared<Tensor>();
+  const auto denoise = [pair, last_uncond, scale = *request.cfg_scale](const Tensor& x,
+                                                                       const Tensor& sigma) {
+    const CondUncond estimates = pair(x, sigma);
+    *last_uncond = estimates.uncond;
+    return combine_cfg(estimates, scale);
+  };
+  return {denoise, [last_uncond] { return *last_uncond; }};
+}
+
+SamplerSettings settings_of(const Request& request, const SamplerRow& sampler) {
+  SamplerSettings settings = sampler.defaults;
+  settings.eta = request.eta.value_or(settings.eta);
+  settings.s_noise = request.s_noise;
+  settings.s_churn = request.s_churn;
+  return settings;
 }
 
 std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& schedule) {
@@ -79,7 +109,7 @@ Prompts encode_prompts(Models& models, const Request& request, const Events& eve
   PromptOptions options;
   options.clip_skip = request.clip_skip;
   Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
-  if (!is_neutral_scale(*request.cfg_scale)) {
+  if (!is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond) {
     // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
     const bool is_sdxl = encoders.state == ContextState::kPenultimate;
     const bool is_zero =
@@ -95,8 +125,9 @@ void txt2img(Models& models, const Request& request, const Prompts& prompts, con
              const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const SamplerRow& sampler = find_sampler(request.sampler);
-  const std::vector<double> sigmas = sigmas_of(request, models.noise_schedule(request));
-  const Denoiser denoise = make_guided_denoiser(models, request, prompts, events);
+  const NoiseSchedule schedule = models.noise_schedule(request);
+  const std::vector<double> sigmas = sigmas_of(request, schedule);
+  const Guided guided = make_guided(models, request, prompts, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
     GeneratedImage result{i, *request.seed + static_cast<uint64_t>(i), {}, {}, 0, 0};
@@ -109,12 +140,12 @@ void txt2img(Models& models, const Request& request, const Prompts& prompts, con
         initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
     const auto num_steps = static_cast<int64_t>(sigmas.size()) - 1;
     events.report({Stage::kSample, 0, num_steps});
-    const Tensor latent = sampler.function(
-        denoise, x, sigmas, {request.eta, request.s_noise, noise_like(noise)},
-        [&](const StepReport& step) {
-          wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
-          events.report({Stage::kSample, step.step + 1, num_steps, step.sigma, step.denoised});
-        });
+    const SamplerRun run{guided.denoise,    sigmas,       schedule, settings_of(request, sampler),
+                         noise_like(noise), guided.uncond};
+    const Tensor latent = sample(sampler, run, x, [&](const StepReport& step) {
+      wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
+      events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});
+    });
     result.latent = latent.to(torch::kCPU, torch::kFloat32);
     result.sample_seconds = seconds_since(start);
     result.image = decode_latent(models, latent, request.vae_tile, events);

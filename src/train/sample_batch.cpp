@@ -50,8 +50,9 @@ Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
       noise({count, unet->config.in_channels, latent_side, latent_side}).to(cond.context.device());
   const Tensor x =
       initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
-  return find_sampler(options.sampler)
-      .function(guided_denoiser(unet, cond, options), x, sigmas, {.noise = noise_like(noise)}, {});
+  const SamplerRow& sampler = find_sampler(options.sampler);
+  const Denoiser denoise = guided_denoiser(unet, cond, options);
+  return sample(sampler, {denoise, sigmas, schedule, sampler.defaults, noise_like(noise), {}}, x);
 }
 
 }  // namespace fourstep

@@ -58,11 +58,12 @@ TEST(SimulateStudent, EqualsTheLcmSamplerOfTheEngine) {
     const std::vector<double> list(d.config.timesteps.begin(), d.config.timesteps.begin() + k + 1);
     const auto sigmas = sigmas_from_timesteps(schedule, list);
     size_t next = 1;
-    const SamplerOptions options{.noise = [&](const Tensor&) { return draws.rollout.at(next++); }};
+    const StepNoise noise = [&](const Tensor&, double, double) { return draws.rollout.at(next++); };
     const Tensor first = initial_state(at::zeros(kTinyShape), draws.rollout[0], sigmas[0],
                                        NoiseScale::kUnitVariance);
-    const Tensor expected = sample_lcm(make_denoiser(network, schedule, NetworkOutput::kEps), first,
-                                       sigmas, options, {});
+    const Denoiser denoise = make_denoiser(network, schedule, NetworkOutput::kEps);
+    const Tensor expected =
+        sample(find_sampler("lcm"), {denoise, sigmas, schedule, {}, noise, {}}, first);
     EXPECT_EQ(next, draws.rollout.size());
     // fp32; at timestep 999 rounding of eps grows by sigma / alpha = 15.
     EXPECT_LT(relative_difference(simulate_student(d, cond, draws, false), expected), 2e-5) << k;

@@ -1,0 +1,60 @@
+#include "sampling/a1111_timesteps.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace fourstep {
+
+namespace {
+
+constexpr int kTimesteps = 1000;
+
+void check_steps(int steps) {
+  if (steps < 1 || steps > kTimesteps) {
+    throw InvalidRequest("A1111's timesteps: {} steps, expected 1 to {}", steps, kTimesteps);
+  }
+}
+
+}  // namespace
+
+std::vector<double> timesteps_a1111(int steps) {
+  check_steps(steps);
+  std::vector<double> timesteps;
+  for (int t = 0; t < kTimesteps; t += kTimesteps / steps) {
+    timesteps.push_back(std::min(t + 1, kTimesteps - 1));
+  }
+  std::reverse(timesteps.begin(), timesteps.end());
+  return timesteps;
+}
+
+std::vector<double> schedule_a1111_ddim(const NoiseSchedule& schedule, int steps) {
+  std::vector<double> sigmas;
+  for (const double t : timesteps_a1111(steps)) sigmas.push_back(sigma_from_timestep(schedule, t));
+  return sigmas;
+}
+
+std::vector<double> schedule_a1111_unipc(const NoiseSchedule& schedule, int steps) {
+  check_steps(steps);
+  const double first = schedule.first_timestep, last = schedule.last_timestep();
+  std::vector<double> sigmas;
+  for (int k = 0; k <= steps; ++k) {
+    sigmas.push_back(sigma_from_log_alpha(schedule, last + (first - last) * k / steps));
+  }
+  return sigmas;
+}
+
+double sigma_from_log_alpha(const NoiseSchedule& schedule, double timestep) {
+  const double last = static_cast<double>(schedule.alphas_cumprod.size()) - 1;
+  const double position = (timestep - schedule.first_timestep) / schedule.timestep_stride;
+  const double index = std::clamp(position, 0.0, last), low = std::floor(index);
+  const auto log_alpha = [&](double entry) {
+    return std::log(schedule.alphas_cumprod[static_cast<size_t>(entry)]);
+  };
+  const double value =
+      log_alpha(low) + (log_alpha(std::ceil(index)) - log_alpha(low)) * (index - low);
+  return std::sqrt(std::expm1(-value));
+}
+
+}  // namespace fourstep

@@ -1,0 +1,36 @@
+#pragma once
+// The numbers behind the multistep samplers: weights of past slopes or estimates. All in double.
+
+#include <span>
+#include <vector>
+
+namespace fourstep {
+
+/// Integrals from `from` to `to` of the Lagrange polynomials over `nodes` (1 to 4 different ones), in their
+/// order. Exact: products of up to three linear factors.
+std::vector<double> lagrange_integrals(std::span<const double> nodes, double from, double to);
+
+/// The same with the weight function exp(kappa * (v - to)): what an exponential integrator needs.
+/// Exact: moments by partial integration. kappa > 0.
+std::vector<double> weighted_lagrange_integrals(std::span<const double> nodes, double from,
+                                                double to, double kappa);
+
+/// Weights of the latest `order` (1 to 4) slopes for equal steps, the newest first; they add up to 1.
+std::vector<double> adams_bashforth_weights(int order);
+
+/// As adams_bashforth_weights times the length of the step, for the steps as they are.
+/// lengths: to - from of this step and of those before (1 to 4), the newest first, all of one sign.
+/// Source: see sample_ipndm_v().
+std::vector<double> ipndm_v_weights(std::span<const double> lengths);
+
+/// Weights of the slopes at `sigmas` (the newest first, 2 to 4) for the step from sigmas[0] to `to`, by
+/// polynomials in the time of the variance-preserving process with sigma from 0.002 to 80. A sum over 10000
+/// points, both ends included, as in the reference. Source: Zhang and Chen 2022 (2204.13902), eq. 15.
+std::vector<double> deis_weights(std::span<const double> sigmas, double to);
+
+/// Weight of the previous estimate in a RES multistep step of length h in lambda; the newest has 1 minus it.
+/// back: lambda at the previous estimate minus lambda where the previous step ended (negative). 0 where the formula
+/// has no number. Source: Zhang et al. 2023 (2308.02157), ComfyUI `res_multistep`.
+double res_weight(double h, double back);
+
+}  // namespace fourstep

@@ -1,0 +1,85 @@
+#include "sampling/sa_solver.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "sampling/multistep_weights.h"
+
+namespace fourstep {
+
+namespace {
+
+enum class Evaluation { kOnce, kTwice };
+
+/// The share of noise of the step that ends at sigma `to`.
+double tau_of(const SamplerRun& run, double to) {
+  const bool is_inside =
+      to <= sigma_from_percent(run.schedule, 0.2) && to >= sigma_from_percent(run.schedule, 0.8);
+  return is_inside ? run.settings.eta : 0;
+}
+
+/// The step from `x` at s.from to s.to with the polynomial through the `order` newest estimates at the
+/// levels that end with sigmas[newest], without the noise. estimates: the newest last.
+Tensor adams_step(const SamplerRun& run, const Tensor& x, const Step& s, size_t newest,
+                  std::span<const Tensor> estimates) {
+  const double tau = tau_of(run, s.to), kappa = 1 + tau * tau;
+  std::vector<double> lambdas;
+  for (size_t k = estimates.size(); k-- > 0;) lambdas.push_back(-std::log(run.sigmas[newest - k]));
+  const std::vector<double> weights =
+      weighted_lagrange_integrals(lambdas, -std::log(s.from), -std::log(s.to), kappa);
+  Tensor next = x * (s.to / s.from * std::exp(-tau * tau * s.h()));
+  for (size_t k = 0; k < weights.size(); ++k) next = next + estimates[k] * (kappa * weights[k]);
+  return next;
+}
+
+/// The noise of a step; undefined where tau is 0.
+Tensor step_noise(const SamplerRun& run, const Tensor& like, const Step& s) {
+  const double tau = tau_of(run, s.to);
+  if (tau == 0) return {};
+  return run.draw(like, s.from, s.to) * (s.to * std::sqrt(-std::expm1(-2 * tau * tau * s.h())));
+}
+
+Tensor plus(const Tensor& x, const Tensor& noise) { return noise.defined() ? x + noise : x; }
+
+Tensor sample_with(Evaluation evaluation, const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  const size_t predictor = static_cast<size_t>(run.settings.order), corrector = predictor + 1;
+  const size_t count = run.sigmas.size();
+  const bool ends_at_zero = run.sigmas.back() == 0;
+  std::vector<Tensor> estimates;  // the newest last
+  Tensor start, noise;            // of the step before: its corrected state, its noise
+  Step last{0, 0, 0};
+  const auto newest = [&](size_t order, size_t steps_left) {
+    const size_t most = ends_at_zero ? std::min(order, steps_left) : order;
+    return std::span<const Tensor>(estimates).last(std::min(most, estimates.size()));
+  };
+  const auto advance = [&](const Tensor& predicted, const Tensor& denoised, const Step& s) {
+    estimates.push_back(denoised);
+    Tensor x = predicted;
+    if (start.defined()) {
+      x = plus(adams_step(run, start, last, s.index, newest(corrector, count - 1 - s.index)),
+               noise);
+      if (evaluation == Evaluation::kTwice) estimates.back() = run.estimate(x, s.from);
+    }
+    if (s.to == 0) return estimates.back();
+    start = x;
+    last = s;
+    noise = step_noise(run, x, s);
+    return plus(adams_step(run, x, s, s.index, newest(predictor, count - 2 - s.index)), noise);
+  };
+  const auto end = evaluation == Evaluation::kTwice ? LastStep::kFormula : LastStep::kEstimate;
+  return run_steps(run, std::move(x), on_step, advance, end);
+}
+
+}  // namespace
+
+Tensor sample_sa_solver(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  return sample_with(Evaluation::kOnce, run, std::move(x), on_step);
+}
+
+Tensor sample_sa_solver_pece(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  return sample_with(Evaluation::kTwice, run, std::move(x), on_step);
+}
+
+}  // namespace fourstep

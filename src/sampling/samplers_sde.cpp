@@ -1,0 +1,206 @@
+#include "sampling/samplers_sde.h"
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+namespace fourstep {
+
+namespace {
+
+/// sigma at share r of the way from `from` to `to` in log sigma.
+double between(const Step& s, double r) { return s.from * std::pow(s.to / s.from, r); }
+
+/// The estimates of the latest steps, the newest first, with the length in lambda of the step each began.
+struct History {
+  std::vector<Tensor> denoised;
+  std::vector<double> h;
+
+  void push(const Tensor& newest, double length, size_t keep) {
+    denoised.insert(denoised.begin(), newest);
+    h.insert(h.begin(), length);
+    if (denoised.size() > keep) denoised.pop_back(), h.pop_back();
+  }
+  size_t size() const { return denoised.size(); }
+};
+
+/// The first-order step of the SDE from x over length h: x and estimate weighted, without the noise.
+Tensor exponential_step(const Tensor& x, const Tensor& denoised, const Step& s, double eta) {
+  return x * (s.to / s.from * std::exp(-eta * s.h())) - denoised * std::expm1(-(1 + eta) * s.h());
+}
+
+/// The noise that belongs to exponential_step(); x where eta is 0, without a draw.
+Tensor with_step_noise(const SamplerRun& run, const Tensor& x, const Step& s) {
+  const double eta = run.settings.eta;
+  if (eta <= 0) return x;
+  return x + run.draw(x, s.from, s.to) * (s.to * std::sqrt(-std::expm1(-2 * eta * s.h())));
+}
+
+/// From x down to the ancestral level of `to` for a fixed estimate, then noise up to it.
+Tensor ancestral_step(const SamplerRun& run, const Tensor& x, const Tensor& denoised,
+                      const Step& s) {
+  const auto [down, up] = ancestral_split(s.from, s.to, run.settings.eta);
+  const Tensor lower = shrink(x, denoised, down / s.from);
+  return up == 0 ? lower : lower + run.draw(x, s.from, s.to) * up;
+}
+
+}  // namespace
+
+Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  const double r = run.settings.r, weight = 1 / (2 * r);
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    const double middle = between(s, r);
+    const Tensor x2 = ancestral_step(run, x, denoised, {s.index, s.from, middle});
+    const Tensor second = run.estimate(x2, middle);
+    return ancestral_step(run, x, denoised * (1 - weight) + second * weight, s);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  History history;
+  const double eta = run.settings.eta;
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    const double h = s.h(), q = (1 + eta) * h;
+    Tensor next = exponential_step(x, denoised, s, eta);
+    if (history.size() > 0) {
+      const double share = -std::expm1(-q);
+      const double weight = run.settings.solver == SdeSolver::kHeun ? 1 - share / q : share / 2;
+      next = next + (denoised - history.denoised[0]) * (weight * h / history.h[0]);
+    }
+    history.push(denoised, h, 1);
+    return with_step_noise(run, next, s);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+Tensor sample_dpmpp_3m_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  History history;
+  const double eta = run.settings.eta;
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    const double h = s.h(), q = (1 + eta) * h;
+    const double phi2 = 1 + std::expm1(-q) / q, phi3 = phi2 / q - 0.5;
+    Tensor next = exponential_step(x, denoised, s, eta);
+    if (history.size() > 0) {
+      const double r0 = history.h[0] / h;
+      Tensor change = (denoised - history.denoised[0]) / r0;
+      if (history.size() > 1) {
+        const double r1 = history.h[1] / h;
+        const Tensor older = (history.denoised[0] - history.denoised[1]) / r1;
+        const Tensor curvature = (change - older) / (r0 + r1);
+        change = change + curvature * r0;
+        next = next - curvature * phi3;
+      }
+      next = next + change * phi2;
+    }
+    history.push(denoised, h, 2);
+    return with_step_noise(run, next, s);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+namespace {
+
+/// The noise scale that ER-SDE works in, as a function of sigma.
+double er_scale(double sigma) { return sigma * (std::exp(std::pow(sigma, 0.3)) + 10); }
+
+/// Integrals of 1 / er_scale and (v - from) / er_scale over the step, by 200 left-hand rectangles.
+struct ErIntegrals {
+  double constant = 0, linear = 0;
+};
+
+ErIntegrals er_integrals(const Step& s) {
+  constexpr int kPoints = 200;
+  const double width = (s.from - s.to) / kPoints;
+  ErIntegrals sums;
+  for (int k = 0; k < kPoints; ++k) {
+    const double v = s.to + k * width, weight = width / er_scale(v);
+    sums.constant += weight;
+    sums.linear += weight * (v - s.from);
+  }
+  return sums;
+}
+
+}  // namespace
+
+Tensor sample_er_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  Tensor last_denoised, last_gradient;
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    const double scale = er_scale(s.to), r = scale / er_scale(s.from), dt = s.to - s.from;
+    Tensor next = shrink(x, denoised, r), gradient;
+    if (s.index >= 1 && run.settings.order >= 2) {
+      const ErIntegrals sums = er_integrals(s);
+      gradient = (denoised - last_denoised) / (s.from - run.sigmas[s.index - 1]);
+      next = next + gradient * (dt + sums.constant * scale);
+      if (s.index >= 2 && run.settings.order >= 3) {
+        const double span = (s.from - run.sigmas[s.index - 2]) / 2;
+        next = next + (gradient - last_gradient) * ((dt * dt / 2 + sums.linear * scale) / span);
+      }
+    }
+    last_denoised = denoised;
+    last_gradient = gradient;
+    const double variance = s.to * s.to - s.from * s.from * r * r;
+    return next + run.draw(x, s.from, s.to) * std::sqrt(std::max(variance, 0.0));
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+namespace {
+
+/// Noise collected on the way through the stages of a SEEDS step, in units of the level reached: what is
+/// there fades by exp(-eta * length), and what is new keeps the variance that an SDE of that length has.
+class StageNoise {
+ public:
+  StageNoise(const SamplerRun& run, const Tensor& like)
+      : run_(run), total_(torch::zeros_like(like)) {}
+
+  /// The noise at level `to`, in x's units.
+  Tensor at(double from, double to) {
+    const double eta = run_.settings.eta, length = std::log(from / to);
+    if (eta <= 0) return total_;
+    total_ = total_ * std::exp(-eta * length) +
+             run_.draw(total_, from, to) * std::sqrt(-std::expm1(-2 * eta * length));
+    return total_ * to;
+  }
+
+ private:
+  const SamplerRun& run_;
+  Tensor total_;
+};
+
+}  // namespace
+
+Tensor sample_seeds_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  const double r = run.settings.r, eta = run.settings.eta;
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    StageNoise noise(run, x);
+    const double middle = between(s, r);
+    const Tensor x2 =
+        exponential_step(x, denoised, {s.index, s.from, middle}, eta) + noise.at(s.from, middle);
+    const Tensor mixed = denoised + (run.estimate(x2, middle) - denoised) / (2 * r);
+    return exponential_step(x, mixed, s, eta) + noise.at(middle, s.to);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  constexpr double kR1 = 1.0 / 3, kR2 = 2.0 / 3;
+  const double eta = run.settings.eta;
+  // Weight of the change of the estimate over a stretch of length q that began with it.
+  const auto change_weight = [](double q) { return 1 + std::expm1(-q) / q; };
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    StageNoise noise(run, x);
+    const double first = between(s, kR1), second = between(s, kR2), q = (1 + eta) * s.h();
+    const Tensor x2 =
+        exponential_step(x, denoised, {s.index, s.from, first}, eta) + noise.at(s.from, first);
+    const Tensor change2 = run.estimate(x2, first) - denoised;
+    const Tensor x3 = exponential_step(x, denoised, {s.index, s.from, second}, eta) +
+                      change2 * (kR2 / kR1 * change_weight(kR2 * q)) + noise.at(first, second);
+    const Tensor change3 = run.estimate(x3, second) - denoised;
+    return exponential_step(x, denoised, s, eta) + change3 * (change_weight(q) / kR2) +
+           noise.at(second, s.to);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
+}  // namespace fourstep
