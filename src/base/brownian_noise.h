@@ -27,7 +27,7 @@ struct BrownianPath {
 /// Costs up to about 25 draws of `shape` at each end.
 /// Throws Error unless sigma > sigma_next and sigma_max > sigma_min, all finite.
 /// Source: the tree of torchsde's `BrownianTree` as k-diffusion's `BrownianTreeNoiseSampler` uses it (Li et
-/// al. 2020, 2001.01328, section 4).
+/// al. 2020, 2001.01328).
 Tensor brownian_noise(const BrownianPath& path, const Shape& shape, double sigma,
                       double sigma_next);
 

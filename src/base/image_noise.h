@@ -1,6 +1,6 @@
 #pragma once
-// The noise of one image as A1111's web UI and Forge make it out of a seed and its variations, and the noise of
-// a batch as ComfyUI makes it.
+// The noise of one image as A1111's web UI and Forge make it out of a seed and its variations, and the noise
+// of a batch as ComfyUI makes it.
 
 #include <cstdint>
 #include <span>
@@ -32,8 +32,8 @@ struct ImageSeed {
   NoiseOrigin origin = NoiseOrigin::kTorch;
 };
 
-/// The image's stream: the first call gives the initial noise, later calls the noise of the steps.
-/// Shapes: [1,C,h,w] with h = height / 8 when the seed has variations or a size to resize from; any otherwise.
+/// The image's stream: the first call gives the initial noise, later calls the noise of the steps. Shapes:
+/// [1,C,h,w] with h = height / 8 when the seed has variations or a size to resize from; any otherwise.
 /// Throws InvalidRequest for a strength outside 0..1 and for a size to resize from outside 8..16384 px.
 /// Source: `ImageRNG` of A1111 and Forge.
 NoiseSource make_image_noise(const ImageSeed& seed);
@@ -45,9 +45,9 @@ NoiseSource make_image_noise(std::span<const ImageSeed> seeds);
 /// strength. Source: A1111's `process_images`.
 std::vector<ImageSeed> batch_seeds(const ImageSeed& first, int64_t count);
 
-/// Moves from `low` (weight 0) to `high` (weight 1) along the arc between their columns. low, high: [...,h,w],
-/// the columns being taken along h; where they are all but parallel the mix is linear, with the weights the
-/// wrong way round, as there. Source: `slerp` of A1111 and Forge.
+/// Moves from `low` (weight 0) to `high` (weight 1) along the arc between their columns. low, high:
+/// [...,h,w], the columns being taken along h; where they are all but parallel the mix is linear, with the
+/// weights the wrong way round, as there. Source: `slerp` of A1111 and Forge.
 Tensor slerp(double weight, const Tensor& low, const Tensor& high);
 
 /// ComfyUI's initial noise of the images `indices` of a batch: images are drawn one by one from one stream,

@@ -20,8 +20,9 @@ struct DiffusersList {
   double alpha = 0.6, beta = 0.6;  ///< kBeta
 };
 
-/// steps + 1 noise levels, the last 0. Remapping keeps the range of the spaced levels; kMultistep takes the whole
-/// table's instead. Source: diffusers' `set_timesteps` of its Euler, DDIM and DPMSolverMultistep schedulers.
+/// steps + 1 noise levels, the last 0. Remapping keeps the range of the spaced levels; kMultistep takes the
+/// whole table's instead. Source: diffusers' `set_timesteps` of its Euler, DDIM and DPMSolverMultistep
+/// schedulers.
 std::vector<double> diffusers_sigmas(const NoiseSchedule& schedule, const DiffusersList& list,
                                      int steps);
 

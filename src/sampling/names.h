@@ -1,7 +1,7 @@
 #pragma once
 // The many names of samplers and schedules. Programs write one thing as "DPM++ 2M SDE", "dpmpp_2m_sde" or
-// "k_dpmpp_2m_sde", and older ones fuse both names: "DPM++ 2M Karras". Upper and lower case, blanks, '_' and '-'
-// never matter, and '+' counts as 'p'.
+// "k_dpmpp_2m_sde", and older ones fuse both names: "DPM++ 2M Karras". Upper and lower case, blanks, '_' and
+// '-' never matter, and '+' counts as 'p'.
 
 #include <span>
 #include <string>
@@ -18,8 +18,8 @@ struct NameAlias {
   std::string_view alias, name;
 };
 
-/// Other names, beyond differences in case and separators: of A1111, Forge, ComfyUI, InvokeAI and Draw Things,
-/// and the class names of diffusers' schedulers.
+/// Other names, beyond differences in case and separators: of A1111, Forge, ComfyUI, InvokeAI and Draw
+/// Things, and the class names of diffusers' schedulers.
 std::span<const NameAlias> sampler_aliases();
 std::span<const NameAlias> schedule_aliases();
 
@@ -41,7 +41,8 @@ struct SamplerAndSchedule {
 /// back whole, as the sampler.
 SamplerAndSchedule split_sampler_name(std::string_view text);
 
-/// The schedule that "Automatic" stands for with a sampler: karras, exponential or normal. Source: A1111 and Forge.
+/// The schedule that "Automatic" stands for with a sampler: karras, exponential or normal. Source: A1111 and
+/// Forge.
 std::string_view automatic_schedule(std::string_view sampler);
 
 /// Whether a program runs the sampler without the last but one noise level (ScheduleSettings).

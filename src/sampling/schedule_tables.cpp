@@ -58,8 +58,8 @@ constexpr std::array kGitsLevels = {
     0.41087446,  0.38853383,  0.36617002,  0.34370604, 0.32104823,  0.29807833,  0.27464288,
     0.25053367,  0.22545385,  0.19894916,  0.17026083, 0.13792117,  0.09824532,  0.02916753};
 
-/// The lists of 2 to 20 steps one after another, as places in kGitsLevels; the first and the last level, which
-/// all lists share, are left out, so the list of n steps has n - 1 places.
+/// The lists of 2 to 20 steps one after another, as places in kGitsLevels; the first and the last level,
+/// which all lists share, are left out, so the list of n steps has n - 1 places.
 constexpr int kMinGitsSteps = 2, kMaxGitsSteps = 20, kGitsPlaces = 190;
 struct GitsTable {
   double coefficient;

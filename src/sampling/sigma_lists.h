@@ -42,12 +42,14 @@ std::vector<double> beta_sigmas(int steps, SigmaRange range, double alpha, doubl
 /// Source: k-diffusion `get_sigmas_laplace`, after Hang et al. 2024 (2407.03297).
 std::vector<double> laplace_sigmas(int steps, SigmaRange range, double mu, double beta);
 
-/// The continuous variance-preserving process: t from 1 to eps_s, sigma^2 = exp(beta_d t^2 / 2 + beta_min t) - 1.
+/// The continuous variance-preserving process, t from 1 to eps_s:
+/// sigma^2 = exp(beta_d t^2 / 2 + beta_min t) - 1.
 struct VpCurve {
   double beta_d = 19.9, beta_min = 0.1, eps_s = 0.001;
 };
 
-/// Source: Song et al. 2021 (2011.13456), eq. 33; k-diffusion `get_sigmas_vp`. Made for other models than SDXL.
+/// Source: Karras et al. 2022 (2206.00364), table 1, "VP"; k-diffusion `get_sigmas_vp`. Not made for
+/// SDXL.
 std::vector<double> vp_sigmas(int steps, VpCurve curve);
 
 /// A falling list resampled to n points, log sigma linear between entries; one point is the last entry.

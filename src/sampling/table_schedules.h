@@ -9,7 +9,8 @@
 
 namespace fourstep {
 
-/// The noise levels of timesteps, whole or fractional (linear in log sigma), clamped to the table, and a final 0.
+/// The noise levels of timesteps, whole or fractional (linear in log sigma), clamped to the table, and a
+/// final 0.
 std::vector<double> sigmas_at(const NoiseSchedule& schedule, std::span<const double> timesteps);
 
 /// The same, linear in sigma between entries. Source: diffusers.

@@ -32,14 +32,15 @@ std::vector<double> timesteps_linspace(int steps);
 /// 201) and linspace leaves out 0. Source: diffusers' `set_timesteps`.
 std::vector<double> diffusers_timesteps(SolverKind solver, Spacing spacing, int steps);
 
-/// Picked out of the grid a latent consistency model was distilled on (`original_steps` timesteps, 50: 19, 39,
-/// ..., 999), of which the lower share `strength` (0..1] is used: 4 steps are 999, 759, 499, 259.
-/// TCD with an explicit original step count picks as with original_steps 1000, whatever that count is.
+/// Picked out of the grid a latent consistency model was distilled on (`original_steps` timesteps, 50: 19,
+/// 39, ..., 999), of which the lower share `strength` (0..1] is used: 4 steps are 999, 759, 499, 259. TCD
+/// with an explicit original step count picks as with original_steps 1000, whatever that count is.
 /// Throws InvalidRequest when the grid has fewer timesteps than steps, or more than 1000.
 /// Source: diffusers' LCMScheduler and TCDScheduler.
 std::vector<double> timesteps_lcm(int steps, int original_steps = 50, double strength = 1);
 
-/// The last share `strength` (0..1) of a list given by the user, rounded down to whole timesteps; may be empty.
+/// The last share `strength` (0..1) of a list given by the user, rounded down to whole timesteps; may be
+/// empty.
 /// Source: diffusers' LCMScheduler with custom timesteps.
 std::vector<double> last_timesteps(std::span<const double> timesteps, double strength);
 
