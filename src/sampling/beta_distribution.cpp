@@ -40,6 +40,7 @@ double incomplete_beta(double x, double a, double b) {
 double beta_quantile(double probability, double a, double b) {
   if (probability <= 0) return 0;
   if (probability >= 1) return 1;
+  if (a == 1 && b == 1) return probability;      // uniform
   if (a == b && probability == 0.5) return 0.5;  // exact, so that callers can round it
   double low = 0, high = 1;
   for (double middle = 0.5; middle > low && middle < high; middle = std::midpoint(low, high)) {

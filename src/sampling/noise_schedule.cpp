@@ -10,6 +10,13 @@ namespace fourstep {
 
 namespace {
 
+constexpr int kTimesteps = 1000;
+
+/// Square roots of the first and the last beta.
+struct BetaRoots {
+  double first = std::sqrt(0.00085), last = std::sqrt(0.012);
+};
+
 NoiseSchedule schedule_from_alphas_cumprod(std::vector<double> alphas_cumprod) {
   NoiseSchedule schedule;
   for (const double alpha_bar : alphas_cumprod) {
@@ -54,27 +61,46 @@ Neighbours neighbours_of(const NoiseSchedule& schedule, double timestep) {
 }  // namespace
 
 NoiseSchedule make_sdxl_noise_schedule() {
-  constexpr int kTimesteps = 1000;
-  const double first = std::sqrt(0.00085), last = std::sqrt(0.012);
+  const BetaRoots roots;
   std::vector<double> alphas_cumprod;
   double product = 1;
   for (int t = 0; t < kTimesteps; ++t) {
-    const double root = first + t * (last - first) / (kTimesteps - 1);
+    const double root = roots.first + t * (roots.last - roots.first) / (kTimesteps - 1);
     product *= 1 - root * root;
     alphas_cumprod.push_back(product);
   }
   return schedule_from_alphas_cumprod(std::move(alphas_cumprod));
 }
 
-NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule) {
-  constexpr double kLastAlphaBar = 4.8973451890853435e-08;
+NoiseSchedule make_diffusers_noise_schedule() {
+  const BetaRoots roots;
+  const float first = static_cast<float>(roots.first), last = static_cast<float>(roots.last);
+  const float stride = (last - first) / (kTimesteps - 1);
+  std::vector<double> alphas_cumprod;
+  double product = 1;  // torch multiplies up in double and rounds each result
+  for (int t = 0; t < kTimesteps; ++t) {
+    const int from_end = kTimesteps - 1 - t;  // torch's linspace counts from the nearer end
+    const float root = t < kTimesteps / 2 ? first + stride * static_cast<float>(t)
+                                          : last - stride * static_cast<float>(from_end);
+    product *= 1 - root * root;
+    alphas_cumprod.push_back(static_cast<float>(product));
+  }
+  NoiseSchedule schedule = schedule_from_alphas_cumprod(std::move(alphas_cumprod));
+  for (size_t t = 0; t < schedule.sigmas.size(); ++t) {
+    const float alpha_bar = static_cast<float>(schedule.alphas_cumprod[t]);
+    schedule.sigmas[t] = std::sqrt((1 - alpha_bar) / alpha_bar);
+  }
+  return schedule;
+}
+
+NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule, double last_alpha_bar) {
   std::vector<double> alphas_cumprod = schedule.alphas_cumprod;
   const double first = std::sqrt(alphas_cumprod.front()), last = std::sqrt(alphas_cumprod.back());
   for (double& alpha_bar : alphas_cumprod) {
     const double root = (std::sqrt(alpha_bar) - last) * first / (first - last);
     alpha_bar = root * root;
   }
-  alphas_cumprod.back() = kLastAlphaBar;
+  alphas_cumprod.back() = last_alpha_bar;
   return schedule_from_alphas_cumprod(std::move(alphas_cumprod));
 }
 

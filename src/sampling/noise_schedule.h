@@ -22,10 +22,18 @@ struct NoiseSchedule {
 /// (sqrt(0.012) - sqrt(0.00085)))^2. Source: the published model configurations.
 NoiseSchedule make_sdxl_noise_schedule();
 
-/// Stretches the schedule so that its end is (all but) pure noise. The last alpha_bar, exactly 0 in the
-/// paper, is ComfyUI's 4.8973451890853435e-08, which makes sigma 4518.76.
+/// The same table with the rounding of diffusers, which computes it in float32: sigmas differ from the ninth
+/// digit at the top and from the fifth at the bottom.
+NoiseSchedule make_diffusers_noise_schedule();
+
+/// What programs put in place of the last alpha_bar, exactly 0 in the paper, so that sigma stays finite.
+constexpr double kComfyLastAlphaBar = 4.8973451890853435e-08;  ///< sigma 4518.76
+constexpr double kDiffusersLastAlphaBar = 0x1p-24;             ///< its Euler schedulers: sigma 4096
+
+/// Stretches the schedule so that its end is (all but) pure noise.
 /// Source: Lin et al. 2023 (2305.08891), algorithm 1; ComfyUI's `zsnr` model sampling.
-NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule);
+NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule,
+                                     double last_alpha_bar = kComfyLastAlphaBar);
 
 /// The entries a latent consistency model was distilled on: every (size / num_entries)th one, counted so
 /// that the last stays (SDXL, 50: timesteps 19, 39, ..., 999). Source: ComfyUI's `lcm` model sampling.

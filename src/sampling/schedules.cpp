@@ -6,202 +6,245 @@
 #include <utility>
 
 #include "base/error.h"
-#include "sampling/beta_distribution.h"
+#include "sampling/diffusers_schedules.h"
 #include "sampling/find_row.h"
-#include "sampling/timestep_lists.h"
+#include "sampling/names.h"
+#include "sampling/schedule_tables.h"
 
 namespace fourstep {
 
 namespace {
 
-constexpr int kMaxSteps = 1000;
+using Sigmas = std::vector<double>;
+using Settings = ScheduleSettings;
+using Table = NoiseSchedule;
 
-/// n equally spaced numbers from first to last inclusive; first alone when n is 1.
-std::vector<double> linspace(double first, double last, int n) {
-  std::vector<double> values = {first};
-  for (int k = 1; k < n; ++k) values.push_back(first + k * (last - first) / (n - 1));
-  return values;
+constexpr double kBetaShape = 0.6;
+
+SigmaRange range_of(const Table& table, const Settings& settings) {
+  return {settings.sigma_min.value_or(table.sigma_min()),
+          settings.sigma_max.value_or(table.sigma_max())};
 }
 
-/// Replaces each number by function(number) and appends the final 0.
-template <typename Function>
-std::vector<double> mapped_then_zero(std::vector<double> values, const Function& function) {
-  for (double& value : values) value = function(value);
-  values.push_back(0);
-  return values;
+TimestepRange timesteps_of(const Table& table, const Settings& settings) {
+  const auto timestep = [&](const std::optional<double>& sigma, double otherwise) {
+    return sigma ? interpolated_timestep(table, *sigma) : otherwise;
+  };
+  return {timestep(settings.sigma_max, table.last_timestep()),
+          timestep(settings.sigma_min, table.first_timestep)};
 }
 
-/// Entry of step k when `steps` divide a table of `size` entries equally, from the last entry down. The
-/// quotient is taken first, as in ComfyUI: for a few numbers of steps its rounding decides the entry.
-size_t entry_from_end(size_t size, int steps, int k) {
-  return size - 1 - static_cast<size_t>(k * (static_cast<double>(size) / steps));
+Sigmas dmd2(const Table& table, int steps, const Settings&) { return dmd2_sigmas(table, steps); }
+
+Sigmas simple(const Table& table, int steps, const Settings&) {
+  return simple_sigmas(table, steps);
 }
 
-std::vector<double> at_timesteps(const NoiseSchedule& schedule, std::vector<double> timesteps) {
-  return mapped_then_zero(std::move(timesteps),
-                          [&](double t) { return sigma_from_timestep(schedule, t); });
+Sigmas normal(const Table& table, int steps, const Settings& settings) {
+  return normal_sigmas(table, steps, timesteps_of(table, settings));
+}
+
+Sigmas sgm_uniform(const Table& table, int steps, const Settings& settings) {
+  return sgm_uniform_sigmas(table, steps, timesteps_of(table, settings));
+}
+
+Sigmas karras(const Table& table, int steps, const Settings& settings) {
+  return karras_sigmas(steps, range_of(table, settings), settings.rho.value_or(7));
+}
+
+Sigmas exponential(const Table& table, int steps, const Settings& settings) {
+  return polyexponential_sigmas(steps, range_of(table, settings), /*rho=*/1);
+}
+
+Sigmas polyexponential(const Table& table, int steps, const Settings& settings) {
+  return polyexponential_sigmas(steps, range_of(table, settings), settings.rho.value_or(1));
+}
+
+Sigmas beta_entries(const Table& table, int steps, const Settings& settings) {
+  return beta_entry_sigmas(table, steps, settings.alpha.value_or(kBetaShape),
+                           settings.beta.value_or(kBetaShape));
+}
+
+Sigmas beta_linear(const Table& table, int steps, const Settings& settings) {
+  return beta_sigmas(steps, range_of(table, settings), settings.alpha.value_or(kBetaShape),
+                     settings.beta.value_or(kBetaShape));
+}
+
+Sigmas ddim_uniform(const Table& table, int steps, const Settings&) {
+  return ddim_uniform_sigmas(table, steps);
+}
+
+Sigmas kl_optimal(const Table& table, int steps, const Settings& settings) {
+  return kl_optimal_sigmas(steps, range_of(table, settings));
+}
+
+Sigmas kl_optimal_to_min(const Table& table, int steps, const Settings& settings) {
+  return kl_optimal_sigmas_to_min(steps, range_of(table, settings));
+}
+
+Sigmas linear_quadratic(const Table& table, int steps, const Settings& settings) {
+  return linear_quadratic_sigmas(steps, range_of(table, settings).max);
+}
+
+Sigmas laplace(const Table& table, int steps, const Settings& settings) {
+  return laplace_sigmas(steps, range_of(table, settings), settings.mu.value_or(0),
+                        settings.beta.value_or(0.5));
+}
+
+Sigmas vp(const Table&, int steps, const Settings& settings) {
+  return vp_sigmas(steps, settings.vp);
+}
+
+Sigmas turbo(const Table& table, int steps, const Settings&) { return turbo_sigmas(table, steps); }
+
+Sigmas sd_turbo(const Table& table, int steps, const Settings& settings) {
+  return sd_turbo_sigmas(table, steps, settings.denoise);
+}
+
+/// ComfyUI's nodes for lists of numbers: the last round(steps denoise) + 1 of them, at least one step, and 0
+/// in place of the very last.
+Sigmas last_share(Sigmas sigmas, int steps, double denoise) {
+  const int kept = std::max(1, static_cast<int>(std::nearbyint(steps * denoise)));
+  sigmas.erase(sigmas.begin(), sigmas.end() - (kept + 1));
+  sigmas.back() = 0;
+  return sigmas;
+}
+
+Sigmas align_your_steps(const Table&, int steps, const Settings& settings) {
+  const auto levels = align_your_steps_table(AysTable::kComfy, settings.model);
+  return last_share(log_interpolated(levels, steps + 1), steps, settings.denoise);
+}
+
+Sigmas gits(const Table&, int steps, const Settings& settings) {
+  constexpr int kLongest = 20;
+  const double coefficient = settings.coefficient.value_or(1.20);
+  auto levels = gits_table_sigmas(coefficient, std::min(steps, kLongest));
+  if (steps > kLongest) levels = log_interpolated(levels, steps + 1);
+  return last_share(std::move(levels), steps, settings.denoise);
+}
+
+/// Forge's way with a table: as many numbers as steps, then 0.
+template <AysTable kTable>
+Sigmas forge_table(const Table&, int steps, const Settings& settings) {
+  auto sigmas = log_interpolated(align_your_steps_table(kTable, settings.model), steps);
+  sigmas.push_back(0);
+  return sigmas;
+}
+
+Sigmas lcm(const Table& table, int steps, const Settings& settings) {
+  return sigmas_at(table, timesteps_lcm(steps, settings.original_steps, settings.denoise));
+}
+
+template <Spacing kSpacing>
+Sigmas spaced(const Table& table, int steps, const Settings& settings) {
+  return diffusers_sigmas(table, {settings.solver, kSpacing}, steps);
+}
+
+template <Remap kRemap>
+Sigmas remapped(const Table& table, int steps, const Settings& settings) {
+  const DiffusersList list{settings.solver,
+                           settings.spacing,
+                           kRemap,
+                           settings.rho.value_or(7),
+                           settings.alpha.value_or(kBetaShape),
+                           settings.beta.value_or(kBetaShape)};
+  return diffusers_sigmas(table, list, steps);
+}
+
+constexpr std::array kRows = {
+    ScheduleRow{"dmd2", dmd2, "the timesteps DMD2 models were distilled at"},
+    ScheduleRow{"simple", simple, "equally spaced entries of the model's table"},
+    ScheduleRow{"normal", normal, "equally spaced timesteps, both ends included"},
+    ScheduleRow{"sgm_uniform", sgm_uniform, "equally spaced timesteps, the last left out"},
+    ScheduleRow{"karras", karras, "more steps at low noise (rho 7)", nullptr,
+                remapped<Remap::kKarras>},
+    ScheduleRow{"exponential", exponential, "equally spaced in log sigma", nullptr,
+                remapped<Remap::kExponential>},
+    ScheduleRow{"polyexponential", polyexponential, "exponential, bent by rho"},
+    ScheduleRow{"beta", beta_entries, "more steps at both ends (beta distribution 0.6, 0.6)",
+                beta_linear, remapped<Remap::kBeta>},
+    ScheduleRow{"ddim_uniform", ddim_uniform, "equally spaced entries from the lowest up"},
+    ScheduleRow{"kl_optimal", kl_optimal, "equally spaced in atan sigma", kl_optimal_to_min},
+    ScheduleRow{"linear_quadratic", linear_quadratic, "linear, then quadratic in sigma"},
+    ScheduleRow{"turbo", turbo, "equally spaced timesteps, rounded up"},
+    ScheduleRow{"sd_turbo", sd_turbo,
+                "timesteps 999, 899, ... of SD and SDXL Turbo, up to 10 steps"},
+    ScheduleRow{"lcm", lcm, "timesteps picked of the 50 that LCM models were distilled at"},
+    ScheduleRow{"align_your_steps", align_your_steps, "levels found by optimisation, resampled",
+                forge_table<AysTable::kA1111>},
+    ScheduleRow{"align_your_steps_11", forge_table<AysTable::kA1111>,
+                "align_your_steps with Forge's numbers"},
+    ScheduleRow{"align_your_steps_32", forge_table<AysTable::kForge32>,
+                "the same from a table of 32 levels"},
+    ScheduleRow{"align_your_steps_gits", forge_table<AysTable::kForgeGits>,
+                "Forge's levels found by GITS"},
+    ScheduleRow{"gits", gits, "levels found by GITS for each number of steps (ComfyUI)"},
+    ScheduleRow{"laplace", laplace, "many steps around sigma 1; ends above 0"},
+    ScheduleRow{"vp", vp, "the continuous variance-preserving process, from sigma 152"},
+    ScheduleRow{"trailing", spaced<Spacing::kTrailing>, "diffusers' trailing timesteps"},
+    ScheduleRow{"leading", spaced<Spacing::kLeading>, "diffusers' leading timesteps (offset 1)"},
+    ScheduleRow{"linspace", spaced<Spacing::kLinspace>, "diffusers' linspace timesteps"},
+};
+
+ScheduleFunction function_of(const ScheduleRow& row, Dialect dialect) {
+  if (dialect == Dialect::kA1111 && row.a1111) return row.a1111;
+  if (dialect == Dialect::kDiffusers && row.diffusers) return row.diffusers;
+  return row.function;
+}
+
+struct Bounds {
+  std::string_view what;
+  std::optional<double> value;
+  double low, high;
+};
+
+/// Within what the formulas can compute; NaN is outside.
+void check_bounds(const Settings& settings) {
+  const VpCurve& vp = settings.vp;
+  for (const auto& [what, value, low, high] : {
+           Bounds{"sigma_min", settings.sigma_min, 1e-6, 1e6},
+           Bounds{"sigma_max", settings.sigma_max, 1e-6, 1e6},
+           Bounds{"rho", settings.rho, 0.05, 100},
+           Bounds{"alpha", settings.alpha, 0.01, 100},
+           Bounds{"beta", settings.beta, 0.01, 100},
+           Bounds{"mu", settings.mu, -100, 100},
+           Bounds{"denoise", settings.denoise, 1e-6, 1},
+           Bounds{"vp's beta_d", vp.beta_d, 0, 1000},
+           Bounds{"vp's beta_min", vp.beta_min, 1e-6, 1000},
+           Bounds{"vp's eps_s", vp.eps_s, 1e-9, 0.999},
+       }) {
+    if (value && !(*value >= low && *value <= high)) {
+      throw InvalidRequest("schedule: {} is {}, expected {} to {}", what, *value, low, high);
+    }
+  }
+}
+
+void check_settings(const Table& table, const Settings& settings) {
+  check_bounds(settings);
+  const SigmaRange range = range_of(table, settings);
+  if (!(range.min < range.max)) {
+    throw InvalidRequest("schedule: sigma from {} down to {}, expected a falling range", range.max,
+                         range.min);
+  }
 }
 
 }  // namespace
 
-std::vector<double> schedule_dmd2(const NoiseSchedule& schedule, int steps) {
-  constexpr int kTrainTimesteps = 1000;
-  constexpr double kOneStepTimestep = 399;
-  if (steps == 1) return at_timesteps(schedule, {kOneStepTimestep});
-  std::vector<double> timesteps;
-  for (int k = 0; k < steps; ++k) timesteps.push_back(entry_from_end(kTrainTimesteps, steps, k));
-  return at_timesteps(schedule, std::move(timesteps));
-}
+std::span<const ScheduleRow> schedule_rows() { return kRows; }
 
-std::vector<double> schedule_simple(const NoiseSchedule& schedule, int steps) {
-  std::vector<double> sigmas;
-  for (int k = 0; k < steps; ++k) {
-    sigmas.push_back(schedule.sigmas[entry_from_end(schedule.sigmas.size(), steps, k)]);
+std::vector<double> make_sigmas(std::string_view name, const NoiseSchedule& schedule, int steps,
+                                const ScheduleSettings& settings) {
+  constexpr int kMaxSteps = 1000;
+  const ScheduleRow& row = find_row(schedule_rows(), "schedule", schedule_name(name));
+  const int extra = settings.discard_penultimate ? 1 : 0;
+  if (steps < 1 || steps > kMaxSteps - extra) {
+    throw InvalidRequest("schedule \"{}\": {} steps, expected 1 to {}", name, steps,
+                         kMaxSteps - extra);
   }
-  sigmas.push_back(0);
+  check_settings(schedule, settings);
+  auto sigmas = function_of(row, settings.dialect)(schedule, steps + extra, settings);
+  if (settings.discard_penultimate && sigmas.size() > 1) sigmas.erase(sigmas.end() - 2);
   return sigmas;
-}
-
-std::vector<double> schedule_normal(const NoiseSchedule& schedule, int steps) {
-  return at_timesteps(schedule, linspace(schedule.last_timestep(), schedule.first_timestep, steps));
-}
-
-std::vector<double> schedule_sgm_uniform(const NoiseSchedule& schedule, int steps) {
-  auto timesteps = linspace(schedule.last_timestep(), schedule.first_timestep, steps + 1);
-  timesteps.pop_back();
-  return at_timesteps(schedule, std::move(timesteps));
-}
-
-std::vector<double> schedule_karras(const NoiseSchedule& schedule, int steps) {
-  return karras_sigmas(steps, {schedule.sigma_min(), schedule.sigma_max()}, /*rho=*/7);
-}
-
-std::vector<double> schedule_exponential(const NoiseSchedule& schedule, int steps) {
-  return polyexponential_sigmas(steps, {schedule.sigma_min(), schedule.sigma_max()}, /*rho=*/1);
-}
-
-std::vector<double> schedule_ddim_uniform(const NoiseSchedule& schedule, int steps) {
-  const size_t size = schedule.sigmas.size(), stride = std::max<size_t>(size / steps, 1);
-  std::vector<double> sigmas = {0};
-  for (size_t j = 1; j < size; j += stride) sigmas.push_back(schedule.sigmas[j]);
-  std::reverse(sigmas.begin(), sigmas.end());
-  return sigmas;
-}
-
-std::vector<double> schedule_beta(const NoiseSchedule& schedule, int steps) {
-  constexpr double kShape = 0.6;
-  const double last = schedule.sigmas.size() - 1.0;
-  std::vector<double> sigmas;
-  for (int k = 0; k < steps; ++k) {
-    const double quantile = beta_quantile(1 - static_cast<double>(k) / steps, kShape, kShape);
-    // Half-way (the middle of an even step count) goes up: the reference's quantile lies just above.
-    const double sigma = schedule.sigmas[static_cast<size_t>(std::round(quantile * last))];
-    if (sigmas.empty() || sigma != sigmas.back()) sigmas.push_back(sigma);
-  }
-  sigmas.push_back(0);
-  return sigmas;
-}
-
-std::vector<double> schedule_linear_quadratic(const NoiseSchedule& schedule, int steps) {
-  constexpr double kThreshold = 0.025;  // share of the way that the linear half goes
-  if (steps == 1) return {schedule.sigma_max(), 0};
-  const int linear = steps / 2;
-  const double square = std::pow(steps - linear, 2), slope = kThreshold / linear;
-  const double remainder = linear - kThreshold * steps;
-  const double a = remainder / (linear * square), b = slope - 2 * remainder / square;
-  const double c = a * linear * linear;
-  std::vector<double> progress;
-  for (int i = 0; i < linear; ++i) progress.push_back(slope * i);
-  for (int i = linear; i < steps; ++i) progress.push_back((a * i + b) * i + c);
-  return mapped_then_zero(std::move(progress),
-                          [&](double done) { return (1 - done) * schedule.sigma_max(); });
-}
-
-std::vector<double> schedule_kl_optimal(const NoiseSchedule& schedule, int steps) {
-  return mapped_then_zero(
-      linspace(std::atan(schedule.sigma_max()), std::atan(schedule.sigma_min()), steps),
-      [](double angle) { return std::tan(angle); });
-}
-
-std::vector<double> schedule_turbo(const NoiseSchedule& schedule, int steps) {
-  const double stride = 1000.0 / steps;
-  std::vector<double> timesteps;
-  for (int k = steps; k >= 1; --k) timesteps.push_back(std::nearbyint(k * stride - 1));
-  return at_timesteps(schedule, std::move(timesteps));
-}
-
-std::vector<double> schedule_trailing(const NoiseSchedule& schedule, int steps) {
-  return at_timesteps(schedule, timesteps_trailing(steps));
-}
-
-std::vector<double> schedule_leading(const NoiseSchedule& schedule, int steps) {
-  return at_timesteps(schedule, timesteps_leading(steps));
-}
-
-std::vector<double> schedule_linspace(const NoiseSchedule& schedule, int steps) {
-  return mapped_then_zero(timesteps_linspace(steps),
-                          [&](double t) { return linear_sigma_from_timestep(schedule, t); });
-}
-
-std::vector<double> karras_sigmas(int steps, SigmaRange range, double rho) {
-  return mapped_then_zero(
-      linspace(std::pow(range.max, 1 / rho), std::pow(range.min, 1 / rho), steps),
-      [rho](double root) { return std::pow(root, rho); });
-}
-
-std::vector<double> polyexponential_sigmas(int steps, SigmaRange range, double rho) {
-  const double low = std::log(range.min), high = std::log(range.max);
-  return mapped_then_zero(linspace(1, 0, steps), [&](double ramp) {
-    return std::exp(std::pow(ramp, rho) * (high - low) + low);
-  });
-}
-
-std::vector<double> sigmas_from_timesteps(const NoiseSchedule& schedule,
-                                          std::span<const double> timesteps) {
-  const double first = schedule.first_timestep, last = schedule.last_timestep();
-  for (size_t i = 0; i < timesteps.size(); ++i) {
-    const double t = timesteps[i];
-    if (!(t >= first && t <= last)) {
-      throw InvalidRequest("timestep {} of the list is {}, expected a number from {} to {}", i + 1,
-                           t, first, last);
-    }
-    if (i > 0 && t >= timesteps[i - 1]) {
-      throw InvalidRequest("timestep {} of the list is {} after {}, expected a falling list", i + 1,
-                           t, timesteps[i - 1]);
-    }
-  }
-  return at_timesteps(schedule, {timesteps.begin(), timesteps.end()});
-}
-
-std::span<const ScheduleRow> schedule_rows() {
-  static constexpr std::array kRows = {
-      ScheduleRow{"dmd2", schedule_dmd2, "the timesteps DMD2 models were distilled at"},
-      ScheduleRow{"simple", schedule_simple, "equally spaced entries of the model's table"},
-      ScheduleRow{"normal", schedule_normal, "equally spaced timesteps, both ends included"},
-      ScheduleRow{"sgm_uniform", schedule_sgm_uniform,
-                  "equally spaced timesteps, the last left out"},
-      ScheduleRow{"karras", schedule_karras, "more steps at low noise (rho 7)"},
-      ScheduleRow{"exponential", schedule_exponential, "equally spaced in log sigma"},
-      ScheduleRow{"polyexponential", schedule_exponential, "exponential, by A1111's other name"},
-      ScheduleRow{"beta", schedule_beta, "more steps at both ends (beta distribution 0.6, 0.6)"},
-      ScheduleRow{"ddim_uniform", schedule_ddim_uniform,
-                  "equally spaced entries from the lowest up"},
-      ScheduleRow{"kl_optimal", schedule_kl_optimal, "equally spaced in atan sigma"},
-      ScheduleRow{"linear_quadratic", schedule_linear_quadratic, "linear, then quadratic in sigma"},
-      ScheduleRow{"turbo", schedule_turbo, "equally spaced timesteps, rounded up"},
-      ScheduleRow{"trailing", schedule_trailing, "diffusers' trailing timesteps"},
-      ScheduleRow{"leading", schedule_leading, "diffusers' leading timesteps (offset 1)"},
-      ScheduleRow{"linspace", schedule_linspace, "diffusers' linspace timesteps"},
-  };
-  return kRows;
-}
-
-std::vector<double> make_sigmas(std::string_view name, const NoiseSchedule& schedule, int steps) {
-  const ScheduleRow& row = find_row(schedule_rows(), "schedule", name);
-  if (steps < 1 || steps > kMaxSteps) {
-    throw InvalidRequest("schedule \"{}\": {} steps, expected 1 to {}", name, steps, kMaxSteps);
-  }
-  return row.function(schedule, steps);
 }
 
 }  // namespace fourstep

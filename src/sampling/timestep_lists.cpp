@@ -25,7 +25,7 @@ std::vector<double> timesteps_trailing(int steps) {
 
 std::vector<double> timesteps_leading(int steps) {
   constexpr int kOffset = 1;
-  const int stride = kTrainTimesteps / steps;  // whole, as there
+  const int stride = std::max(kTrainTimesteps / steps, 1);  // whole, as there
   std::vector<double> timesteps;
   for (int k = steps - 1; k >= 0; --k) {
     const double timestep = k * stride + kOffset;
@@ -35,12 +35,34 @@ std::vector<double> timesteps_leading(int steps) {
 }
 
 std::vector<double> timesteps_linspace(int steps) {
-  std::vector<double> timesteps;
-  for (int k = steps - 1; k >= 0; --k) timesteps.push_back(k * kLast / std::max(steps - 1, 1));
+  if (steps == 1) return {0};
+  const double stride = kLast / (steps - 1);
+  std::vector<double> timesteps = {kLast};
+  // The stride is taken first, as in numpy: its rounding decides half-way cases.
+  for (int k = steps - 2; k >= 0; --k) timesteps.push_back(k * stride);
+  return timesteps;
+}
+
+std::vector<double> diffusers_timesteps(SolverKind solver, Spacing spacing, int steps) {
+  if (spacing == Spacing::kTrailing) return timesteps_trailing(steps);
+  const bool is_leading = spacing == Spacing::kLeading;
+  if (solver != SolverKind::kMultistep) {
+    auto timesteps = is_leading ? timesteps_leading(steps) : timesteps_linspace(steps);
+    for (double& t : timesteps) t = solver == SolverKind::kDdim ? std::nearbyint(t) : t;
+    return timesteps;
+  }
+  auto timesteps = is_leading ? timesteps_leading(steps + 1) : timesteps_linspace(steps + 1);
+  timesteps.pop_back();
+  for (double& t : timesteps) t = std::nearbyint(t);
+  timesteps.erase(std::unique(timesteps.begin(), timesteps.end()), timesteps.end());
   return timesteps;
 }
 
 std::vector<double> timesteps_lcm(int steps, int original_steps, double strength) {
+  if (original_steps < 1 || original_steps > kTrainTimesteps) {
+    throw InvalidRequest("timesteps_lcm: a model distilled on {} timesteps, expected 1 to {}",
+                         original_steps, kTrainTimesteps);
+  }
   const int stride = kTrainTimesteps / original_steps;
   const int grid_size = static_cast<int>(original_steps * strength);
   if (steps > grid_size) {
@@ -53,6 +75,13 @@ std::vector<double> timesteps_lcm(int steps, int original_steps, double strength
     timesteps.push_back((grid_size - picked) * stride - 1);
   }
   return timesteps;
+}
+
+std::vector<double> last_timesteps(std::span<const double> timesteps, double strength) {
+  if (!(strength >= 0)) throw InvalidRequest("strength {}, expected 0 to 1", strength);
+  const double share = std::min(strength, 1.0) * static_cast<double>(timesteps.size());
+  const auto kept = timesteps.last(static_cast<size_t>(share));
+  return {kept.begin(), kept.end()};
 }
 
 }  // namespace fourstep

@@ -124,6 +124,12 @@ TEST(NoiseSchedule, ZeroTerminalSnrKeepsTheLowEnd) {
   EXPECT_NEAR(stretched.sigma_max(), 4518.7637, 1e-3);
 }
 
+TEST(NoiseSchedule, DiffusersTableIsTheSameUpToFloat32) {
+  const NoiseSchedule sdxl = make_sdxl_noise_schedule(), rounded = make_diffusers_noise_schedule();
+  EXPECT_LE(max_relative_error(rounded.sigmas, sdxl.sigmas), 3e-5);
+  EXPECT_NEAR(with_zero_terminal_snr(rounded, kDiffusersLastAlphaBar).sigma_max(), 4096, 1e-3);
+}
+
 TEST(NoiseSchedule, TheDistilledTableCountsInStridesOf20) {
   const NoiseSchedule distilled = with_distilled_steps(make_sdxl_noise_schedule());
   EXPECT_EQ(distilled.sigmas.size(), 50u);

@@ -2,92 +2,57 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <string>
+#include <vector>
 
 #include "base/error.h"
-#include "sampling/schedules.h"
-#include "support/golden.h"
 
 namespace fourstep {
 namespace {
 
-using nlohmann::json;
-using testing::max_absolute_error;
-using testing::max_relative_error;
-using testing::numbers;
-
-constexpr double kFloat32Timesteps = 1e-4;  // fractional timesteps are stored as float32
-constexpr double kFloat32Table = 3e-5;      // diffusers builds its table of alpha_bar in float32
-
-std::vector<double> timesteps_of_spacing(const std::string& spacing, int steps) {
-  if (spacing == "trailing") return timesteps_trailing(steps);
-  if (spacing == "leading") return timesteps_leading(steps);
-  return timesteps_linspace(steps);
-}
-
-void check_euler(const json& c) {
-  const std::string spacing = c["timestep_spacing"];
-  EXPECT_LE(max_absolute_error(timesteps_of_spacing(spacing, c["steps"]), numbers(c["timesteps"])),
-            kFloat32Timesteps);
-  // The schedule of a spacing has the spacing's name.
-  const auto sigmas = make_sigmas(spacing, make_sdxl_noise_schedule(), c["steps"]);
-  EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kFloat32Table);
-}
-
-void check_ddim(const json& c) {
-  auto timesteps = timesteps_of_spacing(c["timestep_spacing"], c["steps"]);
-  for (double& timestep : timesteps) timestep = std::nearbyint(timestep);
-  EXPECT_EQ(timesteps, numbers(c["timesteps"]));
-}
-
-void check_lcm(const json& c) {
-  const int original = c.value("original_inference_steps", 50);
-  const double strength = c.value("strength", 1.0);
-  if (c.contains("error")) {
-    EXPECT_THROW(timesteps_lcm(c["steps"], original, strength), InvalidRequest);
-  } else {
-    EXPECT_EQ(timesteps_lcm(c["steps"], original, strength), numbers(c["timesteps"]));
-  }
-}
-
-/// Runs the case when the lists cover it: not the Karras remapping, the multistep solvers' own lists, lists
-/// given by the caller, and TCD with an explicit original step count.
-bool check_case(const json& c) {
-  const std::string scheduler = c["scheduler"];
-  if (scheduler.starts_with("Euler") && !c.value("use_karras_sigmas", false)) {
-    check_euler(c);
-  } else if (scheduler == "DDIMScheduler") {
-    check_ddim(c);
-  } else if ((scheduler == "LCMScheduler" || scheduler == "TCDScheduler") && c.contains("steps") &&
-             !c.contains("original_inference_steps_argument")) {
-    check_lcm(c);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-TEST(GoldenTimestepLists, EqualDiffusers) {
-  const auto golden = testing::load_golden("schedules_diffusers.json");
-  if (!golden) GTEST_SKIP() << "schedules_diffusers.json is not there";
-  size_t checked = 0, skipped = 0;
-  for (const auto& c : (*golden)["cases"]) {
-    SCOPED_TRACE(c.dump().substr(0, 160));
-    (check_case(c) ? checked : skipped) += 1;
-  }
-  testing::report_golden("schedules_diffusers.json", checked, skipped);
-  EXPECT_GT(checked, 0u);
-}
+using List = std::vector<double>;
 
 TEST(TimestepLists, TrailingWithFourStepsIsDmd2) {
-  EXPECT_EQ(timesteps_trailing(4), (std::vector<double>{999, 749, 499, 249}));
+  EXPECT_EQ(timesteps_trailing(4), (List{999, 749, 499, 249}));
   EXPECT_EQ(timesteps_lcm(4, /*original_steps=*/4), timesteps_trailing(4));
 }
 
 TEST(TimestepLists, LeadingNeverLeavesTheTable) {
   EXPECT_EQ(timesteps_leading(1000).front(), 999);
   EXPECT_EQ(timesteps_leading(1000).back(), 1);
+}
+
+TEST(TimestepLists, MultistepLeavesOutTheLowest) {
+  EXPECT_EQ(diffusers_timesteps(SolverKind::kMultistep, Spacing::kLeading, 4),
+            (List{801, 601, 401, 201}));
+  EXPECT_EQ(diffusers_timesteps(SolverKind::kMultistep, Spacing::kLinspace, 3),
+            (List{999, 666, 333}));
+}
+
+TEST(TimestepLists, FallWithinTheTableForEveryKindAndStepCount) {
+  for (const auto solver : {SolverKind::kEuler, SolverKind::kDdim, SolverKind::kMultistep}) {
+    for (const auto spacing : {Spacing::kLeading, Spacing::kTrailing, Spacing::kLinspace}) {
+      for (const int steps : {1, 2, 7, 333, 999, 1000}) {
+        const auto timesteps = diffusers_timesteps(solver, spacing, steps);
+        ASSERT_FALSE(timesteps.empty());
+        EXPECT_LE(timesteps.front(), 999);
+        EXPECT_GE(timesteps.back(), 0);
+        for (size_t i = 1; i < timesteps.size(); ++i) ASSERT_LT(timesteps[i], timesteps[i - 1]);
+      }
+    }
+  }
+}
+
+TEST(TimestepLists, LcmRefusesGridsThatDoNotExist) {
+  EXPECT_THROW(timesteps_lcm(1, 0), InvalidRequest);
+  EXPECT_THROW(timesteps_lcm(1, 1001), InvalidRequest);
+  EXPECT_THROW(timesteps_lcm(4, 50, 0.01), InvalidRequest);
+}
+
+TEST(TimestepLists, ACustomListKeepsItsLastShare) {
+  EXPECT_EQ(last_timesteps(List{999, 749, 499, 249}, 0.75), (List{749, 499, 249}));
+  EXPECT_EQ(last_timesteps(List{399}, 0.5), List{});
+  EXPECT_EQ(last_timesteps(List{399}, 7), List{399});
+  EXPECT_THROW(last_timesteps(List{399}, -1), InvalidRequest);
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+#pragma once
+// The noise levels of diffusers' schedulers. Made for make_diffusers_noise_schedule(), diffusers' own table.
+
+#include <span>
+#include <vector>
+
+#include "sampling/noise_schedule.h"
+#include "sampling/timestep_lists.h"
+
+namespace fourstep {
+
+/// What becomes of the spaced noise levels: use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas.
+enum class Remap { kNone, kKarras, kExponential, kBeta };
+
+struct DiffusersList {
+  SolverKind solver = SolverKind::kEuler;
+  Spacing spacing = Spacing::kLeading;
+  Remap remap = Remap::kNone;
+  double rho = 7;                  ///< kKarras
+  double alpha = 0.6, beta = 0.6;  ///< kBeta
+};
+
+/// steps + 1 noise levels, the last 0. Remapping keeps the range of the spaced levels; kMultistep takes the
+/// whole table's instead. Source: diffusers' `set_timesteps` of its Euler, DDIM and DPMSolverMultistep
+/// schedulers.
+std::vector<double> diffusers_sigmas(const NoiseSchedule& schedule, const DiffusersList& list,
+                                     int steps);
+
+/// The timesteps that the network is told at `sigmas` (without the final 0) after a remapping: fractional,
+/// rounded for kMultistep. Without one they are diffusers_timesteps().
+std::vector<double> diffusers_network_timesteps(const NoiseSchedule& schedule,
+                                                std::span<const double> sigmas, SolverKind solver);
+
+/// What the first noise is multiplied by: sigma_max, with leading spacing sqrt(sigma_max^2 + 1).
+/// Source: `init_noise_sigma` of diffusers' Euler schedulers.
+double diffusers_init_noise_sigma(double sigma_max, Spacing spacing);
+
+}  // namespace fourstep

@@ -1,0 +1,107 @@
+#include "sampling/sigma_lists.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sampling/beta_distribution.h"
+
+namespace fourstep {
+
+namespace {
+
+template <typename Function>
+std::vector<double> mapped(std::vector<double> values, const Function& function) {
+  for (double& value : values) value = function(value);
+  return values;
+}
+
+std::vector<double> ending_at_zero(std::vector<double> sigmas) {
+  sigmas.push_back(0);
+  return sigmas;
+}
+
+std::vector<double> equal_angles(int n, SigmaRange range) {
+  return mapped(equally_spaced(std::atan(range.max), std::atan(range.min), n),
+                [](double angle) { return std::tan(angle); });
+}
+
+}  // namespace
+
+std::vector<double> equally_spaced(double first, double last, int n) {
+  std::vector<double> values = {first};
+  for (int k = 1; k < n; ++k) values.push_back(first + k * (last - first) / (n - 1));
+  return values;
+}
+
+std::vector<double> karras_sigmas(int steps, SigmaRange range, double rho) {
+  const auto roots =
+      equally_spaced(std::pow(range.max, 1 / rho), std::pow(range.min, 1 / rho), steps);
+  return ending_at_zero(mapped(roots, [rho](double root) { return std::pow(root, rho); }));
+}
+
+std::vector<double> polyexponential_sigmas(int steps, SigmaRange range, double rho) {
+  const double low = std::log(range.min), high = std::log(range.max);
+  return ending_at_zero(mapped(equally_spaced(1, 0, steps), [&](double ramp) {
+    return std::exp(std::pow(ramp, rho) * (high - low) + low);
+  }));
+}
+
+std::vector<double> kl_optimal_sigmas(int steps, SigmaRange range) {
+  return ending_at_zero(equal_angles(steps, range));
+}
+
+std::vector<double> kl_optimal_sigmas_to_min(int steps, SigmaRange range) {
+  return equal_angles(steps + 1, range);
+}
+
+std::vector<double> linear_quadratic_sigmas(int steps, double sigma_max) {
+  constexpr double kThreshold = 0.025;  // share of the way that the linear half goes
+  if (steps == 1) return {sigma_max, 0};
+  const int linear = steps / 2;
+  const double square = std::pow(steps - linear, 2), slope = kThreshold / linear;
+  const double remainder = linear - kThreshold * steps;
+  const double a = remainder / (linear * square), b = slope - 2 * remainder / square;
+  const double c = a * linear * linear;
+  std::vector<double> sigmas;
+  for (int i = 0; i < steps; ++i) {
+    const double done = i < linear ? slope * i : (a * i + b) * i + c;
+    sigmas.push_back((1 - done) * sigma_max);
+  }
+  return ending_at_zero(std::move(sigmas));
+}
+
+std::vector<double> beta_sigmas(int steps, SigmaRange range, double alpha, double beta) {
+  return ending_at_zero(mapped(equally_spaced(1, 0, steps), [&](double probability) {
+    return range.min + beta_quantile(probability, alpha, beta) * (range.max - range.min);
+  }));
+}
+
+std::vector<double> laplace_sigmas(int steps, SigmaRange range, double mu, double beta) {
+  constexpr double kAwayFromZero = 1e-5;
+  auto sigmas = mapped(equally_spaced(0, 1, steps), [&](double share) {
+    const double side = 0.5 - share, tail = std::log(1 - 2 * std::abs(side) + kAwayFromZero);
+    const double sign = side == 0 ? 0 : std::copysign(1, side);
+    return std::clamp(std::exp(mu - beta * sign * tail), range.min, range.max);
+  });
+  sigmas.erase(std::unique(sigmas.begin(), sigmas.end()), sigmas.end());
+  return sigmas;
+}
+
+std::vector<double> vp_sigmas(int steps, VpCurve curve) {
+  return ending_at_zero(mapped(equally_spaced(1, curve.eps_s, steps), [&](double t) {
+    return std::sqrt(std::expm1(curve.beta_d * t * t / 2 + curve.beta_min * t));
+  }));
+}
+
+std::vector<double> log_interpolated(std::span<const double> sigmas, int n) {
+  const double last = static_cast<double>(sigmas.size()) - 1;
+  return mapped(equally_spaced(n == 1 ? last : 0, last, n), [&](double position) {
+    const size_t k = std::min(static_cast<size_t>(position), sigmas.size() - 1);
+    const size_t next = std::min(k + 1, sigmas.size() - 1);
+    const double weight = position - static_cast<double>(k);
+    return std::exp((1 - weight) * std::log(sigmas[k]) + weight * std::log(sigmas[next]));
+  });
+}
+
+}  // namespace fourstep

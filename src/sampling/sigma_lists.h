@@ -1,0 +1,59 @@
+#pragma once
+// Lists of noise levels that follow from a range alone, without a model's table. Lists fall; unless said
+// otherwise they have steps + 1 numbers, the last 0.
+
+#include <span>
+#include <vector>
+
+namespace fourstep {
+
+/// A range of noise levels, 0 < min < max.
+struct SigmaRange {
+  double min, max;
+};
+
+/// n equally spaced numbers from first to last inclusive; first alone when n is 1.
+std::vector<double> equally_spaced(double first, double last, int n);
+
+/// sigma^(1/rho) equally spaced. Source: Karras et al. 2022 (2206.00364), eq. 5.
+std::vector<double> karras_sigmas(int steps, SigmaRange range, double rho);
+
+/// log sigma falls as the rho-th power of a straight line; rho 1 is the exponential schedule.
+/// Source: k-diffusion `get_sigmas_polyexponential`.
+std::vector<double> polyexponential_sigmas(int steps, SigmaRange range, double rho);
+
+/// atan sigma equally spaced from max to min. Source: Sabour et al. 2024 (2404.14507), theorem 3.1;
+/// ComfyUI `kl_optimal_scheduler` (whose single step is NaN; here it starts at max).
+std::vector<double> kl_optimal_sigmas(int steps, SigmaRange range);
+
+/// The same with the steps ending at min instead of 0. Source: A1111 and Forge "KL Optimal".
+std::vector<double> kl_optimal_sigmas_to_min(int steps, SigmaRange range);
+
+/// Falls linearly to 97.5% of sigma_max in the first half of the steps, then quadratically to 0.
+/// Source: ComfyUI `linear_quadratic_schedule`, made for Polyak et al. 2024 (2410.13720), section 3.2.
+std::vector<double> linear_quadratic_sigmas(int steps, double sigma_max);
+
+/// sigma linear in the quantiles of the beta distribution. alpha, beta > 0.
+/// Source: A1111 and Forge "Beta"; diffusers' use_beta_sigmas.
+std::vector<double> beta_sigmas(int steps, SigmaRange range, double alpha, double beta);
+
+/// Quantiles of a Laplace distribution of log sigma around mu, clipped to the range: many steps around
+/// e^mu. `steps` numbers, fewer when several are clipped to one end; no 0 is appended.
+/// Source: k-diffusion `get_sigmas_laplace`, after Hang et al. 2024 (2407.03297).
+std::vector<double> laplace_sigmas(int steps, SigmaRange range, double mu, double beta);
+
+/// The continuous variance-preserving process, t from 1 to eps_s:
+/// sigma^2 = exp(beta_d t^2 / 2 + beta_min t) - 1.
+struct VpCurve {
+  double beta_d = 19.9, beta_min = 0.1, eps_s = 0.001;
+};
+
+/// Source: Karras et al. 2022 (2206.00364), table 1, "VP"; k-diffusion `get_sigmas_vp`. Not made for
+/// SDXL.
+std::vector<double> vp_sigmas(int steps, VpCurve curve);
+
+/// A falling list resampled to n points, log sigma linear between entries; one point is the last entry.
+/// sigmas: positive, not empty. No 0 is appended. Source: the `loglinear_interp` of align your steps.
+std::vector<double> log_interpolated(std::span<const double> sigmas, int n);
+
+}  // namespace fourstep

@@ -1,0 +1,91 @@
+#include "sampling/names.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
+
+namespace fourstep {
+namespace {
+
+TEST(Names, KnownNamesStayThemselves) {
+  for (const std::string_view name : known_samplers()) EXPECT_EQ(sampler_name(name), name);
+  for (const auto& row : sampler_rows()) EXPECT_EQ(sampler_name(row.name), row.name);
+  for (const auto& row : schedule_rows()) EXPECT_EQ(schedule_name(row.name), row.name);
+}
+
+TEST(Names, AliasesLeadToKnownNames) {
+  for (const auto& [alias, name] : sampler_aliases()) {
+    EXPECT_EQ(sampler_name(alias), name);
+    EXPECT_EQ(sampler_name(name), name) << alias;
+  }
+  for (const auto& [alias, name] : schedule_aliases()) {
+    EXPECT_EQ(schedule_name(alias), schedule_name(name)) << alias;
+    EXPECT_NE(schedule_name(alias), alias);
+  }
+}
+
+TEST(Names, CaseBlanksAndDashesNeverMatter) {
+  EXPECT_EQ(sampler_name("DPM++ 2M SDE Heun"), "dpmpp_2m_sde_heun");
+  EXPECT_EQ(sampler_name("UniPC"), "uni_pc");
+  EXPECT_EQ(sampler_name("Euler CFG++"), "euler_cfg_pp");
+  EXPECT_EQ(sampler_name("k_dpm_2_a"), "dpm_2_ancestral");
+  EXPECT_EQ(schedule_name("KL Optimal"), "kl_optimal");
+  EXPECT_EQ(schedule_name("Align Your Steps GITS"), "align_your_steps_gits");
+}
+
+TEST(Names, UnknownNamesComeBackAsTheyAre) {
+  for (const std::string& name : {std::string(), std::string("k"), std::string("Eulr"),
+                                  std::string(1 << 20, 'k'), std::string("\xff\0+", 3)}) {
+    EXPECT_EQ(sampler_name(name), name);
+    EXPECT_EQ(split_sampler_name(name), (SamplerAndSchedule{name, ""}));
+  }
+  EXPECT_EQ(schedule_name("karas"), "karas");
+}
+
+TEST(SplitSamplerName, DividesFusedNames) {
+  const auto split = split_sampler_name;
+  using Pair = SamplerAndSchedule;
+  EXPECT_EQ(split("DPM++ 2M Karras"), (Pair{"dpmpp_2m", "karras"}));
+  EXPECT_EQ(split("DPM++ 2M SDE Exponential"), (Pair{"dpmpp_2m_sde", "exponential"}));
+  EXPECT_EQ(split("DPM++ 2M SDE Heun Karras"), (Pair{"dpmpp_2m_sde_heun", "karras"}));
+  EXPECT_EQ(split("DPM++ 3M SDE Karras"), (Pair{"dpmpp_3m_sde", "karras"}));
+  EXPECT_EQ(split("DPM++ 2S a Karras"), (Pair{"dpmpp_2s_ancestral", "karras"}));
+  EXPECT_EQ(split("DPM2 Karras"), (Pair{"dpm_2", "karras"}));
+  EXPECT_EQ(split("DPM2 a Karras"), (Pair{"dpm_2_ancestral", "karras"}));
+  EXPECT_EQ(split("LMS Karras"), (Pair{"lms", "karras"}));
+  EXPECT_EQ(split("Euler SGM Uniform"), (Pair{"euler", "sgm_uniform"}));
+  EXPECT_EQ(split("k_dpm_2_a_ka"), (Pair{"dpm_2_ancestral", "karras"}));
+  EXPECT_EQ(split("dpmpp_sde_k"), (Pair{"dpmpp_sde", "karras"}));
+  EXPECT_EQ(split("Euler A AYS"), (Pair{"euler_ancestral", "align_your_steps"}));
+  EXPECT_EQ(split("UniPC Trailing"), (Pair{"uni_pc", "trailing"}));
+}
+
+TEST(SplitSamplerName, LeavesTheScheduleEmptyWhereNoneIsNamed) {
+  for (const auto& [text, sampler] :
+       {NameAlias{"Euler a", "euler_ancestral"}, NameAlias{"DDIM", "ddim"}, NameAlias{"LCM", "lcm"},
+        NameAlias{"DPM adaptive", "dpm_adaptive"}, NameAlias{"DPM++ SDE", "dpmpp_sde"}}) {
+    EXPECT_EQ(split_sampler_name(text), (SamplerAndSchedule{std::string(sampler), ""}));
+  }
+}
+
+TEST(AutomaticSchedule, BelongsToTheSampler) {
+  EXPECT_EQ(split_sampler_name("DPM++ 2M Automatic").schedule, "karras");
+  EXPECT_EQ(split_sampler_name("DPM++ 2M SDE Automatic").schedule, "exponential");
+  EXPECT_EQ(schedule_name("Automatic", "Euler a"), "normal");
+  EXPECT_EQ(schedule_name("Karras", "Euler a"), "karras");
+}
+
+TEST(DiscardsPenultimate, DiffersByProgram) {
+  EXPECT_TRUE(discards_penultimate("uni_pc", Dialect::kComfy));
+  EXPECT_FALSE(discards_penultimate("uni_pc", Dialect::kA1111));
+  EXPECT_TRUE(discards_penultimate("DPM++ 3M SDE", Dialect::kA1111));
+  EXPECT_FALSE(discards_penultimate("dpmpp_3m_sde", Dialect::kFourstep));
+  EXPECT_TRUE(discards_penultimate("DPM2 a", Dialect::kA1111));
+  EXPECT_FALSE(discards_penultimate("dpm_2", Dialect::kDiffusers));
+}
+
+}  // namespace
+}  // namespace fourstep
