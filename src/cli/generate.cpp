@@ -82,7 +82,7 @@ void save(Session& session, const Request& request, const GeneratedImage& made) 
       output_file(session.options.out, request.prompt, made.seed, index, session.num_images);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(request, made.seed, session.family, session.hashes);
+  image.text = image_metadata(single_image(request, made.index), session.family, session.hashes);
   write_image(file, image);
   if (!session.options.latents.empty()) {
     const auto latents =

@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <random>
 
+#include "base/dialect.h"
 #include "base/error.h"
 #include "sampling/guidance.h"
+#include "sampling/names.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 #include "text/known_words.h"
@@ -62,6 +64,18 @@ void check_list_length(const Request& request, int64_t steps) {
   }
 }
 
+/// Any spelling of sampler and schedule becomes ours; "DPM++ 2M Karras" names both. An explicit list has no
+/// schedule.
+void resolve_names(Request& request, bool is_distilled) {
+  if (request.sampler == "auto") request.sampler = is_distilled ? "lcm" : "euler";
+  const SamplerAndSchedule names = split_sampler_name(request.sampler);
+  request.sampler = find_sampler(names.sampler).name;
+  if (request.schedule == "auto") {
+    request.schedule = !names.schedule.empty() ? names.schedule : is_distilled ? "dmd2" : "karras";
+  }
+  request.schedule = schedule_name(request.schedule, request.sampler);
+}
+
 void report_unknown_words(const Request& request, const ModelTraits& traits, const Events& events) {
   if (traits.known_words.empty()) return;
   const auto words = unknown_words(request.prompt, traits.known_words);
@@ -101,14 +115,15 @@ bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t nu
 
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events) {
   const bool is_distilled = kind_of(traits) == ModelKind::kDistilled;
-  if (request.sampler == "auto") request.sampler = is_distilled ? "lcm" : "euler";
-  if (request.schedule == "auto") request.schedule = is_distilled ? "dmd2" : "karras";
+  resolve_names(request, is_distilled);
   const int64_t steps =
       steps_of_lists(request, request.steps.value_or(default_steps(traits, is_distilled)));
   check_list_length(request, steps);
   request.steps = steps;
   if (!request.cfg_scale) request.cfg_scale = is_distilled ? 1 : 6;
-  find_sampler(request.sampler);
+  if (request.noise == "auto") {
+    request.noise = dialect_from_name(request.dialect) == Dialect::kA1111 ? "nv" : "torch";
+  }
   if (!request.seed) request.seed = draw_seed();
   request.width = rounded_side(request.width, traits.native_side, "width", events);
   request.height = rounded_side(request.height, traits.native_side, "height", events);

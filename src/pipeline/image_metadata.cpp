@@ -24,16 +24,52 @@ std::string prompt_with_tags(const Request& request) {
 
 const std::map<std::string, std::string>& sampler_names() {
   static const std::map<std::string, std::string> kNames = {
-      {"lcm", "LCM"}, {"euler", "Euler"}, {"euler_ancestral", "Euler a"}, {"dpmpp_2m", "DPM++ 2M"}};
+      {"lcm", "LCM"},
+      {"euler", "Euler"},
+      {"euler_ancestral", "Euler a"},
+      {"heun", "Heun"},
+      {"heunpp2", "HeunPP2"},
+      {"dpm_2", "DPM2"},
+      {"dpm_2_ancestral", "DPM2 a"},
+      {"lms", "LMS"},
+      {"dpm_fast", "DPM fast"},
+      {"dpm_adaptive", "DPM adaptive"},
+      {"dpmpp_2s_ancestral", "DPM++ 2S a"},
+      {"dpmpp_sde", "DPM++ SDE"},
+      {"dpmpp_2m", "DPM++ 2M"},
+      {"dpmpp_2m_sde", "DPM++ 2M SDE"},
+      {"dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun"},
+      {"dpmpp_3m_sde", "DPM++ 3M SDE"},
+      {"ddim", "DDIM"},
+      {"ddim_cfg_pp", "DDIM CFG++"},
+      {"ddpm", "DDPM"},
+      {"plms", "PLMS"},
+      {"ipndm", "IPNDM"},
+      {"ipndm_v", "IPNDM_V"},
+      {"deis", "DEIS"},
+      {"uni_pc", "UniPC"},
+      {"restart", "Restart"},
+  };
   return kNames;
 }
 
 const std::map<std::string, std::string>& schedule_names() {
-  static const std::map<std::string, std::string> kNames = {{"simple", "Simple"},
-                                                            {"normal", "Normal"},
-                                                            {"karras", "Karras"},
-                                                            {"exponential", "Exponential"},
-                                                            {"sgm_uniform", "SGM Uniform"}};
+  static const std::map<std::string, std::string> kNames = {
+      {"simple", "Simple"},
+      {"normal", "Normal"},
+      {"karras", "Karras"},
+      {"exponential", "Exponential"},
+      {"polyexponential", "Polyexponential"},
+      {"sgm_uniform", "SGM Uniform"},
+      {"ddim_uniform", "DDIM"},
+      {"beta", "Beta"},
+      {"kl_optimal", "KL Optimal"},
+      {"turbo", "Turbo"},
+      {"align_your_steps", "Align Your Steps"},
+      {"align_your_steps_gits", "Align Your Steps GITS"},
+      {"align_your_steps_11", "Align Your Steps 11"},
+      {"align_your_steps_32", "Align Your Steps 32"},
+  };
   return kNames;
 }
 
@@ -62,13 +98,10 @@ std::string stem_of(const std::string& file) {
   return (is_file ? path.stem() : path.filename()).string();
 }
 
-ImageText image_metadata(const Request& request, uint64_t seed, Family family,
-                         const HashTags& hashes) {
-  Request single = request;
-  single.seed = seed;
-  single.images = 1;
+ImageText image_metadata(const Request& request, Family family, const HashTags& hashes) {
   const int64_t steps = request.steps.value_or(0);
   const int64_t normal_skip = family == Family::kSd15 ? 1 : 2;
+  const bool has_variation = request.variation_strength > 0;
   const bool has_list = !request.timesteps.empty() || !request.sigmas.empty();
 
   Infotext text;
@@ -79,13 +112,23 @@ ImageText image_metadata(const Request& request, uint64_t seed, Family family,
       {"Sampler", a1111_sampler_name(request.sampler)},
       {"Schedule type", has_list ? "" : a1111_schedule_name(request.schedule, steps)},
       {"CFG scale", text_from_value(request.cfg_scale)},
-      {"Seed", std::to_string(seed)},
+      {"Seed", std::to_string(request.seed.value_or(0))},
       {"Size", fmt::format("{}x{}", request.width, request.height)},
       {"Model hash", hashes.model},
       {"Model", stem_of(request.model)},
       {"VAE hash", hashes.vae},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
       {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
+      {"Variation seed", has_variation ? std::to_string(request.variation_seed) : ""},
+      {"Variation seed strength",
+       has_variation ? fmt::format("{}", request.variation_strength) : ""},
+      {"Seed resize from",
+       request.seed_width > 0 ? fmt::format("{}x{}", request.seed_width, request.seed_height) : ""},
+      {"ENSD", request.ensd != 0 ? std::to_string(request.ensd) : ""},
+      {"Eta", text_from_value(request.eta)},
+      {"Sigma churn", request.s_churn > 0 ? fmt::format("{}", request.s_churn) : ""},
+      {"Sigma noise", request.s_noise != 1 ? fmt::format("{}", request.s_noise) : ""},
+      {"Schedule rho", text_from_value(request.rho)},
       {"RNG", request.noise == "nv" ? "NV" : "CPU"},
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
@@ -93,7 +136,7 @@ ImageText image_metadata(const Request& request, uint64_t seed, Family family,
       {"Version", "fourstep"},
   };
   return {{"parameters", format_infotext(text)},
-          {"fourstep", dump_json(json_from_request(single))}};
+          {"fourstep", dump_json(json_from_request(request))}};
 }
 
 }  // namespace fourstep

@@ -2,6 +2,7 @@
 // What is written into an image file so that the image can be made again.
 
 #include <cstdint>
+#include <string>
 
 #include "io/exif.h"
 #include "io/model_family.h"
@@ -11,11 +12,10 @@
 namespace fourstep {
 
 /// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON.
-/// request: resolved; seed: of this image; family: of the model, since A1111 counts clip skip from the layer
+/// request: resolved, of this image alone (single_image); family: of the model, since A1111 counts clip skip from the layer
 /// that the family normally uses. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
 /// writes them.
-ImageText image_metadata(const Request& request, uint64_t seed, Family family,
-                         const HashTags& hashes = {});
+ImageText image_metadata(const Request& request, Family family, const HashTags& hashes = {});
 
 /// The name by which metadata calls a file or folder: without folder and extension.
 std::string stem_of(const std::string& file);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "base/dialect.h"
 #include "base/error.h"
 
 namespace fourstep {
@@ -63,8 +64,20 @@ std::string text_from_value(const std::vector<LoraUse>& value) {
   return text;
 }
 
+Request single_image(Request request, int64_t index) {
+  const auto offset = static_cast<uint64_t>(index);
+  if (request.variation_strength == 0) {
+    if (request.seed) *request.seed += offset;
+  } else {
+    request.variation_seed += offset;
+  }
+  request.images = 1;
+  return request;
+}
+
 void validate(const Request& request) {
-  check_word("--noise", request.noise, {"torch", "nv"});
+  dialect_from_name(request.dialect);
+  check_word("--noise", request.noise, {"auto", "torch", "nv"});
   check_word("--empty-negative", request.empty_negative, {"auto", "zeros", "encoded"});
   check_word("--prediction", request.prediction, {"auto", "epsilon", "v_prediction"});
   check_word("--precision", request.precision, {"auto", "bf16", "fp16", "fp32"});
@@ -72,6 +85,9 @@ void validate(const Request& request) {
   if (!request.timesteps.empty() && !request.sigmas.empty()) {
     throw InvalidRequest(
         std::string("--timesteps and --sigmas exclude each other: give one of them"));
+  }
+  if ((request.seed_width == 0) != (request.seed_height == 0)) {
+    throw InvalidRequest(std::string("--seed-width and --seed-height need each other"));
   }
   if (!request.sigmas.empty() && request.sigmas.front() == 0) {
     throw InvalidRequest(std::string("--sigmas: the first noise level must be above 0"));

@@ -35,14 +35,21 @@ struct Request {
   std::optional<int64_t> steps;
   std::string sampler = "auto";
   std::string schedule = "auto";
+  std::string dialect = "fourstep";
   std::vector<double> timesteps;
   std::vector<double> sigmas;
   std::optional<double> cfg_scale;
   std::optional<double> eta;
   double s_noise = 1;
   double s_churn = 0;
+  std::optional<double> rho;
   int64_t clip_skip = 0;
-  std::string noise = "torch";
+  std::string noise = "auto";
+  uint64_t variation_seed = 0;
+  double variation_strength = 0;
+  int64_t ensd = 0;
+  int64_t seed_width = 0;
+  int64_t seed_height = 0;
   std::string empty_negative = "auto";
   std::string prediction = "auto";
   std::optional<bool> zero_snr;
@@ -81,6 +88,10 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
         r.steps);
   visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
   visit(Info{"schedule", "auto, or a name that \"fourstep generate --help\" lists"}, r.schedule);
+  visit(Info{"dialect",
+             "whose rules decide where programs differ (schedules, noise, starting state, empty "
+             "negative): fourstep, comfyui, a1111 or diffusers"},
+        r.dialect);
   visit(Info{"timesteps", "explicit falling timesteps instead of a schedule", "0..999", 0, 999},
         r.timesteps);
   visit(Info{"sigmas", "explicit falling noise levels instead of a schedule", "sigma", 0, 1e6},
@@ -95,9 +106,27 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"s_churn", "noise added before the steps of samplers without noise of their own", "",
              0, 100},
         r.s_churn);
+  visit(Info{"rho", "bend of the karras and polyexponential schedules; 7 and 1 when not given", "",
+             0.01, 1000},
+        r.rho);
   visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
-  visit(Info{"noise", "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU"},
+  visit(Info{"noise",
+             "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU; auto: nv with "
+             "their dialect, else torch"},
         r.noise);
+  visit(Info{"variation_seed", "seed whose noise is mixed in; image i has it plus i"},
+        r.variation_seed);
+  visit(
+      Info{"variation_strength", "how much of it: 0 the seed's noise, 1 the variation's", "", 0, 1},
+      r.variation_strength);
+  visit(Info{"ensd", "A1111's eta noise seed delta: the steps' noise is that of seed plus this", "",
+             -4294967295.0, 4294967295.0},
+        r.ensd);
+  visit(
+      Info{"seed_width", "width at which the seed gave the picture to keep in the middle; 0: none",
+           "px", 0, 16384},
+      r.seed_width);
+  visit(Info{"seed_height", "height of that picture", "px", 0, 16384}, r.seed_height);
   visit(Info{"empty_negative",
              "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
              "encoded)"},
@@ -118,6 +147,9 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
 /// Throws InvalidRequest when a file is named without a name or a weight is not a finite number.
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
 std::string text_from_value(const std::vector<LoraUse>& value);
+
+/// The request for image `index` of its images alone: with its own seed, or variation seed where noise is mixed in.
+Request single_image(Request request, int64_t index);
 
 /// Throws InvalidRequest for combinations that cannot work: a missing model, both timesteps and sigmas,
 /// lists that do not fall, unknown words in noise, empty_negative, prediction or a precision.

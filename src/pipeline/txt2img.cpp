@@ -7,12 +7,12 @@
 #include <functional>
 #include <memory>
 
+#include "base/dialect.h"
 #include "base/error.h"
-#include "base/noise.h"
+#include "base/image_noise.h"
 #include "pipeline/decode.h"
+#include "pipeline/sampling_plan.h"
 #include "sampling/guidance.h"
-#include "sampling/samplers.h"
-#include "sampling/schedules.h"
 
 namespace fourstep {
 
@@ -74,24 +74,6 @@ Guided make_guided(Models& models, const Request& request, Prompts prompts, cons
   return {denoise, [last_uncond] { return *last_uncond; }};
 }
 
-SamplerSettings settings_of(const Request& request, const SamplerRow& sampler) {
-  SamplerSettings settings = sampler.defaults;
-  settings.eta = request.eta.value_or(settings.eta);
-  settings.s_noise = request.s_noise;
-  settings.s_churn = request.s_churn;
-  return settings;
-}
-
-std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& schedule) {
-  if (!request.timesteps.empty()) return sigmas_from_timesteps(schedule, request.timesteps);
-  if (request.sigmas.empty()) {
-    return make_sigmas(request.schedule, schedule, static_cast<int>(*request.steps));
-  }
-  std::vector<double> sigmas = request.sigmas;
-  if (sigmas.back() != 0) sigmas.push_back(0);
-  return sigmas;
-}
-
 void wait_for(const torch::Device& device) {
   if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
 }
@@ -112,8 +94,9 @@ Prompts encode_prompts(Models& models, const Request& request, const Events& eve
   if (!is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond) {
     // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
     const bool is_sdxl = encoders.state == ContextState::kPenultimate;
-    const bool is_zero =
-        request.empty_negative == "zeros" || (request.empty_negative == "auto" && is_sdxl);
+    const bool is_zero = request.empty_negative == "zeros" ||
+                         (request.empty_negative == "auto" && is_sdxl &&
+                          dialect_from_name(request.dialect) != Dialect::kComfy);
     options.empty = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
     prompts.uncond = encode_prompt(encoders, request.negative_prompt, options);
   }
@@ -124,28 +107,27 @@ Prompts encode_prompts(Models& models, const Request& request, const Events& eve
 void txt2img(Models& models, const Request& request, const Prompts& prompts, const Events& events,
              const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
-  const SamplerRow& sampler = find_sampler(request.sampler);
-  const NoiseSchedule schedule = models.noise_schedule(request);
-  const std::vector<double> sigmas = sigmas_of(request, schedule);
+  const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
   const Guided guided = make_guided(models, request, prompts, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
-    GeneratedImage result{i, *request.seed + static_cast<uint64_t>(i), {}, {}, 0, 0};
+    const ImageSeed seed = image_seed(single_image(request, i));
+    GeneratedImage result{i, seed.seed, {}, {}, 0, 0};
     const auto start = std::chrono::steady_clock::now();
-    const NoiseSource noise =
-        request.noise == "nv" ? make_philox_noise(result.seed) : make_torch_noise(result.seed);
+    const NoiseSource noise = make_image_noise(seed);
     const Tensor first =
         noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);
-    const Tensor x =
-        initial_state(at::zeros_like(first), first, sigmas[0], NoiseScale::kUnitVariance);
-    const auto num_steps = static_cast<int64_t>(sigmas.size()) - 1;
-    events.report({Stage::kSample, 0, num_steps});
-    const SamplerRun run{guided.denoise,    sigmas,       schedule, settings_of(request, sampler),
-                         noise_like(noise), guided.uncond};
-    const Tensor latent = sample(sampler, run, x, [&](const StepReport& step) {
+    const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
+    events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
+    const SamplerRun run{
+        guided.denoise, plan.sigmas, plan.schedule, plan.settings, step_noise(plan, seed, noise),
+        guided.uncond};
+    const auto on_step = [&](const StepReport& step) {
       wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
       events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});
-    });
+    };
+    Tensor latent = sample(plan.sampler, run, x, on_step);
+    if (plan.output_scale != 1) latent = latent * plan.output_scale;
     result.latent = latent.to(torch::kCPU, torch::kFloat32);
     result.sample_seconds = seconds_since(start);
     result.image = decode_latent(models, latent, request.vae_tile, events);

@@ -4,56 +4,12 @@
 #include <array>
 #include <optional>
 
+#include "sampling/samplers.h"
 #include "sampling/schedules.h"
 
 namespace fourstep {
 
 namespace {
-
-constexpr auto kSamplers = std::to_array<std::string_view>({
-    "euler",
-    "euler_cfg_pp",
-    "euler_ancestral",
-    "euler_ancestral_cfg_pp",
-    "heun",
-    "heunpp2",
-    "dpm_2",
-    "dpm_2_ancestral",
-    "lms",
-    "dpm_fast",
-    "dpm_adaptive",
-    "dpmpp_2s_ancestral",
-    "dpmpp_2s_ancestral_cfg_pp",
-    "dpmpp_sde",
-    "dpmpp_2m",
-    "dpmpp_2m_cfg_pp",
-    "dpmpp_2m_sde",
-    "dpmpp_2m_sde_heun",
-    "dpmpp_3m_sde",
-    "ddpm",
-    "lcm",
-    "tcd",
-    "ddim",
-    "ddim_cfg_pp",
-    "plms",
-    "ipndm",
-    "ipndm_v",
-    "deis",
-    "uni_pc",
-    "uni_pc_bh2",
-    "res_multistep",
-    "res_multistep_cfg_pp",
-    "res_multistep_ancestral",
-    "res_multistep_ancestral_cfg_pp",
-    "gradient_estimation",
-    "gradient_estimation_cfg_pp",
-    "er_sde",
-    "seeds_2",
-    "seeds_3",
-    "sa_solver",
-    "sa_solver_pece",
-    "restart",
-});
 
 constexpr auto kSamplerAliases = std::to_array<NameAlias>({
     // A1111, Forge and Draw Things
@@ -121,10 +77,10 @@ std::string plain(std::string_view name) {
   return letters;
 }
 
-std::optional<std::string_view> find_plain(std::span<const std::string_view> names,
-                                           std::string_view wanted) {
-  for (const std::string_view name : names) {
-    if (plain(name) == wanted) return name;
+template <typename Row>
+std::optional<std::string_view> find_plain(std::span<const Row> rows, std::string_view wanted) {
+  for (const Row& row : rows) {
+    if (plain(row.name) == wanted) return row.name;
   }
   return std::nullopt;
 }
@@ -138,7 +94,7 @@ std::optional<std::string_view> find_plain_alias(std::span<const NameAlias> alia
 }
 
 std::optional<std::string_view> find_without_prefix(std::string_view wanted) {
-  const auto name = find_plain(kSamplers, wanted);
+  const auto name = find_plain(sampler_rows(), wanted);
   return name ? name : find_plain_alias(kSamplerAliases, wanted);
 }
 
@@ -149,9 +105,7 @@ std::optional<std::string_view> find_sampler_name(std::string_view wanted) {
 }
 
 std::optional<std::string_view> find_schedule_name(std::string_view wanted) {
-  for (const ScheduleRow& row : schedule_rows()) {
-    if (plain(row.name) == wanted) return row.name;
-  }
+  if (const auto name = find_plain(schedule_rows(), wanted)) return name;
   if (wanted == kAutomatic) return kAutomatic;
   return find_plain_alias(kScheduleAliases, wanted);
 }
@@ -162,8 +116,6 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>
 }
 
 }  // namespace
-
-std::span<const std::string_view> known_samplers() { return kSamplers; }
 
 std::span<const NameAlias> sampler_aliases() { return kSamplerAliases; }
 

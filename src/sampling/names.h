@@ -11,9 +11,6 @@
 
 namespace fourstep {
 
-/// The samplers' names, as used throughout; not every one need be implemented.
-std::span<const std::string_view> known_samplers();
-
 struct NameAlias {
   std::string_view alias, name;
 };

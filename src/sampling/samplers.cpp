@@ -27,7 +27,6 @@ constexpr SamplerNeeds kFreshNoiseTwoCalls{.noise = kFresh, .calls_per_step = 2}
 constexpr SamplerNeeds kPath{.noise = kBrownian};
 constexpr SamplerNeeds kUncond{.uncond = true};
 constexpr SamplerNeeds kUncondAndNoise{.noise = kFresh, .uncond = true};
-constexpr SamplerNeeds kSkipsOne{.discards_penultimate = true};
 
 constexpr SamplerSettings kDefault{};
 constexpr SamplerSettings kNoNoise{.eta = 0};
@@ -47,15 +46,9 @@ constexpr std::array kRows = {
                {.calls_per_step = 3},
                kDefault,
                "up to three weighted calls per step"},
-    SamplerRow{"dpm_2",
-               sample_dpm_2,
-               {.calls_per_step = 2, .discards_penultimate = true},
-               kDefault,
+    SamplerRow{"dpm_2", sample_dpm_2, kTwoCalls, kDefault,
                "second order at the middle, two calls per step"},
-    SamplerRow{"dpm_2_ancestral",
-               sample_dpm_2_ancestral,
-               {.noise = kFresh, .calls_per_step = 2, .discards_penultimate = true},
-               kDefault,
+    SamplerRow{"dpm_2_ancestral", sample_dpm_2_ancestral, kFreshNoiseTwoCalls, kDefault,
                "dpm_2 with fresh noise"},
     SamplerRow{"lms", sample_lms, kOneCall, kFourth, "linear multistep of order 4"},
     SamplerRow{"dpm_fast", sample_dpm_fast, kFreshNoise, kNoNoise,
@@ -82,8 +75,8 @@ constexpr std::array kRows = {
     SamplerRow{"ipndm_v", sample_ipndm_v, kOneCall, kFourth, "ipndm for unequal steps"},
     SamplerRow{"plms", sample_plms, kOneCall, kFourth, "pseudo linear multistep, one call more"},
     SamplerRow{"deis", sample_deis, kOneCall, kDefault, "exponential integrator of order 3"},
-    SamplerRow{"uni_pc", sample_uni_pc, kSkipsOne, kDefault, "predictor and corrector of order 3"},
-    SamplerRow{"uni_pc_bh2", sample_uni_pc_bh2, kSkipsOne, kDefault, "uni_pc for few steps"},
+    SamplerRow{"uni_pc", sample_uni_pc, kOneCall, kDefault, "predictor and corrector of order 3"},
+    SamplerRow{"uni_pc_bh2", sample_uni_pc_bh2, kOneCall, kDefault, "uni_pc for few steps"},
     SamplerRow{"res_multistep", sample_res_multistep, kFreshNoise, kNoNoise,
                "second order exponential integrator"},
     SamplerRow{"res_multistep_ancestral", sample_res_multistep, kFreshNoise, kDefault,
@@ -116,6 +109,10 @@ constexpr std::array kRows = {
                "CFG++: dpmpp_2s_ancestral"},
     SamplerRow{"res_multistep_cfg_pp", sample_res_multistep_cfg_pp, kUncondAndNoise, kNoNoise,
                "CFG++: res_multistep"},
+    SamplerRow{"res_multistep_ancestral_cfg_pp", sample_res_multistep_cfg_pp, kUncondAndNoise,
+               kDefault, "CFG++: res_multistep_ancestral"},
+    SamplerRow{"ddim_cfg_pp", sample_euler_cfg_pp, kUncond, kDefault,
+               "CFG++: ddim, the same as euler's"},
     SamplerRow{"gradient_estimation_cfg_pp", sample_gradient_estimation_cfg_pp, kUncond, kDefault,
                "CFG++: gradient_estimation"},
 };

@@ -23,9 +23,8 @@ enum class NoiseKind {
 /// What a sampler asks of its surroundings beyond the list of noise levels.
 struct SamplerNeeds {
   NoiseKind noise = NoiseKind::kNone;
-  int calls_per_step = 1;             ///< of the network; the step to sigma 0 takes one
-  bool discards_penultimate = false;  ///< the last sigma above 0 is left out of its schedule
-  bool uncond = false;                ///< the estimate without the prompt at any CFG scale
+  int calls_per_step = 1;  ///< of the network; the step to sigma 0 takes one
+  bool uncond = false;     ///< the estimate without the prompt at any CFG scale
 };
 
 struct SamplerRow {

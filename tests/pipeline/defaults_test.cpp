@@ -59,6 +59,29 @@ TEST(Defaults, WhatTheUserSaysStays) {
   EXPECT_EQ(request.seed, 7u);
 }
 
+TEST(Defaults, AnySpellingOfSamplerAndScheduleIsUnderstood) {
+  Request asked;
+  asked.sampler = "DPM++ 2M SDE Karras";
+  const Request fused = resolve(asked, kPlain).request;
+  EXPECT_EQ(fused.sampler, "dpmpp_2m_sde");
+  EXPECT_EQ(fused.schedule, "karras");
+  asked.sampler = "Euler a";
+  asked.schedule = "SGM Uniform";
+  EXPECT_EQ(resolve(asked, kPlain).request.sampler, "euler_ancestral");
+  EXPECT_EQ(resolve(asked, kPlain).request.schedule, "sgm_uniform");
+  asked.sampler = "eluer";
+  EXPECT_THROW(resolve(asked, kPlain), InvalidRequest);
+}
+
+TEST(Defaults, A1111SeedsAreThoseOfGpus) {
+  Request asked;
+  EXPECT_EQ(resolve(asked, kPlain).request.noise, "torch");
+  asked.dialect = "a1111";
+  EXPECT_EQ(resolve(asked, kPlain).request.noise, "nv");
+  asked.noise = "torch";
+  EXPECT_EQ(resolve(asked, kPlain).request.noise, "torch");
+}
+
 TEST(Defaults, SizesAreRoundedWithANotice) {
   Request asked;
   asked.width = 515;

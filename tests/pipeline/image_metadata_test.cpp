@@ -22,13 +22,13 @@ Request resolved_request() {
   request.cfg_scale = 1;
   request.sampler = "lcm";
   request.schedule = "dmd2";
-  request.seed = 5;
-  request.images = 3;
+  request.seed = 7;
+  request.noise = "torch";
   return request;
 }
 
 TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
-  const ImageText text = image_metadata(resolved_request(), 7, Family::kSdxl);
+  const ImageText text = image_metadata(resolved_request(), Family::kSdxl);
   EXPECT_EQ(
       text.at("parameters"),
       "a red fox in the snow <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"
@@ -40,7 +40,7 @@ TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
 TEST(ImageMetadata, HashesStandWhereA1111WritesThem) {
   const HashTags hashes{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3"};
   const std::string line =
-      image_metadata(resolved_request(), 7, Family::kSdxl, hashes).at("parameters");
+      image_metadata(resolved_request(), Family::kSdxl, hashes).at("parameters");
   EXPECT_NE(line.find("Size: 1024x1024, Model hash: 31e35c80fc, Model: sd_xl_base_1.0,"),
             std::string::npos)
       << line;
@@ -67,7 +67,7 @@ TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
 }
 
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
-  const ImageText text = image_metadata(resolved_request(), 7, Family::kSdxl);
+  const ImageText text = image_metadata(resolved_request(), Family::kSdxl);
   const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
   EXPECT_EQ(back.seed, 7u);
   EXPECT_EQ(back.images, 1);
@@ -78,16 +78,16 @@ TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
 TEST(ImageMetadata, ClipSkipCountsFromTheFamilysOwnLayer) {
   Request request = resolved_request();
   request.clip_skip = 1;
-  EXPECT_NE(image_metadata(request, 7, Family::kSdxl).at("parameters").find("Clip skip: 3"),
+  EXPECT_NE(image_metadata(request, Family::kSdxl).at("parameters").find("Clip skip: 3"),
             std::string::npos);
-  EXPECT_NE(image_metadata(request, 7, Family::kSd15).at("parameters").find("Clip skip: 2"),
+  EXPECT_NE(image_metadata(request, Family::kSd15).at("parameters").find("Clip skip: 2"),
             std::string::npos);
 }
 
 TEST(ImageMetadata, APromptOfAnyBytesIsWritten) {
   Request request = resolved_request();
   request.prompt = "caf\xE9";
-  EXPECT_NO_THROW(image_metadata(request, 7, Family::kSdxl));
+  EXPECT_NO_THROW(image_metadata(request, Family::kSdxl));
 }
 
 TEST(ImageMetadata, OneStepOfDmd2IsNotCalledSimple) {

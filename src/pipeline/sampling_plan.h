@@ -1,0 +1,34 @@
+#pragma once
+// What a request means to the samplers, by the rules of its dialect: noise levels, settings, noise.
+
+#include <vector>
+
+#include "base/image_noise.h"
+#include "pipeline/request.h"
+#include "sampling/parameterization.h"
+#include "sampling/samplers.h"
+
+namespace fourstep {
+
+struct SamplingPlan {
+  const SamplerRow& sampler;
+  NoiseSchedule schedule;      ///< the model's table
+  std::vector<double> sigmas;  ///< at least two
+  SamplerSettings settings;
+  NoiseScale noise_scale;  ///< of the first noise
+  double output_scale =
+      1;  ///< factor on the last state; A1111's timestep samplers return unit variance
+};
+
+/// request: resolved (resolve_defaults). schedule: the model's.
+/// Throws InvalidRequest for settings that cannot work.
+SamplingPlan plan_sampling(const Request& request, NoiseSchedule schedule);
+
+/// The seed of an image with its variations. single: see single_image().
+ImageSeed image_seed(const Request& single);
+
+/// The noise between steps: `stream`, the image's, or the Brownian path of its seed over the levels in use.
+/// The result must not outlive the plan.
+StepNoise step_noise(const SamplingPlan& plan, const ImageSeed& seed, const NoiseSource& stream);
+
+}  // namespace fourstep
