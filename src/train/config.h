@@ -15,6 +15,7 @@ struct TrainConfig {
   std::string out = "out/emoji";
   uint64_t seed = 0;
   std::string emoji_groups = "Food & Drink;Animals & Nature";
+  std::string init;
   SceneConfig scenes;
 
   std::vector<double> vae_channels{64, 64, 128, 128};
@@ -55,6 +56,11 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"out", "folder for states, logs, sheets and the results"}, c.out);
   visit(Info{"seed", "seed of weights, data order and noise"}, c.seed);
   visit(Info{"emoji_groups", "groups of emoji-test.txt to draw, separated by ';'"}, c.emoji_groups);
+  visit(
+      Info{"init",
+           "model of an earlier run to begin with: its autoencoder is kept, its text encoders and "
+           "UNet are trained further"},
+      c.init);
   visit_fields(c.scenes, visit);
 
   visit(Info{"vae_channels", "widths of the autoencoder's levels, multiples of 32"},

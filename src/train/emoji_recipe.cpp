@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "base/error.h"
+#include "io/checkpoint.h"
 #include "io/fields_json.h"
 #include "io/safetensors.h"
 #include "report/contact_sheet.h"
@@ -61,6 +62,7 @@ Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& da
                         const Events& events) {
   const auto path = std::filesystem::path(config.out) / "latents.safetensors";
   auto settings = vae_loop_options(config, false).settings;
+  settings["init"] = config.init;
   settings["latents"] = std::to_string(config.latents);
   if (std::filesystem::exists(path)) {
     const TensorFile file = open_safetensors(path);
@@ -137,8 +139,24 @@ void with_average(SmallModel& model, const NamedTensors& average,
   copy_tensors(kept, parameters, "weights");
 }
 
+/// What the diffusion stage begins with: the model of config.init, or a finished autoencoder and first weights.
+TrainedModel first_model(const TrainConfig& config, const EmojiData& data) {
+  if (config.init.empty()) {
+    return {make_small_model(config, caption_words(data.emoji())), finished_vae(config, data)};
+  }
+  const Checkpoint given = open_checkpoint(config.init);
+  TrainedModel trained{load_small_model(config, given), make_vae(config)};
+  const auto vae = given.components.find(Component::kVae);
+  if (vae == given.components.end()) {
+    throw Error("train: {} has no autoencoder; name a complete model with --init", config.init);
+  }
+  copy_tensors(vae->second, parameters_of(*trained.vae), config.init);
+  return trained;
+}
+
 void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is_resumed,
                        const Events& events) {
+  if (!config.init.empty()) return;
   if (is_resumed && is_finished(vae_loop_options(config, true))) return;
   Vae vae = make_vae(config);
   train_vae(vae, config, random_crops(data, config), is_resumed, events);
@@ -175,8 +193,7 @@ Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int6
 
 void export_emoji_model(const TrainConfig& config, const std::filesystem::path& path) {
   const EmojiData data = open_emoji_data(config);
-  TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
-                       finished_vae(config, data)};
+  TrainedModel trained = first_model(config, data);
   const auto state = state_path(diffusion_loop_options(config, false));
   const NamedTensors average = take_prefixed(load_training_state(state).tensors, "average");
   copy_tensors(average, trained.model.parameters(), state.string());
@@ -187,8 +204,7 @@ void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events&
   check_training_precision(config.precision);  // now, not after the autoencoder
   const EmojiData data = open_emoji_data(config);
   train_autoencoder(config, data, is_resumed, events);
-  TrainedModel trained{make_small_model(config, caption_words(data.emoji())),
-                       finished_vae(config, data)};
+  TrainedModel trained = first_model(config, data);
   const Tensor latents = training_latents(trained.vae, config, data, events);
   NamedTensors average = clone_tensors(trained.model.parameters());
   const std::filesystem::path out = config.out;

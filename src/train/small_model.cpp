@@ -1,11 +1,15 @@
 #include "train/small_model.h"
 
-#include "io/checkpoint.h"
+#include <array>
+#include <utility>
+
+#include "base/error.h"
 #include "io/safetensors.h"
 #include "io/single_file.h"
 #include "text/merge_learning.h"
 #include "train/frame_reference.h"
 #include "train/initialize.h"
+#include "train/optimizer.h"
 #include "train/state_file.h"
 
 namespace fourstep {
@@ -45,23 +49,7 @@ UNetConfig unet_config(const TrainConfig& config) {
   return unet;
 }
 
-}  // namespace
-
-NamedTensors SmallModel::parameters() {
-  NamedTensors all;
-  for (const auto& [prefix, module] : std::initializer_list<std::pair<std::string, nn::Module*>>{
-           {"text", text.get()}, {"text_2", text_2.get()}, {"unet", unet.get()}}) {
-    add_prefixed(all, prefix, parameters_of(*module));
-  }
-  return all;
-}
-
-TextEncoders SmallModel::text_encoders() {
-  return sdxl_text_encoders(tokenizer, *text, tokenizer, *text_2);
-}
-
-SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words) {
-  std::string merges = learn_merges(words);
+SmallModel make_with_vocabulary(const TrainConfig& config, std::string merges) {
   Tokenizer tokenizer(merges, "vocabulary of the captions");
   SmallModel model{std::move(merges), std::move(tokenizer)};
   model.text = ClipText(clip_config(config, 0, model.tokenizer));
@@ -80,6 +68,47 @@ SmallModel make_small_model(const TrainConfig& config, const std::vector<std::st
   return model;
 }
 
+/// Prefixes of SmallModel::parameters() and what they are in a checkpoint.
+constexpr std::array kTrainedParts = {std::pair{"text", Component::kTextEncoder},
+                                      std::pair{"text_2", Component::kTextEncoder2},
+                                      std::pair{"unet", Component::kUnet}};
+
+}  // namespace
+
+NamedTensors SmallModel::parameters() {
+  NamedTensors all;
+  for (const auto& [prefix, module] : std::initializer_list<std::pair<std::string, nn::Module*>>{
+           {"text", text.get()}, {"text_2", text_2.get()}, {"unet", unet.get()}}) {
+    add_prefixed(all, prefix, parameters_of(*module));
+  }
+  return all;
+}
+
+TextEncoders SmallModel::text_encoders() {
+  return sdxl_text_encoders(tokenizer, *text, tokenizer, *text_2);
+}
+
+SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words) {
+  return make_with_vocabulary(config, learn_merges(words));
+}
+
+SmallModel load_small_model(const TrainConfig& config, const Checkpoint& checkpoint) {
+  if (checkpoint.merges_text.empty()) {
+    throw Error(
+        "load_small_model: {} has no vocabulary of its own (metadata \"fourstep.merges\"); name a "
+        "model that \"fourstep train\" made",
+        checkpoint.path.string());
+  }
+  SmallModel model = make_with_vocabulary(config, checkpoint.merges_text);
+  NamedTensors weights;
+  for (const auto& [prefix, component] : kTrainedParts) {
+    const auto found = checkpoint.components.find(component);
+    if (found != checkpoint.components.end()) add_prefixed(weights, prefix, found->second);
+  }
+  copy_tensors(weights, model.parameters(), checkpoint.path.string());
+  return model;
+}
+
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
                        const NamedTensors& parameters, Vae& vae,
                        const std::map<std::string, std::string>& metadata) {
@@ -87,9 +116,9 @@ void write_small_model(const std::filesystem::path& path, SmallModel& model,
   checkpoint.path = path;
   checkpoint.merges_text = model.merges_text;
   checkpoint.metadata = metadata;
-  checkpoint.components[Component::kTextEncoder] = take_prefixed(parameters, "text");
-  checkpoint.components[Component::kTextEncoder2] = take_prefixed(parameters, "text_2");
-  checkpoint.components[Component::kUnet] = take_prefixed(parameters, "unet");
+  for (const auto& [prefix, component] : kTrainedParts) {
+    checkpoint.components[component] = take_prefixed(parameters, prefix);
+  }
   checkpoint.components[Component::kVae] = parameters_of(*vae);
   for (auto& [component, tensors] : checkpoint.components) {
     for (auto& [name, tensor] : tensors) tensor = tensor.detach().to(torch::kCPU, torch::kFloat16);

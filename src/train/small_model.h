@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint.h"
 #include "nets/unet.h"
 #include "nets/vae.h"
 #include "text/conditioning.h"
@@ -29,6 +30,10 @@ struct SmallModel {
 
 /// With first weights. words: what the vocabulary must know.
 SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words);
+
+/// The same with the vocabulary and the weights of a model that write_small_model() wrote.
+/// Throws Error when its parts have other shapes than the config says, or it has no vocabulary of its own.
+SmallModel load_small_model(const TrainConfig& config, const Checkpoint& checkpoint);
 
 /// Writes the whole model as one safetensors file with SDXL's key names. parameters: as SmallModel::parameters(), or
 /// their average; written as fp16. metadata: of the file, such as the recipe.
