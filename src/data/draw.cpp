@@ -117,12 +117,12 @@ void paint_glyph(const Tensor& image, const Tensor& glyph, const Placed& placed)
   }
 }
 
-Tensor draw_scene(const Scene& scene, std::span<const Emoji> emoji, const EmojiFont& font,
+Tensor draw_scene(const Scene& scene, std::span<const Emoji> emoji, const GlyphSource& glyph,
                   int64_t side) {
   const Tensor image = draw_background(scene.background, side);
-  paint_glyph(image, font.glyph(emoji[scene.first.emoji].code), scene.first);
+  paint_glyph(image, glyph(emoji[scene.first.emoji].code), scene.first);
   if (scene.second) {
-    paint_glyph(image, font.glyph(emoji[scene.second->emoji].code), *scene.second);
+    paint_glyph(image, glyph(emoji[scene.second->emoji].code), *scene.second);
   }
   return image;
 }

@@ -1,21 +1,30 @@
 #include "data/emoji_data.h"
 
+#include <memory>
+#include <utility>
+
 #include "base/error.h"
-#include "data/draw.h"
+#include "data/emoji_font.h"
 
 namespace fourstep {
 
 EmojiData::EmojiData(const SceneConfig& config, const EmojiSources& sources,
                      const std::vector<std::string>& groups)
-    : config_(config), emoji_(read_emoji_list(sources, groups)), font_(sources.font) {
-  validate(config_);
+    : EmojiData(config, read_emoji_list(sources, groups), {}) {
+  const auto font = std::make_shared<EmojiFont>(sources.font);
   for (const Emoji& one : emoji_) {
-    if (font_.has(one.code)) continue;
+    if (font->has(one.code)) continue;
     throw Error(
         "EmojiData: the font \"{}\" has no \"{}\" (U+{:04X}); update the Debian package "
         "fonts-noto-color-emoji",
         sources.font.string(), one.name, static_cast<uint32_t>(one.code));
   }
+  glyph_ = [font](char32_t code) { return font->glyph(code); };
+}
+
+EmojiData::EmojiData(const SceneConfig& config, std::vector<Emoji> emoji, GlyphSource glyph)
+    : config_(config), emoji_(std::move(emoji)), glyph_(std::move(glyph)) {
+  validate(config_);
 }
 
 Scene EmojiData::scene(uint64_t seed, int64_t index, Split split) const {
@@ -24,7 +33,7 @@ Scene EmojiData::scene(uint64_t seed, int64_t index, Split split) const {
 
 EmojiData::Example EmojiData::example(uint64_t seed, int64_t index, Split split) const {
   const Scene made = scene(seed, index, split);
-  Tensor image = draw_scene(made, emoji_, font_, config_.image_size);
+  Tensor image = draw_scene(made, emoji_, glyph_, config_.image_size);
   std::string caption = make_caption(made, emoji_, seed, index);
   return {std::move(image), std::move(caption), made};
 }

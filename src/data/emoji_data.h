@@ -6,13 +6,13 @@
 
 #include "base/tensor.h"
 #include "data/caption.h"
-#include "data/emoji_font.h"
+#include "data/draw.h"
 #include "data/emoji_list.h"
 #include "data/scene.h"
 
 namespace fourstep {
 
-/// Emoji, font and configuration. Constant after construction; its functions may be called from several threads.
+/// Emoji, their pictures and configuration. Constant after construction; its functions may be called from several threads.
 class EmojiData {
  public:
   struct Example {
@@ -26,10 +26,13 @@ class EmojiData {
   EmojiData(const SceneConfig& config, const EmojiSources& sources,
             const std::vector<std::string>& groups);
 
+  /// emoji: names and keywords of the data set; glyph: has a picture of each.
+  EmojiData(const SceneConfig& config, std::vector<Emoji> emoji, GlyphSource glyph);
+
   int64_t count() const { return static_cast<int64_t>(emoji_.size()); }  ///< of emoji
   std::span<const Emoji> emoji() const { return emoji_; }
   const SceneConfig& config() const { return config_; }
-  const EmojiFont& font() const { return font_; }
+  const GlyphSource& glyph() const { return glyph_; }
 
   /// make_scene(), and the same with its picture and make_caption(); main_caption() is the plain alternative.
   Scene scene(uint64_t seed, int64_t index, Split split) const;
@@ -38,7 +41,7 @@ class EmojiData {
  private:
   SceneConfig config_;
   std::vector<Emoji> emoji_;
-  EmojiFont font_;
+  GlyphSource glyph_;
 };
 
 }  // namespace fourstep

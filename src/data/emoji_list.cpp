@@ -167,11 +167,6 @@ void keep_groups(std::vector<Emoji>& list, const std::vector<std::string>& group
 
 }  // namespace
 
-const std::vector<std::string>& default_emoji_groups() {
-  static const std::vector<std::string> groups = {"Food & Drink", "Animals & Nature"};
-  return groups;
-}
-
 std::vector<Emoji> read_emoji_list(const EmojiSources& sources,
                                    const std::vector<std::string>& groups) {
   std::vector<Emoji> list = read_names(sources.emoji_test);

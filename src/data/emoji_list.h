@@ -26,8 +26,8 @@ struct EmojiSources {
       "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";  ///< fonts-noto-color-emoji
 };
 
-/// Groups of emoji-test.txt with things that a caption names well.
-const std::vector<std::string>& default_emoji_groups();
+/// Groups of emoji-test.txt with things that a caption names well, separated by ';'.
+constexpr const char* kDefaultEmojiGroups = "Food & Drink;Animals & Nature";
 
 /// The emoji of `groups` in the order of emoji-test.txt: fully qualified, of one code point (so without skin
 /// tones and sequences), no flags, each name once. No groups: all but Component, Flags and Symbols. Emoji

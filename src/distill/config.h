@@ -16,7 +16,8 @@ struct DistillConfig {
   std::string out = "out/distill";
   uint64_t seed = 0;
   std::string prompts = "emoji";
-  std::string emoji_groups = "Food & Drink;Animals & Nature";
+  std::string emoji_groups = kDefaultEmojiGroups;
+  std::string emoji_pack = {};
   SceneConfig scenes = {};
   std::string real_latents = {};
   int64_t save_every = 100;
@@ -87,6 +88,10 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"},
         c.prompts);
   visit(Info{"emoji_groups", "groups of emoji-test.txt, separated by ';'"}, c.emoji_groups);
+  visit(Info{"emoji_pack",
+             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
+             "lists when not given"},
+        c.emoji_pack);
   visit_fields(c.scenes, visit);
   visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"},
         c.real_latents);

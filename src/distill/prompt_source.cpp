@@ -1,6 +1,7 @@
 #include "distill/prompt_source.h"
 
 #include "base/error.h"
+#include "data/emoji_pack.h"
 #include "io/safetensors.h"
 #include "train/captions.h"
 #include "train/random.h"
@@ -31,7 +32,7 @@ PromptSource::PromptSource(const DistillConfig& config) : config_(config) {
                          config.gan_weight);
   }
   if (config.prompts == "emoji") {
-    emoji_.emplace(config.scenes, EmojiSources(), split_text(config.emoji_groups, ';'));
+    emoji_ = open_emoji_data(config.scenes, config.emoji_groups, config.emoji_pack);
   } else {
     lines_ = read_prompts(config.prompts);
   }

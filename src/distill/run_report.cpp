@@ -149,8 +149,7 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
     for (const Tensor& pixels : decode(row.latents, events).unbind())
       sheet.cells.push_back({pixels});
   }
-  write_image(std::filesystem::path(config_.out) / fmt::format("sheet-{:06}.png", iteration),
-              contact_sheet(sheet));
+  write_image(std::filesystem::path(config_.out) / sheet_name(iteration), contact_sheet(sheet));
   write_page(iteration, events);
 }
 
@@ -166,8 +165,7 @@ void RunReport::write_page(int64_t iteration, const Events& events) {
     events.notice(warnings.sentences.back());
   }
   page.sections.push_back(warnings);
-  page.sections.push_back(
-      ReportPicture{linked_picture(fmt::format("sheet-{:06}.png", iteration)), "samples"});
+  page.sections.push_back(ReportPicture{linked_picture(sheet_name(iteration)), "samples"});
   const std::vector<std::pair<std::string, std::vector<std::string>>> plots{
       {"critic's loss", {"fake"}},
       {"matching loss", {"dm"}},

@@ -41,11 +41,9 @@ struct EvaluateConfig {
   int64_t classifier_tests = 2000;
 
   std::string emoji_groups;
+  std::string emoji_pack;
   SceneConfig scenes;
 };
-
-/// The groups where neither the model's file nor the user names any: those of `fourstep train`.
-constexpr const char* kDefaultEmojiGroups = "Food & Drink;Animals & Nature";
 
 template <typename AnyConfig, typename Visitor>
 void visit_fields(AnyConfig& c, Visitor&& visit) requires
@@ -100,6 +98,10 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"emoji_groups",
              "groups of emoji-test.txt, separated by ';'; by the model's file when not given"},
         c.emoji_groups);
+  visit(Info{"emoji_pack",
+             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
+             "lists when not given"},
+        c.emoji_pack);
   visit_fields(c.scenes, visit);
 }
 

@@ -1,5 +1,6 @@
 #include "evaluate/evaluate.h"
 
+#include "data/emoji_pack.h"
 #include "evaluate/measure.h"
 #include "io/checkpoint.h"
 
@@ -130,7 +131,8 @@ std::string emoji_groups_of(const EvaluateConfig& config) {
 
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
   const std::vector<EvaluationRow> rows = rows_of(config);
-  const EmojiData data(scenes_of(config), {}, split_text(emoji_groups_of(config), ';'));
+  const EmojiData data =
+      open_emoji_data(scenes_of(config), emoji_groups_of(config), config.emoji_pack);
   const PromptSets sets = make_prompt_sets(data, config);
   Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
   check_rows(work, rows);

@@ -149,9 +149,9 @@ Image evaluation_sheet(const Evaluation& evaluation) {
     for (size_t i = 0; i < evaluation.sheet_captions.size(); ++i) {
       SheetCell& cell = sheet.cells.emplace_back();
       cell.pixels = row.sheet[static_cast<int64_t>(i)];
-      if (is_first && can_draw_text()) cell.caption = evaluation.sheet_captions[i];
+      if (is_first) cell.caption = evaluation.sheet_captions[i];
     }
-    if (can_draw_text()) sheet.row_labels.push_back(row.result.row);
+    sheet.row_labels.push_back(row.result.row);
   }
   sheet.max_caption_lines = 4;
   return contact_sheet(sheet);
@@ -192,8 +192,9 @@ void write_evaluation(const EvaluateConfig& config, Evaluation& evaluation) {
     write("frechet-latents.svg",
           frechet_plot(evaluation.rows, "Distance in latents", &RowResult::frechet_latents));
   }
-  write_image(out / "sheet.png", evaluation_sheet(evaluation));
-  evaluation.files.push_back(out / "sheet.png");
+  const auto sheet = out / fmt::format("sheet{}", kPictureExtension);
+  write_image(sheet, evaluation_sheet(evaluation));
+  evaluation.files.push_back(sheet);
   write("evaluation.md", evaluation_markdown(config, evaluation));
 }
 

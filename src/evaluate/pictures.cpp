@@ -31,7 +31,7 @@ Tensor draw_scenes(const EmojiData& data, std::span<const Scene> scenes, int64_t
   at::parallel_for(0, static_cast<int64_t>(scenes.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const auto at = static_cast<size_t>(i);
-      images[at] = draw_scene(scenes[at], data.emoji(), data.font(), side);
+      images[at] = draw_scene(scenes[at], data.emoji(), data.glyph(), side);
     }
   });
   return at::stack(images);

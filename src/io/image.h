@@ -23,6 +23,13 @@ struct Image {
 
 enum class ImageFormat { kPng, kJpeg, kWebp, kPpm };
 
+/// Of pictures that nobody named: the one format that needs no library where there is none.
+#ifdef FOURSTEP_MINIMAL
+constexpr const char* kPictureExtension = ".ppm";
+#else
+constexpr const char* kPictureExtension = ".png";
+#endif
+
 struct ImageOptions {
   int quality = 92;         ///< 1..100, JPEG (written without chroma subsampling) and lossy WebP
   bool with_loss = true;    ///< WebP: false keeps every pixel as it is

@@ -25,16 +25,10 @@ std::string slug_of(const std::string& prompt) {
   return slug.empty() ? "image" : slug;
 }
 
-#ifdef FOURSTEP_MINIMAL
-constexpr const char* kExtension = ".ppm";  // the one format that needs no library
-#else
-constexpr const char* kExtension = ".png";
-#endif
-
 fs::path free_name(const fs::path& folder, const std::string& stem) {
-  fs::path file = folder / (stem + kExtension);
+  fs::path file = folder / (stem + kPictureExtension);
   for (int copy = 2; fs::exists(file); ++copy) {
-    file = folder / fmt::format("{}-{}{}", stem, copy, kExtension);
+    file = folder / fmt::format("{}-{}{}", stem, copy, kPictureExtension);
   }
   return file;
 }

@@ -53,13 +53,13 @@ Shape check_cells(const SheetSpec& spec) {
   return size;
 }
 
-/// The fonts of one sheet; absent where there is no text, so that builds without FreeType can make such sheets.
+/// The fonts of one sheet; absent where there is no text, or the build cannot draw any.
 struct Fonts {
   std::optional<Font> label, title;
 };
 
 Fonts load_fonts(const SheetSpec& spec, int64_t cell_width) {
-  if (!has_text(spec)) return {};
+  if (!has_text(spec) || !can_draw_text()) return {};
   const double automatic = std::clamp(cell_width / 18.0, 12.0, 40.0);
   const double size = spec.text_px > 0 ? spec.text_px : std::round(automatic);
   return {Font(spec.font_path, size), Font(spec.font_path, std::round(1.5 * size))};
@@ -232,6 +232,10 @@ Tensor filled(const Layout& layout, const Color& color) {
 }
 
 }  // namespace
+
+std::string sheet_name(int64_t iteration) {
+  return fmt::format("sheet-{:06}{}", iteration, kPictureExtension);
+}
 
 Image contact_sheet(const SheetSpec& spec) {
   if (spec.num_columns < 1 || spec.num_columns > kMaxImageSidePx)

@@ -35,4 +35,7 @@ struct SheetSpec {
 /// would be larger than kMaxImageSidePx; Error when there is text and it cannot be drawn (see Font).
 Image contact_sheet(const SheetSpec& spec);
 
+/// The file of a run's sheet: "sheet-000500.png".
+std::string sheet_name(int64_t iteration);
+
 }  // namespace fourstep

@@ -14,7 +14,8 @@ namespace fourstep {
 struct TrainConfig {
   std::string out = "out/emoji";
   uint64_t seed = 0;
-  std::string emoji_groups = "Food & Drink;Animals & Nature";
+  std::string emoji_groups = kDefaultEmojiGroups;
+  std::string emoji_pack;
   std::string init;
   SceneConfig scenes;
 
@@ -56,6 +57,10 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"out", "folder for states, logs, sheets and the results"}, c.out);
   visit(Info{"seed", "seed of weights, data order and noise"}, c.seed);
   visit(Info{"emoji_groups", "groups of emoji-test.txt to draw, separated by ';'"}, c.emoji_groups);
+  visit(Info{"emoji_pack",
+             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
+             "lists when not given"},
+        c.emoji_pack);
   visit(
       Info{"init",
            "model of an earlier run to begin with: its autoencoder is kept, its text encoders and "

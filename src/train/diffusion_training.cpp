@@ -22,19 +22,22 @@ Tensor snr_at(const NoiseLevels& levels, const Tensor& timesteps) {
 
 Tensor diffusion_loss(SmallModel& model, const LatentBatch& batch, const NoiseLevels& levels,
                       const TrainConfig& config, int64_t iteration) {
+  const torch::Device device = levels.alphas.device();
   const int64_t count = batch.latents.size(0);
   const int64_t side = batch.latents.size(2) * 8;
+  const Tensor x0 = batch.latents.to(device);
   const Tensor noise =
-      draw_normal({config.seed, "diffusion noise", iteration}, shape_of(batch.latents));
+      draw_normal({config.seed, "diffusion noise", iteration}, shape_of(x0)).to(device);
   const Tensor timesteps = draw_stratified_timesteps({config.seed, "diffusion t", iteration},
-                                                     levels.alphas.size(0), count);
+                                                     levels.alphas.size(0), count)
+                               .to(device);
   const Tensor is_kept =
       draw_uniform({config.seed, "caption dropout", iteration}, count) >= config.cfg_dropout;
-  const MixedPrecision mixed(config.precision, batch.latents.device());
+  const MixedPrecision mixed(config.precision, device);
   const Conditioning cond =
       drop_captions(encode_captions(model.text_encoders(), batch.captions, side), is_kept);
-  const Tensor eps = model.unet->forward({levels.add_noise(batch.latents, noise, timesteps),
-                                          timesteps, cond.context, cond.pooled, cond.time_ids});
+  const Tensor eps = model.unet->forward({levels.add_noise(x0, noise, timesteps), timesteps,
+                                          cond.context, cond.pooled, cond.time_ids});
   const Tensor weights = min_snr_weight(levels, timesteps, config.min_snr_gamma) *
                          high_noise_weight(levels, timesteps, config.high_noise_power);
   return weighted_loss(eps, noise, weights);
@@ -102,7 +105,8 @@ void train_diffusion(const DiffusionTask& task, const TrainConfig& config, bool 
                      const Events& events) {
   const NamedTensors parameters = task.model.parameters();
   require_gradients(parameters, true);
-  const NoiseLevels levels = noise_levels_of(make_sdxl_noise_schedule());
+  const NoiseLevels levels =
+      noise_levels_of(make_sdxl_noise_schedule(), parameters.begin()->second.device());
   AdamW optimizer(parameters, {.beta2 = 0.99, .weight_decay = config.weight_decay});
   Loop loop;
   loop.step = [&](int64_t i) -> LossRow {

@@ -21,9 +21,20 @@ namespace fourstep {
 
 namespace {
 
+void move_weights(nn::Module& module, torch::Device device) {
+  load_weights(module, parameters_of(module), {.device = device}, "move_weights");
+}
+
 struct TrainedModel {
   SmallModel model;
   Vae vae{nullptr};  ///< normalised: latents times kSdxlScalingFactor have unit variance
+
+  void move_to(torch::Device device) {
+    move_weights(*model.text, device);
+    move_weights(*model.text_2, device);
+    move_weights(*model.unet, device);
+    move_weights(*vae, device);
+  }
 };
 
 constexpr int64_t kNormalizationImages = 512;
@@ -71,12 +82,14 @@ Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& da
     }
   }
   const torch::NoGradGuard no_grad;
+  const torch::Device device = vae->quant_conv->weight.device();
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < config.latents; i += kEncodeBatch) {
     events.report({Stage::kData, i, config.latents});
     const int64_t count = std::min(kEncodeBatch, config.latents - i);
-    const Tensor images = training_images(data, config.seed, i, count);
-    parts.push_back((vae->encode(images).mean * kSdxlScalingFactor).to(torch::kFloat16));
+    const Tensor images = training_images(data, config.seed, i, count).to(device);
+    const Tensor latents = vae->encode(images).mean * kSdxlScalingFactor;
+    parts.push_back(latents.to(torch::kCPU, torch::kFloat16));
   }
   events.report({Stage::kData, config.latents, config.latents});
   const Tensor latents = at::cat(parts);
@@ -119,7 +132,8 @@ void write_sheet(TrainedModel& trained, const EmojiData& data, const std::filesy
   const Conditioning cond = encode_captions(trained.model.text_encoders(), captions, side);
   const Tensor latents =
       sample_batch(trained.model.unet, cond, side / trained.vae->scale(), {.cfg_scale = 3});
-  const Tensor pixels = pixels_from_image(trained.vae->decode(latents / kSdxlScalingFactor));
+  const Tensor pixels =
+      pixels_from_image(trained.vae->decode(latents / kSdxlScalingFactor).to(torch::kCPU));
   SheetSpec sheet;
   sheet.num_columns = kSheetColumns;
   sheet.row_labels = {"seen", "held out", "held out"};
@@ -154,12 +168,13 @@ TrainedModel first_model(const TrainConfig& config, const EmojiData& data) {
   return trained;
 }
 
-void train_autoencoder(const TrainConfig& config, const EmojiData& data, bool is_resumed,
+void train_autoencoder(const TrainConfig& config, const EmojiData& data, const TrainRun& run,
                        const Events& events) {
   if (!config.init.empty()) return;
-  if (is_resumed && is_finished(vae_loop_options(config, true))) return;
+  if (run.is_resumed && is_finished(vae_loop_options(config, true))) return;
   Vae vae = make_vae(config);
-  train_vae(vae, config, random_crops(data, config), is_resumed, events);
+  move_weights(*vae, run.device);
+  train_vae(vae, config, random_crops(data, config), run.is_resumed, events);
 }
 
 /// Keys of the Stability model specification, and what made the file.
@@ -178,7 +193,7 @@ std::map<std::string, std::string> model_metadata(const TrainConfig& config,
 }  // namespace
 
 EmojiData open_emoji_data(const TrainConfig& config) {
-  return EmojiData(config.scenes, EmojiSources(), split_text(config.emoji_groups, ';'));
+  return open_emoji_data(config.scenes, config.emoji_groups, config.emoji_pack);
 }
 
 Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int64_t count) {
@@ -200,21 +215,21 @@ void export_emoji_model(const TrainConfig& config, const std::filesystem::path& 
   write_small_model(path, trained.model, average, trained.vae, model_metadata(config, data));
 }
 
-void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events) {
+void train_emoji_model(const TrainConfig& config, const TrainRun& run, const Events& events) {
   check_training_precision(config.precision);  // now, not after the autoencoder
   const EmojiData data = open_emoji_data(config);
-  train_autoencoder(config, data, is_resumed, events);
+  train_autoencoder(config, data, run, events);
   TrainedModel trained = first_model(config, data);
+  trained.move_to(run.device);
   const Tensor latents = training_latents(trained.vae, config, data, events);
   NamedTensors average = clone_tensors(trained.model.parameters());
   const std::filesystem::path out = config.out;
   DiffusionTask task{trained.model, average, latent_batches(latents, config, data)};
   task.sample = [&](int64_t iteration) {
-    with_average(trained.model, average, [&] {
-      write_sheet(trained, data, out / fmt::format("sheet-{:06}.png", iteration));
-    });
+    with_average(trained.model, average,
+                 [&] { write_sheet(trained, data, out / sheet_name(iteration)); });
   };
-  train_diffusion(task, config, is_resumed, events);
+  train_diffusion(task, config, run.is_resumed, events);
   write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
                     model_metadata(config, data));
 }

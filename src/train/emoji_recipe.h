@@ -14,9 +14,15 @@ EmojiData open_emoji_data(const TrainConfig& config);
 /// Images of scenes [begin, begin + count) of the training split: [count,3,side,side] in [-1,1].
 Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int64_t count);
 
+/// How a run goes on, beside what decides its result.
+struct TrainRun {
+  torch::Device device = torch::kCPU;
+  bool is_resumed = false;
+};
+
 /// Trains what is not finished yet and writes OUT/model.safetensors (fp16, the weight average).
 /// Throws as run_loop.
-void train_emoji_model(const TrainConfig& config, bool is_resumed, const Events& events);
+void train_emoji_model(const TrainConfig& config, const TrainRun& run, const Events& events);
 
 /// Writes the model as it is in the states of config.out, finished or not: what a run has learned so far.
 /// Throws Error when there are no states of autoencoder and diffusion model.

@@ -69,8 +69,7 @@ void LoraSheet::write(LoraRun& run, int64_t iteration, const Events& events) {
   for (const auto& row : {without_, with}) {
     for (const Tensor& pixels : row) sheet.cells.push_back({pixels});
   }
-  write_image(std::filesystem::path(run.config.out) / fmt::format("sheet-{:06}.png", iteration),
-              contact_sheet(sheet));
+  write_image(std::filesystem::path(run.config.out) / sheet_name(iteration), contact_sheet(sheet));
 }
 
 }  // namespace fourstep

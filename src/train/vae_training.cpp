@@ -115,11 +115,13 @@ void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, boo
   require_gradients(parameters, true);
   AdamW optimizer(parameters, {.weight_decay = 0});
   Loop loop;
+  const torch::Device device = parameters.begin()->second.device();
   loop.step = [&](int64_t i) -> LossRow {
-    const Tensor images = batch(i);
+    const Tensor images = batch(i).to(device);
     const int64_t side = images.size(2) / vae->scale();
     const Tensor noise = draw_normal({config.seed, "posterior", i},
-                                     {images.size(0), vae->config.latent_channels, side, side});
+                                     {images.size(0), vae->config.latent_channels, side, side})
+                             .to(device);
     const VaeLosses losses = vae_losses(vae, images, noise, config);
     losses.total.backward();
     const double norm = clip_gradients(parameters, config.max_grad_norm);

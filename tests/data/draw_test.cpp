@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "data/emoji_data.h"
+#include "emoji_fixture.h"
 #include "io/image.h"
 #include "support/golden.h"
 
@@ -133,18 +134,19 @@ class DrawScene : public ::testing::Test {
 
   /// How far each pixel is from the background, [side,side].
   Tensor change(const Scene& scene) const {
-    const Tensor image = draw_scene(scene, emoji_, font_, kSide);
+    const Tensor image = draw_scene(scene, emoji_, glyph_, kSide);
     return (image - draw_background(scene.background, kSide)).abs().sum(0);
   }
 
-  std::vector<Emoji> emoji_ = read_emoji_list({}, default_emoji_groups());
+  std::vector<Emoji> emoji_ = read_emoji_list({}, testing::default_groups());
   EmojiFont font_{EmojiSources{}.font};
+  GlyphSource glyph_ = [this](char32_t code) { return font_.glyph(code); };
 };
 
 TEST_F(DrawScene, TheCornerHasExactlyTheBackgroundsColor) {
   for (int64_t color = 0; color < 12; ++color) {
     const Scene scene{.first = {.emoji = 5, .size = 0.5}, .background = plain(color)};
-    const Tensor image = draw_scene(scene, emoji_, font_, kSide);
+    const Tensor image = draw_scene(scene, emoji_, glyph_, kSide);
     EXPECT_TRUE(torch::equal(pixel(image, 0, 0), color_of(color)));
     EXPECT_LE(image.abs().max().item<double>(), 1);
   }
@@ -153,10 +155,10 @@ TEST_F(DrawScene, TheCornerHasExactlyTheBackgroundsColor) {
 TEST_F(DrawScene, AMirroredEmojiIsTheMirrorImage) {
   for (int64_t i = 0; i < static_cast<int64_t>(emoji_.size()); i += 20) {
     Scene scene{.first = {.emoji = i, .center_x = 0.4, .size = 0.7}, .background = plain(kBlue)};
-    const Tensor image = draw_scene(scene, emoji_, font_, kSide);
+    const Tensor image = draw_scene(scene, emoji_, glyph_, kSide);
     scene.first.is_mirrored = true;
     scene.first.center_x = 0.6;
-    const Tensor mirrored = draw_scene(scene, emoji_, font_, kSide);
+    const Tensor mirrored = draw_scene(scene, emoji_, glyph_, kSide);
     EXPECT_TRUE(torch::allclose(mirrored.flip(2), image, 0, 1e-5)) << emoji_[i].name;
     EXPECT_FALSE(torch::allclose(mirrored, image, 0, 1e-2)) << emoji_[i].name;
   }

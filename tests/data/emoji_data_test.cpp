@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "data/draw.h"
+#include "emoji_fixture.h"
 #include "support/files.h"
 #include "support/golden.h"
 
@@ -14,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(EmojiData, ExamplesAreTheSameInAnyOrderAndInAnotherObject) {
-  const EmojiData a({}, {}, default_emoji_groups()), b({}, {}, default_emoji_groups());
+  const EmojiData a({}, {}, testing::default_groups()), b({}, {}, testing::default_groups());
   std::vector<EmojiData::Example> examples;
   for (int64_t i = 0; i < 10; ++i) examples.push_back(a.example(5, i, Split::kTraining));
   for (int64_t i = 9; i >= 0; --i) {
@@ -26,7 +27,7 @@ TEST(EmojiData, ExamplesAreTheSameInAnyOrderAndInAnotherObject) {
 }
 
 TEST(EmojiData, AnExampleIsItsSceneDrawnAndDescribed) {
-  const EmojiData data({.image_size = 48}, {}, default_emoji_groups());
+  const EmojiData data({.image_size = 48}, {}, testing::default_groups());
   EXPECT_EQ(data.count(), static_cast<int64_t>(data.emoji().size()));
   const EmojiData::Example example = data.example(5, 3, Split::kHeldOut);
   EXPECT_EQ(example.scene, data.scene(5, 3, Split::kHeldOut));
@@ -34,7 +35,7 @@ TEST(EmojiData, AnExampleIsItsSceneDrawnAndDescribed) {
   EXPECT_EQ(example.caption, make_caption(example.scene, data.emoji(), 5, 3));
   EXPECT_EQ(to_string(shape_of(example.image)), "[3,48,48]");
   EXPECT_TRUE(
-      torch::equal(example.image, draw_scene(example.scene, data.emoji(), data.font(), 48)));
+      torch::equal(example.image, draw_scene(example.scene, data.emoji(), data.glyph(), 48)));
 }
 
 TEST(EmojiData, MissingFilesAndConfigurationsOutOfRangeAreErrors) {
@@ -42,7 +43,7 @@ TEST(EmojiData, MissingFilesAndConfigurationsOutOfRangeAreErrors) {
   sources.font = "/nowhere/a.ttf";
   EXPECT_THAT(testing::message_of<Error>([&] { EmojiData({}, sources, {}); }),
               HasSubstr("fonts-noto-color-emoji"));
-  EXPECT_THROW(EmojiData({.pair_share = 2}, {}, default_emoji_groups()), InvalidRequest);
+  EXPECT_THROW(EmojiData({.pair_share = 2}, {}, testing::default_groups()), InvalidRequest);
 }
 
 TEST(EmojiData, NamesThatTheFontLacksAreErrors) {

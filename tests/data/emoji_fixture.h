@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "base/fields.h"
 #include "data/emoji_list.h"
 
 namespace fourstep::testing {
+
+inline std::vector<std::string> default_groups() { return split_text(kDefaultEmojiGroups, ';'); }
 
 inline std::vector<Emoji> small_emoji() {
   return {{U'\U0001F355', "pizza", {}, "Food & Drink", "food-prepared"},

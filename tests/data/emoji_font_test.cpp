@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "data/emoji_list.h"
+#include "emoji_fixture.h"
 #include "support/files.h"
 #include "support/golden.h"
 
@@ -19,7 +20,7 @@ constexpr char32_t kPizza = U'\U0001F355';
 
 TEST(EmojiFont, EveryEmojiOfTheDefaultGroupsHasAPicture) {
   const EmojiFont font(EmojiSources{}.font);
-  for (const Emoji& emoji : read_emoji_list({}, default_emoji_groups())) {
+  for (const Emoji& emoji : read_emoji_list({}, testing::default_groups())) {
     ASSERT_TRUE(font.has(emoji.code)) << emoji.name;
     const Tensor glyph = font.glyph(emoji.code);
     EXPECT_EQ(to_string(shape_of(glyph)), "[128,136,4]") << emoji.name;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "emoji_fixture.h"
 #include "support/files.h"
 #include "support/golden.h"
 
@@ -150,7 +151,7 @@ TEST_F(EmojiList, FilesWithoutEmojiOrWordsAreErrors) {
 }
 
 TEST(InstalledEmoji, TheDefaultGroupsHaveHundredsOfNamesEachOnce) {
-  const std::vector<Emoji> list = read_emoji_list({}, default_emoji_groups());
+  const std::vector<Emoji> list = read_emoji_list({}, testing::default_groups());
   EXPECT_GE(list.size(), 270U);
   std::set<std::string> names, keywords;
   for (const Emoji& emoji : list) {

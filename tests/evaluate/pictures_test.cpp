@@ -20,7 +20,7 @@ TEST(Pictures, ABatchIsItsScenesDrawn) {
   EXPECT_EQ(shape_of(images), (Shape{3, 3, 24, 24}));
   for (int64_t i = 0; i < 3; ++i) {
     const Tensor one =
-        draw_scene(scenes[static_cast<size_t>(i)], food().emoji(), food().font(), 24);
+        draw_scene(scenes[static_cast<size_t>(i)], food().emoji(), food().glyph(), 24);
     EXPECT_TRUE(torch::equal(images[i], one));
   }
 }

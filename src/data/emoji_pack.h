@@ -1,0 +1,31 @@
+#pragma once
+// Names and pictures of emoji in one file, for machines that have neither the font nor Unicode's lists.
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/emoji_data.h"
+
+namespace fourstep {
+
+struct EmojiPack {
+  std::vector<Emoji> emoji;           ///< in the order of the list that they are from
+  std::map<char32_t, Tensor> glyphs;  ///< uint8 [h,w,4], as of a GlyphSource
+};
+
+/// A safetensors file with the emoji of `data`: a tensor "0007 U+1F355" for each, and under the same name in the
+/// metadata "name|group|subgroup|keyword|...".
+void write_emoji_pack(const std::filesystem::path& path, const EmojiData& data);
+
+/// Tensors are views of the mapped file. Throws Error naming the file when it is no such pack.
+EmojiPack read_emoji_pack(const std::filesystem::path& path);
+
+/// The data set of `groups` (names separated by ';') from `pack`, or from Debian's files where it is empty. The
+/// keywords of a pack are those of its own groups: the same data needs a pack of the same groups.
+/// Throws as EmojiData and read_emoji_pack do, and Error when the pack lacks a group.
+EmojiData open_emoji_data(const SceneConfig& scenes, const std::string& groups,
+                          const std::filesystem::path& pack);
+
+}  // namespace fourstep
