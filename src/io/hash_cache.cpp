@@ -10,24 +10,25 @@
 namespace fourstep {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using UnorderedJson = nlohmann::json;
 
 namespace {
 
-Json read_cache(const fs::path& path) {
+UnorderedJson read_cache(const fs::path& path) {
   std::ifstream in(path);
-  const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  return json.is_object() ? json : Json::object();
+  const UnorderedJson json = UnorderedJson::parse(in, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : UnorderedJson::object();
 }
 
 /// What must be the same for an entry to hold.
-Json identity_of(const fs::path& path) {
+UnorderedJson identity_of(const fs::path& path) {
   return {{"size", fs::file_size(path)},
           {"changed", fs::last_write_time(path).time_since_epoch().count()}};
 }
 
-std::optional<FileHashes> hashes_of(const Json& entry, const Json& identity) {
-  if (!entry.is_object() || entry.value("identity", Json()) != identity) return std::nullopt;
+std::optional<FileHashes> hashes_of(const UnorderedJson& entry, const UnorderedJson& identity) {
+  if (!entry.is_object() || entry.value("identity", UnorderedJson()) != identity)
+    return std::nullopt;
   const auto text = [&](const char* key) {
     const auto found = entry.find(key);
     return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -39,9 +40,9 @@ std::optional<FileHashes> hashes_of(const Json& entry, const Json& identity) {
 }
 
 /// False when the cache cannot be written.
-bool remember(const fs::path& cache, const std::string& key, const Json& identity,
+bool remember(const fs::path& cache, const std::string& key, const UnorderedJson& identity,
               const FileHashes& hashes) {
-  Json all = read_cache(cache);
+  UnorderedJson all = read_cache(cache);
   all[key] = {{"identity", identity},
               {"sha256", hashes.sha256},
               {"auto_v1", hashes.auto_v1},
@@ -52,7 +53,7 @@ bool remember(const fs::path& cache, const std::string& key, const Json& identit
   if (failed) return false;
   try {
     write_atomically(cache, [&](std::ostream& out) {
-      out << all.dump(1, ' ', false, Json::error_handler_t::replace);
+      out << all.dump(1, ' ', false, UnorderedJson::error_handler_t::replace);
     });
   } catch (const Error&) {
     return false;  // a home without room or rights: the next run hashes again
@@ -77,8 +78,8 @@ std::optional<FileHashes> cached_hashes(const fs::path& path, const std::optiona
   std::error_code failed;
   const fs::path absolute = fs::canonical(path, failed);
   if (failed || !cache) return compute_hashes(path, progress);
-  const Json identity = identity_of(absolute);
-  const Json all = read_cache(*cache);
+  const UnorderedJson identity = identity_of(absolute);
+  const UnorderedJson all = read_cache(*cache);
   if (const auto entry = all.find(absolute.string()); entry != all.end()) {
     if (auto hashes = hashes_of(*entry, identity)) return hashes;
   }

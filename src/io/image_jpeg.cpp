@@ -109,7 +109,7 @@ struct JpegWriter {
   }
 };
 
-struct Picture {
+struct JpegPicture {
   JDIMENSION width, height;
   uint8_t* pixels;
   int quality;
@@ -117,7 +117,7 @@ struct Picture {
   unsigned exif_bytes;        ///< 0: none
 };
 
-bool write_picture(JpegWriter& writer, const Picture& picture) {
+bool write_jpeg_picture(JpegWriter& writer, const JpegPicture& picture) {
   if (setjmp(writer.errors.jump)) return false;
   jpeg_create_compress(&writer.info);
   jpeg_mem_dest(&writer.info, &writer.bytes, &writer.size);
@@ -167,13 +167,13 @@ std::string encode_jpeg(const Tensor& pixels, const ImageText& text, const Image
                 kMaxSegmentBytes);
   }
   JpegWriter writer;
-  const Picture picture{static_cast<JDIMENSION>(pixels.size(1)),
-                        static_cast<JDIMENSION>(pixels.size(0)),
-                        pixels.data_ptr<uint8_t>(),
-                        options.quality,
-                        reinterpret_cast<const unsigned char*>(exif.data()),
-                        static_cast<unsigned>(exif.size())};
-  if (!write_picture(writer, picture)) throw Error("libjpeg: {}", writer.errors.reason);
+  const JpegPicture picture{static_cast<JDIMENSION>(pixels.size(1)),
+                            static_cast<JDIMENSION>(pixels.size(0)),
+                            pixels.data_ptr<uint8_t>(),
+                            options.quality,
+                            reinterpret_cast<const unsigned char*>(exif.data()),
+                            static_cast<unsigned>(exif.size())};
+  if (!write_jpeg_picture(writer, picture)) throw Error("libjpeg: {}", writer.errors.reason);
   return {reinterpret_cast<const char*>(writer.bytes), writer.size};
 }
 

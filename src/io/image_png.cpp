@@ -74,7 +74,7 @@ bool start_rows(PngReader& reader) {
   return true;
 }
 
-bool read_rows(PngReader& reader, png_bytepp rows) {
+bool read_png_rows(PngReader& reader, png_bytepp rows) {
   if (setjmp(png_jmpbuf(reader.png))) return false;
   png_read_image(reader.png, rows);
   png_read_end(reader.png, nullptr);
@@ -111,7 +111,7 @@ void write_bytes(png_structp png, png_bytep data, size_t size) {
   if (!append_bytes(writer->bytes, data, size)) png_error(png, "out of memory");
 }
 
-struct Picture {
+struct PngPicture {
   png_uint_32 width, height;
   int color_type, compression;
   png_bytepp rows;
@@ -119,7 +119,7 @@ struct Picture {
   int num_text;
 };
 
-bool write_picture(PngWriter& writer, const Picture& picture) {
+bool write_png_picture(PngWriter& writer, const PngPicture& picture) {
   if (setjmp(png_jmpbuf(writer.png))) return false;
   png_set_user_limits(writer.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_write_fn(writer.png, &writer, write_bytes, nullptr);
@@ -194,7 +194,7 @@ Tensor decode_png(std::string_view bytes) {
   if (channels < 3 || row_bytes != width * channels) throw Error("PNG rows are not 8-bit RGB");
   const Tensor pixels = torch::empty({height, width, channels}, torch::kUInt8);
   std::vector<png_bytep> rows = row_pointers(pixels.data_ptr<uint8_t>(), height, row_bytes);
-  if (!read_rows(reader, rows.data())) throw Error("libpng: {}", reader.reason.data());
+  if (!read_png_rows(reader, rows.data())) throw Error("libpng: {}", reader.reason.data());
   return pixels;
 }
 
@@ -205,14 +205,14 @@ std::string encode_png(const Tensor& pixels, const ImageText& text, const ImageO
   // libpng's row pointers are not const, but it does not write to them.
   std::vector<png_bytep> rows = row_pointers(pixels.data_ptr<uint8_t>(), height, width * channels);
   PngWriter writer;
-  const Picture picture{static_cast<png_uint_32>(width),
-                        static_cast<png_uint_32>(height),
-                        channels == 4 ? PNG_COLOR_TYPE_RGBA : PNG_COLOR_TYPE_RGB,
-                        options.png_compression,
-                        rows.data(),
-                        texts.data(),
-                        static_cast<int>(texts.size())};
-  if (!write_picture(writer, picture)) throw Error("libpng: {}", writer.reason.data());
+  const PngPicture picture{static_cast<png_uint_32>(width),
+                           static_cast<png_uint_32>(height),
+                           channels == 4 ? PNG_COLOR_TYPE_RGBA : PNG_COLOR_TYPE_RGB,
+                           options.png_compression,
+                           rows.data(),
+                           texts.data(),
+                           static_cast<int>(texts.size())};
+  if (!write_png_picture(writer, picture)) throw Error("libpng: {}", writer.reason.data());
   return std::move(writer.bytes);
 }
 

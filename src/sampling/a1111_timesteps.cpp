@@ -9,11 +9,11 @@ namespace fourstep {
 
 namespace {
 
-constexpr int kTimesteps = 1000;
+constexpr int kA1111Timesteps = 1000;
 
 void check_steps(int steps) {
-  if (steps < 1 || steps > kTimesteps) {
-    throw InvalidRequest("A1111's timesteps: {} steps, expected 1 to {}", steps, kTimesteps);
+  if (steps < 1 || steps > kA1111Timesteps) {
+    throw InvalidRequest("A1111's timesteps: {} steps, expected 1 to {}", steps, kA1111Timesteps);
   }
 }
 
@@ -22,8 +22,8 @@ void check_steps(int steps) {
 std::vector<double> timesteps_a1111(int steps) {
   check_steps(steps);
   std::vector<double> timesteps;
-  for (int t = 0; t < kTimesteps; t += kTimesteps / steps) {
-    timesteps.push_back(std::min(t + 1, kTimesteps - 1));
+  for (int t = 0; t < kA1111Timesteps; t += kA1111Timesteps / steps) {
+    timesteps.push_back(std::min(t + 1, kA1111Timesteps - 1));
   }
   std::reverse(timesteps.begin(), timesteps.end());
   return timesteps;

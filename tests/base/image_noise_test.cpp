@@ -10,7 +10,7 @@
 namespace fourstep {
 namespace {
 
-const Shape kShape = {1, 4, 8, 8};
+const Shape kLatentShape = {1, 4, 8, 8};
 
 ImageSeed everything_at_once(uint64_t seed, NoiseOrigin origin) {
   return {.seed = seed,
@@ -32,7 +32,8 @@ TEST(ImageNoise, ImageOfABatchEqualsTheSingleRun) {
   for (int draw = 0; draw < 3; ++draw) {
     const Tensor noise = batch({3, 4, 8, 8});
     for (size_t i = 0; i < seeds.size(); ++i) {
-      EXPECT_TRUE(torch::equal(noise.narrow(0, static_cast<int64_t>(i), 1), single[i](kShape)))
+      EXPECT_TRUE(
+          torch::equal(noise.narrow(0, static_cast<int64_t>(i), 1), single[i](kLatentShape)))
           << "image " << i << ", draw " << draw;
     }
   }
@@ -40,28 +41,29 @@ TEST(ImageNoise, ImageOfABatchEqualsTheSingleRun) {
 
 TEST(ImageNoise, APlainSeedIsItsGenerator) {
   const NoiseSource noise = make_image_noise(ImageSeed{.seed = 3}), plain = make_torch_noise(3);
-  for (int draw = 0; draw < 2; ++draw) EXPECT_TRUE(torch::equal(noise(kShape), plain(kShape)));
+  for (int draw = 0; draw < 2; ++draw)
+    EXPECT_TRUE(torch::equal(noise(kLatentShape), plain(kLatentShape)));
 }
 
 TEST(ImageNoise, CopiesContinueOneStream) {
   const NoiseSource noise = make_image_noise(ImageSeed{.seed = 3, .ensd = 1}), copy = noise;
   const NoiseSource alone = make_image_noise(ImageSeed{.seed = 3, .ensd = 1});
-  noise(kShape);
-  alone(kShape);
-  EXPECT_TRUE(torch::equal(copy(kShape), alone(kShape)));
+  noise(kLatentShape);
+  alone(kLatentShape);
+  EXPECT_TRUE(torch::equal(copy(kLatentShape), alone(kLatentShape)));
 }
 
 TEST(ImageNoise, ResizingFromTheOwnSizeChangesNothing) {
   const NoiseSource noise =
       make_image_noise(ImageSeed{.seed = 3, .resize_from_width = 64, .resize_from_height = 64});
-  EXPECT_TRUE(torch::equal(noise(kShape), make_torch_noise(3)(kShape)));
+  EXPECT_TRUE(torch::equal(noise(kLatentShape), make_torch_noise(3)(kLatentShape)));
 }
 
 TEST(ImageNoise, OddDifferencesOfSizeStayInside) {
   for (const int64_t side : {8, 56, 72, 88, 1000}) {
     const NoiseSource noise =
         make_image_noise(ImageSeed{.seed = 3, .resize_from_width = side, .resize_from_height = 72});
-    EXPECT_TRUE(noise(kShape).isfinite().all().item<bool>()) << side;
+    EXPECT_TRUE(noise(kLatentShape).isfinite().all().item<bool>()) << side;
   }
 }
 
@@ -89,26 +91,26 @@ TEST(Slerp, StaysFiniteWhereColumnsAreParallel) {
 
 TEST(ComfyBatchNoise, KeepsTheOrderAndAdmitsRepetition) {
   const std::vector<int64_t> indices = {2, 0, 2};
-  const Tensor batch = comfy_batch_noise(5, kShape, indices);
+  const Tensor batch = comfy_batch_noise(5, kLatentShape, indices);
   const NoiseSource noise = make_torch_noise(5);
-  const Tensor first = noise(kShape);
-  noise(kShape);
-  const Tensor third = noise(kShape);
+  const Tensor first = noise(kLatentShape);
+  noise(kLatentShape);
+  const Tensor third = noise(kLatentShape);
   EXPECT_TRUE(torch::equal(batch, torch::cat({third, first, third})));
 }
 
 TEST(ComfyBatchNoise, RefusesIndicesOutOfBounds) {
   for (const std::vector<int64_t>& indices :
        {std::vector<int64_t>{}, std::vector<int64_t>{-1}, std::vector<int64_t>{1 << 20}}) {
-    EXPECT_THROW(comfy_batch_noise(5, kShape, indices), InvalidRequest);
+    EXPECT_THROW(comfy_batch_noise(5, kLatentShape, indices), InvalidRequest);
   }
 }
 
 TEST(ComfyStepNoise, StartsAtTheSeedOrTheNext) {
-  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kSame)(kShape),
-                           make_torch_noise(5)(kShape)));
-  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kNext)(kShape),
-                           make_torch_noise(6)(kShape)));
+  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kSame)(kLatentShape),
+                           make_torch_noise(5)(kLatentShape)));
+  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kNext)(kLatentShape),
+                           make_torch_noise(6)(kLatentShape)));
 }
 
 }  // namespace

@@ -7,10 +7,10 @@ namespace fourstep {
 namespace {
 
 constexpr double kScale = 4;
-const Shape kShape = {3, 4, 2, 2};
+const Shape kSmallShape = {3, 4, 2, 2};
 
 Tensor normal(uint64_t seed) {
-  return at::randn(kShape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kFloat64);
+  return at::randn(kSmallShape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kFloat64);
 }
 
 NoiseLevels levels() {
@@ -99,7 +99,7 @@ TEST(MatchingGradient, PointsFromTheTeachersEstimateToTheCritics) {
   const TeacherFunction at_one = [&](const Tensor& x, const Tensor& t) {
     return TeacherEps{data(x, t), {}};
   };
-  const Tensor x0 = torch::full(kShape, -1.0, torch::kFloat64);
+  const Tensor x0 = torch::full(kSmallShape, -1.0, torch::kFloat64);
   const Tensor g =
       distribution_matching_gradient(x0, at_levels({20, 400, 980}, 2), l, at_one, samples, 1);
   // mu_C - mu_T = -2 and |x0 - mu_T| = 2.

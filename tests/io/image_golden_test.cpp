@@ -23,7 +23,7 @@ Tensor bytes_of(const nlohmann::json& list) {
   return torch::tensor(torch::ArrayRef<uint8_t>(values), torch::kUInt8);
 }
 
-int64_t max_difference(const Tensor& a, const Tensor& b) {
+int64_t max_byte_difference(const Tensor& a, const Tensor& b) {
   return (a.to(torch::kInt32) - b.to(torch::kInt32)).abs().max().item<int64_t>();
 }
 
@@ -39,7 +39,7 @@ TEST(GoldenImageFiles, ReadAsPillowReadsThem) {
     SCOPED_TRACE(item["id"].get<std::string>());
     const Image image = decode_image(testing::decode_base64(item["file_b64"]));
     ASSERT_EQ(shape_of(image.pixels), item["shape"].get<Shape>());
-    EXPECT_LE(max_difference(image.pixels.flatten(), bytes_of(item["pixels"])),
+    EXPECT_LE(max_byte_difference(image.pixels.flatten(), bytes_of(item["pixels"])),
               item["tolerance"].get<int64_t>());
     ASSERT_EQ(image.alpha.defined(), item.contains("alpha"));
     if (image.alpha.defined()) {

@@ -15,7 +15,7 @@ using ::testing::Not;
 
 const std::string kAttention = "down_blocks.1.attentions.0.transformer_blocks.0.attn2";
 
-Tensor ramp(const Shape& shape) {
+Tensor counted(const Shape& shape) {
   int64_t numel = 1;
   for (const int64_t n : shape) numel *= n;
   return torch::arange(1, numel + 1, torch::kFloat).reshape(shape) * 0.01;
@@ -36,8 +36,8 @@ LoraTargets targets_of_width(int64_t width) {
 }
 
 NamedTensors low_rank(const std::string& module, int64_t out, int64_t in) {
-  return {{module + ".lora_down.weight", ramp({2, in})},
-          {module + ".lora_up.weight", ramp({out, 2})}};
+  return {{module + ".lora_down.weight", counted({2, in})},
+          {module + ".lora_up.weight", counted({out, 2})}};
 }
 
 LoraFile lora_of(std::vector<NamedTensors> parts) {
@@ -116,22 +116,22 @@ TEST(LoraMatch, UnknownKeysCountAsUnmatched) {
 
 TEST(LoraMatch, BiasesAndNormsGetTheirOwnDifferences) {
   const LoraMatch match =
-      match_lora(lora_of({{{"unet." + kAttention + ".to_out.0.diff", ramp({6, 6})},
-                           {"unet." + kAttention + ".to_out.0.diff_b", ramp({6})},
-                           {"unet.down_blocks.0.resnets.0.norm1.w_norm", ramp({6})},
-                           {"unet.down_blocks.0.resnets.0.norm1.b_norm", ramp({6})}}}),
+      match_lora(lora_of({{{"unet." + kAttention + ".to_out.0.diff", counted({6, 6})},
+                           {"unet." + kAttention + ".to_out.0.diff_b", counted({6})},
+                           {"unet.down_blocks.0.resnets.0.norm1.w_norm", counted({6})},
+                           {"unet.down_blocks.0.resnets.0.norm1.b_norm", counted({6})}}}),
                  targets_of_width(8));
   EXPECT_EQ(summary(match), "2/2 modules");
   ASSERT_EQ(match.matched.size(), 4U);
   for (const MatchedModule& m : match.matched) {
     const Shape shape = m.parameter.ends_with("to_out.0.weight") ? Shape{6, 6} : Shape{6};
-    EXPECT_TRUE(torch::equal(delta(m.module, shape), ramp(shape))) << m.parameter;
+    EXPECT_TRUE(torch::equal(delta(m.module, shape), counted(shape))) << m.parameter;
   }
 }
 
 TEST(LoraMatch, ADifferenceOfABiasThatTheModelLacksIsUnmatched) {
   const LoraMatch match = match_lora(
-      lora_of({low_rank(kKey, 6, 8), {{kKey + ".diff_b", ramp({6})}}}), targets_of_width(8));
+      lora_of({low_rank(kKey, 6, 8), {{kKey + ".diff_b", counted({6})}}}), targets_of_width(8));
   EXPECT_EQ(match.matched.size(), 0U) << "no half of a module is applied";
   EXPECT_EQ(match.unmatched.size(), 1U);
 }
@@ -146,19 +146,19 @@ TEST(LoraMatch, TwoNamesOfOneWeightAreNotAddedTwice) {
 
 TEST(LoraMatch, AFusedProjectionIsSplitIntoItsRows) {
   const NamedTensors fused = {
-      {"lora_te_transformer_resblocks_0_attn_in_proj.lora_down.weight", ramp({2, 4})},
-      {"lora_te_transformer_resblocks_0_attn_in_proj.lora_up.weight", ramp({12, 2})},
-      {"lora_te_transformer_resblocks_0_attn_in_proj.diff_b", ramp({12})}};
+      {"lora_te_transformer_resblocks_0_attn_in_proj.lora_down.weight", counted({2, 4})},
+      {"lora_te_transformer_resblocks_0_attn_in_proj.lora_up.weight", counted({12, 2})},
+      {"lora_te_transformer_resblocks_0_attn_in_proj.diff_b", counted({12})}};
   const LoraMatch match = match_lora(lora_of({fused}), targets_of_width(8));
   EXPECT_EQ(summary(match), "1/1 modules (1 text_encoder)");
   ASSERT_EQ(match.matched.size(), 6U);
-  const Tensor whole = torch::mm(ramp({12, 2}), ramp({2, 4}));
+  const Tensor whole = torch::mm(counted({12, 2}), counted({2, 4}));
   const std::map<std::string, int64_t> begins = {{"q_proj", 0}, {"k_proj", 4}, {"v_proj", 8}};
   for (const MatchedModule& m : match.matched) {
     const bool is_bias = m.parameter.ends_with(".bias");
     const std::string tail = m.parameter.substr(0, m.parameter.rfind('.'));
     const int64_t begin = begins.at(tail.substr(tail.rfind('.') + 1));
-    const Tensor expected = (is_bias ? ramp({12}) : whole).narrow(0, begin, 4);
+    const Tensor expected = (is_bias ? counted({12}) : whole).narrow(0, begin, 4);
     EXPECT_TRUE(
         torch::allclose(delta(m.module, is_bias ? Shape{4} : Shape{4, 4}), expected, 1e-6, 0));
   }

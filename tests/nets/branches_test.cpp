@@ -12,7 +12,7 @@
 namespace fourstep {
 namespace {
 
-UNetConfig small_config() {
+UNetConfig branches_config() {
   UNetConfig config;
   config.levels = {{.channels = 32, .heads = 1, .down_depth = {0}, .up_depth = {0, 0}},
                    {.channels = 64, .heads = 2, .down_depth = {2}, .up_depth = {2, 1}}};
@@ -104,7 +104,7 @@ class RecomputedUNet : public ::testing::Test {
     return all;
   }
 
-  UNet unet_ = with_random_weights(UNet(small_config()));
+  UNet unet_ = with_random_weights(UNet(branches_config()));
   Dress student_{*unet_}, critic_{*unet_};
 };
 

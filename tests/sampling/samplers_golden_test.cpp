@@ -24,7 +24,7 @@ using testing::numbers;
 using testing::to_doubles;
 using testing::Toy;
 
-constexpr double kF64 = 1e-8;  // samplers in double
+constexpr double kSamplerTolerance = 1e-8;  // samplers in double
 constexpr double kFloat32Lists =
     1e-6;  // references whose sigma lists are float32, at unit variance
 
@@ -52,7 +52,7 @@ struct Run {
 
   /// Absolute tolerance of a state at this noise level.
   double tolerance(double sigma) const {
-    return has_float32_sigmas ? kFloat32Lists * std::hypot(1, sigma) : kF64;
+    return has_float32_sigmas ? kFloat32Lists * std::hypot(1, sigma) : kSamplerTolerance;
   }
 };
 

@@ -23,17 +23,17 @@ using testing::max_absolute_error;
 using testing::max_relative_error;
 using testing::numbers;
 
-constexpr double kF64 = 1e-9, kF32 = 2e-6;
+constexpr double kScheduleF64 = 1e-9, kScheduleF32 = 2e-6;
 constexpr double kTimestep = 1e-4;  // fractional timesteps belong to float32 noise levels
 
-const NoiseSchedule kSdxl = make_sdxl_noise_schedule();
+const NoiseSchedule kTable = make_sdxl_noise_schedule();
 const NoiseSchedule kDiffusersTable = make_diffusers_noise_schedule();
 
 /// The table of noise levels a family's cases run on.
 NoiseSchedule table_of(const std::string& family, const json& params) {
   const bool is_distilled = params.value("sigma_table", "").starts_with("50");
-  if (is_distilled || family == "forge_lcm_sampler") return with_distilled_steps(kSdxl);
-  return params.value("zsnr", false) ? with_zero_terminal_snr(kSdxl) : kSdxl;
+  if (is_distilled || family == "forge_lcm_sampler") return with_distilled_steps(kTable);
+  return params.value("zsnr", false) ? with_zero_terminal_snr(kTable) : kTable;
 }
 
 void read_optional(const json& params, const char* name, std::optional<double>& value) {
@@ -67,8 +67,8 @@ void check_timesteps(const json& c) {
   ASSERT_LE(nearest.size(), sigmas.size());
   ASSERT_EQ(nearest.size(), fractional.size());
   for (size_t i = 0; i < nearest.size(); ++i) {
-    EXPECT_EQ(nearest_timestep(kSdxl, sigmas[i]), nearest[i]) << "sigma " << sigmas[i];
-    EXPECT_NEAR(interpolated_timestep(kSdxl, sigmas[i]), fractional[i], kTimestep)
+    EXPECT_EQ(nearest_timestep(kTable, sigmas[i]), nearest[i]) << "sigma " << sigmas[i];
+    EXPECT_NEAR(interpolated_timestep(kTable, sigmas[i]), fractional[i], kTimestep)
         << "sigma " << sigmas[i];
   }
 }
@@ -97,8 +97,8 @@ void check_schedule(const json& c) {
     return;
   }
   const auto sigmas = make_sigmas(name, table, steps, settings);
-  EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f64"])), kF64);
-  EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kF32);
+  EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f64"])), kScheduleF64);
+  EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kScheduleF32);
   check_timesteps(c);
 }
 
@@ -198,19 +198,19 @@ void check_spaced(const json& c) {
   const double tolerance = list.solver == SolverKind::kEuler ? kTimestep : 0;
   EXPECT_LE(max_absolute_error(timesteps, numbers(c["timesteps"])), tolerance);
   if (c.contains("sigmas_f32")) {
-    EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kF32);
+    EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kScheduleF32);
   }
   if (c.contains("init_noise_sigma")) {
     const double init = diffusers_init_noise_sigma(sigmas.front(), list.spacing);
-    EXPECT_NEAR(init, c["init_noise_sigma"].get<double>(), init * kF32);
+    EXPECT_NEAR(init, c["init_noise_sigma"].get<double>(), init * kScheduleF32);
   }
 }
 
 void check_boundary_scalings(const json& list) {
   for (const auto& expected : list) {
     const auto [c_skip, c_out] = lcm_boundary_scaling(expected["t"].get<double>());
-    EXPECT_NEAR(c_skip, expected["c_skip"].get<double>(), kF64 * c_skip);
-    EXPECT_NEAR(c_out, expected["c_out"].get<double>(), kF64);
+    EXPECT_NEAR(c_skip, expected["c_skip"].get<double>(), kScheduleF64 * c_skip);
+    EXPECT_NEAR(c_out, expected["c_out"].get<double>(), kScheduleF64);
   }
 }
 

@@ -13,21 +13,22 @@
 namespace fourstep {
 namespace {
 
-const NoiseSchedule kSdxl = make_sdxl_noise_schedule();
+const NoiseSchedule kSdxlTable = make_sdxl_noise_schedule();
 
 TEST(Schedules, Dmd2IsItsFourTimestepsAndStaysExact) {
-  EXPECT_EQ(make_sigmas("dmd2", kSdxl, 4),
-            (std::vector<double>{kSdxl.sigmas[999], kSdxl.sigmas[749], kSdxl.sigmas[499],
-                                 kSdxl.sigmas[249], 0}));
+  EXPECT_EQ(make_sigmas("dmd2", kSdxlTable, 4),
+            (std::vector<double>{kSdxlTable.sigmas[999], kSdxlTable.sigmas[749],
+                                 kSdxlTable.sigmas[499], kSdxlTable.sigmas[249], 0}));
 }
 
 TEST(Schedules, Dmd2WithOneStepStartsAt399) {
-  EXPECT_EQ(make_sigmas("dmd2", kSdxl, 1), (std::vector<double>{kSdxl.sigmas[399], 0}));
+  EXPECT_EQ(make_sigmas("dmd2", kSdxlTable, 1), (std::vector<double>{kSdxlTable.sigmas[399], 0}));
 }
 
 TEST(Schedules, Dmd2WithOtherStepCountsIsSimple) {
   for (const int steps : {2, 3, 4, 5, 6, 8, 20, 38, 1000}) {
-    EXPECT_EQ(make_sigmas("dmd2", kSdxl, steps), make_sigmas("simple", kSdxl, steps)) << steps;
+    EXPECT_EQ(make_sigmas("dmd2", kSdxlTable, steps), make_sigmas("simple", kSdxlTable, steps))
+        << steps;
   }
 }
 
@@ -52,7 +53,8 @@ TEST(Schedules, AllFallForEveryStepCountAndDialect) {
         SCOPED_TRACE(::testing::Message() << row.name << " of " << dialect_name << ", " << steps);
         const bool ends_above_zero =
             row.name == "laplace" || (row.name == "kl_optimal" && dialect == Dialect::kA1111);
-        expect_falling(make_sigmas(row.name, kSdxl, steps, {.dialect = dialect}), !ends_above_zero);
+        expect_falling(make_sigmas(row.name, kSdxlTable, steps, {.dialect = dialect}),
+                       !ends_above_zero);
       }
     }
   }
@@ -60,7 +62,7 @@ TEST(Schedules, AllFallForEveryStepCountAndDialect) {
 
 TEST(Schedules, OneNameCanMeanDifferentLists) {
   const auto first_of = [](std::string_view name, Dialect dialect) {
-    return make_sigmas(name, kSdxl, 4, {.dialect = dialect})[1];
+    return make_sigmas(name, kSdxlTable, 4, {.dialect = dialect})[1];
   };
   for (const std::string_view name : {"beta", "kl_optimal", "align_your_steps"}) {
     EXPECT_NE(first_of(name, Dialect::kA1111), first_of(name, Dialect::kComfy)) << name;
@@ -72,15 +74,15 @@ TEST(Schedules, OneNameCanMeanDifferentLists) {
 }
 
 TEST(Schedules, DiscardingThePenultimateKeepsTheNumberOfSteps) {
-  const auto kept = make_sigmas("karras", kSdxl, 4, {.discard_penultimate = true});
-  const auto longer = make_sigmas("karras", kSdxl, 5);
+  const auto kept = make_sigmas("karras", kSdxlTable, 4, {.discard_penultimate = true});
+  const auto longer = make_sigmas("karras", kSdxlTable, 5);
   EXPECT_EQ(kept, (std::vector<double>{longer[0], longer[1], longer[2], longer[3], 0}));
 }
 
 TEST(Schedules, TheRangeMovesBothEnds) {
   for (const std::string_view name :
        {"karras", "exponential", "polyexponential", "kl_optimal", "normal"}) {
-    const auto sigmas = make_sigmas(name, kSdxl, 5, {.sigma_min = 0.1, .sigma_max = 10.0});
+    const auto sigmas = make_sigmas(name, kSdxlTable, 5, {.sigma_min = 0.1, .sigma_max = 10.0});
     EXPECT_NEAR(sigmas.front(), 10, 1e-9) << name;
     EXPECT_NEAR(sigmas[4], 0.1, 1e-9) << name;
   }
@@ -88,12 +90,12 @@ TEST(Schedules, TheRangeMovesBothEnds) {
 
 TEST(Schedules, DenoiseKeepsTheEndOfComfyUisNodes) {
   for (const std::string_view name : {"align_your_steps", "gits"}) {
-    const auto whole = make_sigmas(name, kSdxl, 10),
-               half = make_sigmas(name, kSdxl, 10, {.denoise = 0.5});
+    const auto whole = make_sigmas(name, kSdxlTable, 10),
+               half = make_sigmas(name, kSdxlTable, 10, {.denoise = 0.5});
     EXPECT_EQ(half, std::vector<double>(whole.end() - 6, whole.end())) << name;
   }
-  EXPECT_EQ(make_sigmas("sd_turbo", kSdxl, 2, {.denoise = 0.5}),
-            (std::vector<double>{kSdxl.sigmas[499], kSdxl.sigmas[399], 0}));
+  EXPECT_EQ(make_sigmas("sd_turbo", kSdxlTable, 2, {.denoise = 0.5}),
+            (std::vector<double>{kSdxlTable.sigmas[499], kSdxlTable.sigmas[399], 0}));
 }
 
 TEST(Schedules, RefusesSettingsThatNoListHas) {
@@ -104,10 +106,10 @@ TEST(Schedules, RefusesSettingsThatNoListHas) {
         ScheduleSettings{.rho = nan}, ScheduleSettings{.alpha = -1.0},
         ScheduleSettings{.beta = 1e9}, ScheduleSettings{.denoise = 0},
         ScheduleSettings{.vp = {.eps_s = 2}}}) {
-    EXPECT_THROW(make_sigmas("karras", kSdxl, 4, settings), InvalidRequest);
+    EXPECT_THROW(make_sigmas("karras", kSdxlTable, 4, settings), InvalidRequest);
   }
-  EXPECT_THROW(make_sigmas("sd_turbo", kSdxl, 11), InvalidRequest);
-  EXPECT_THROW(make_sigmas("lcm", kSdxl, 51), InvalidRequest);
+  EXPECT_THROW(make_sigmas("sd_turbo", kSdxlTable, 11), InvalidRequest);
+  EXPECT_THROW(make_sigmas("lcm", kSdxlTable, 51), InvalidRequest);
 }
 
 TEST(Schedules, StayFiniteAtTheEdgesOfTheSettings) {
@@ -115,7 +117,7 @@ TEST(Schedules, StayFiniteAtTheEdgesOfTheSettings) {
     for (const double low : {0.05, 100.0}) {
       const ScheduleSettings settings{
           .sigma_min = 1e-6, .sigma_max = 1e6, .rho = low, .alpha = low, .beta = low};
-      for (const double sigma : make_sigmas(name, kSdxl, 30, settings)) {
+      for (const double sigma : make_sigmas(name, kSdxlTable, 30, settings)) {
         EXPECT_TRUE(std::isfinite(sigma)) << name;
       }
     }
@@ -124,7 +126,7 @@ TEST(Schedules, StayFiniteAtTheEdgesOfTheSettings) {
 
 TEST(Schedules, AnUnknownCoefficientNamesTheOnesThereAre) {
   try {
-    make_sigmas("gits", kSdxl, 4, {.coefficient = 0.77});
+    make_sigmas("gits", kSdxlTable, 4, {.coefficient = 0.77});
     FAIL() << "no error";
   } catch (const InvalidRequest& error) {
     EXPECT_NE(std::string(error.what()).find("0.80, 0.85"), std::string::npos) << error.what();
@@ -132,14 +134,15 @@ TEST(Schedules, AnUnknownCoefficientNamesTheOnesThereAre) {
 }
 
 TEST(Schedules, EverySpellingWorks) {
-  EXPECT_EQ(make_sigmas("SGM Uniform", kSdxl, 4), make_sigmas("sgm_uniform", kSdxl, 4));
-  EXPECT_EQ(make_sigmas("align_your_steps_GITS", kSdxl, 4), make_sigmas("AYS GITS", kSdxl, 4));
-  EXPECT_EQ(make_sigmas("Automatic", kSdxl, 4), make_sigmas("uniform", kSdxl, 4));
+  EXPECT_EQ(make_sigmas("SGM Uniform", kSdxlTable, 4), make_sigmas("sgm_uniform", kSdxlTable, 4));
+  EXPECT_EQ(make_sigmas("align_your_steps_GITS", kSdxlTable, 4),
+            make_sigmas("AYS GITS", kSdxlTable, 4));
+  EXPECT_EQ(make_sigmas("Automatic", kSdxlTable, 4), make_sigmas("uniform", kSdxlTable, 4));
 }
 
 TEST(Schedules, AnUnknownNameListsTheKnownOnes) {
   try {
-    make_sigmas("karas", kSdxl, 4);
+    make_sigmas("karas", kSdxlTable, 4);
     FAIL() << "no error";
   } catch (const InvalidRequest& error) {
     const std::string message = error.what();
@@ -153,7 +156,7 @@ TEST(Schedules, AnUnknownNameListsTheKnownOnes) {
 TEST(Schedules, RefusesStepsOutOfBounds) {
   for (const int steps :
        {std::numeric_limits<int>::min(), -1, 0, 1001, std::numeric_limits<int>::max()}) {
-    EXPECT_THROW(make_sigmas("simple", kSdxl, steps), InvalidRequest) << steps;
+    EXPECT_THROW(make_sigmas("simple", kSdxlTable, steps), InvalidRequest) << steps;
   }
 }
 

@@ -53,7 +53,7 @@ LoopOptions options_in(const std::filesystem::path& folder, bool is_resumed = fa
           .settings = {{"lr", "0.1"}}};
 }
 
-struct Killed {};
+struct LoopKilled {};
 
 TEST(RunLoop, AKilledAndResumedRunEndsWithTheSameBytes) {
   const testing::TemporaryFolder whole, broken;
@@ -61,9 +61,9 @@ TEST(RunLoop, AKilledAndResumedRunEndsWithTheSameBytes) {
 
   Training killed;
   killed.before_step = [](int64_t i) {
-    if (i == 8) throw Killed();
+    if (i == 8) throw LoopKilled();
   };
-  EXPECT_THROW(run_loop(options_in(broken.path()), killed.loop(), {}), Killed);
+  EXPECT_THROW(run_loop(options_in(broken.path()), killed.loop(), {}), LoopKilled);
   EXPECT_EQ(load_training_state(broken.path() / "toy.state.safetensors").iteration, 6);
   Training resumed;
   std::vector<int64_t> made;
@@ -80,9 +80,9 @@ TEST(RunLoop, AKillBeforeTheFirstStateStartsAnew) {
   run_loop(options_in(whole.path()), Training().loop(), {});
   Training killed;
   killed.before_step = [](int64_t i) {
-    if (i == 2) throw Killed();
+    if (i == 2) throw LoopKilled();
   };
-  EXPECT_THROW(run_loop(options_in(broken.path()), killed.loop(), {}), Killed);
+  EXPECT_THROW(run_loop(options_in(broken.path()), killed.loop(), {}), LoopKilled);
   run_loop(options_in(broken.path(), true), Training().loop(), {});
   EXPECT_EQ(read_file(broken.path() / "toy.csv"), read_file(whole.path() / "toy.csv"));
 }
@@ -162,7 +162,7 @@ TEST(RunLoop, AFinishedRunMakesNoMoreIterations) {
   run_loop(options_in(folder.path()), Training().loop(), {});
   EXPECT_TRUE(is_finished(options_in(folder.path())));
   Training again;
-  again.before_step = [](int64_t) { throw Killed(); };
+  again.before_step = [](int64_t) { throw LoopKilled(); };
   run_loop(options_in(folder.path(), true), again.loop(), {});
   LoopOptions longer = options_in(folder.path());
   longer.iterations = 12;

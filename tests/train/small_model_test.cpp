@@ -9,7 +9,7 @@
 namespace fourstep {
 namespace {
 
-TrainConfig tiny_config() {
+TrainConfig small_model_config() {
   TrainConfig config;
   config.vae_channels = {32, 32};
   config.unet_channels = {32, 32};
@@ -22,7 +22,7 @@ TrainConfig tiny_config() {
 
 /// A model with the vocabulary of three words, as a file.
 std::filesystem::path write_tiny(const testing::TemporaryFolder& folder) {
-  const TrainConfig config = tiny_config();
+  const TrainConfig config = small_model_config();
   SmallModel model = make_small_model(config, {"red", "fox", "snow"});
   Vae vae = make_vae(config);
   write_small_model(folder.path() / "model.safetensors", model, model.parameters(), vae, {});
@@ -32,10 +32,10 @@ std::filesystem::path write_tiny(const testing::TemporaryFolder& folder) {
 TEST(LoadSmallModel, WeightsAndVocabularyAreThoseOfTheFile) {
   const testing::TemporaryFolder folder;
   const Checkpoint file = open_checkpoint(write_tiny(folder));
-  TrainConfig config = tiny_config();
+  TrainConfig config = small_model_config();
   config.seed = 5;  // other first weights, which must not stay
   SmallModel loaded = load_small_model(config, file);
-  SmallModel written = make_small_model(tiny_config(), {"red", "fox", "snow"});
+  SmallModel written = make_small_model(small_model_config(), {"red", "fox", "snow"});
   EXPECT_EQ(loaded.merges_text, written.merges_text);
   for (const auto& [name, tensor] : written.parameters()) {
     EXPECT_TRUE(
@@ -47,7 +47,7 @@ TEST(LoadSmallModel, WeightsAndVocabularyAreThoseOfTheFile) {
 TEST(LoadSmallModel, OtherWidthsAreRefusedWithTheFilesName) {
   const testing::TemporaryFolder folder;
   const Checkpoint file = open_checkpoint(write_tiny(folder));
-  TrainConfig config = tiny_config();
+  TrainConfig config = small_model_config();
   config.unet_channels = {32, 64};
   try {
     load_small_model(config, file);
@@ -61,7 +61,7 @@ TEST(LoadSmallModel, OtherWidthsAreRefusedWithTheFilesName) {
 TEST(LoadSmallModel, AModelWithoutAVocabularyOfItsOwnIsRefused) {
   Checkpoint checkpoint;
   checkpoint.path = "sdxl.safetensors";
-  EXPECT_THROW(load_small_model(tiny_config(), checkpoint), Error);
+  EXPECT_THROW(load_small_model(small_model_config(), checkpoint), Error);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace fourstep {
 namespace {
 
-TrainConfig tiny_config(const std::filesystem::path& folder = {}) {
+TrainConfig tiny_vae_config(const std::filesystem::path& folder = {}) {
   TrainConfig config;
   config.out = folder.string();
   config.vae_channels = {32, 32};
@@ -33,12 +33,12 @@ void fix_posterior(Vae& vae, double mean, double logvar) {
 }
 
 TEST(VaeLosses, KlIsThatOfTwoNormalDistributions) {
-  Vae vae = make_vae(tiny_config());
+  Vae vae = make_vae(tiny_vae_config());
   const torch::NoGradGuard no_grad;
   for (const auto& [mean, logvar] : {std::pair{0.0, 0.0}, {2.0, 0.0}, {0.0, -3.0}, {-1.0, 1.5}}) {
     fix_posterior(vae, mean, logvar);
     const VaeLosses losses =
-        vae_losses(vae, random_images(1), torch::zeros({4, 4, 8, 8}), tiny_config());
+        vae_losses(vae, random_images(1), torch::zeros({4, 4, 8, 8}), tiny_vae_config());
     const double variance = std::exp(logvar);  // KL(N(mean, variance) || N(0, 1))
     EXPECT_NEAR(losses.kl, 0.5 * (mean * mean + variance) - 0.5 - std::log(std::sqrt(variance)),
                 1e-5);
@@ -46,7 +46,7 @@ TEST(VaeLosses, KlIsThatOfTwoNormalDistributions) {
 }
 
 TEST(VaeLosses, AddUpWithTheirWeights) {
-  TrainConfig config = tiny_config();
+  TrainConfig config = tiny_vae_config();
   config.vae_kl = 0.25;
   config.vae_edges = 3;
   Vae vae = make_vae(config);
@@ -58,12 +58,12 @@ TEST(VaeLosses, AddUpWithTheirWeights) {
 
 // A decoder that returns one colour misses all edges of the picture and none of its own.
 TEST(VaeLosses, EdgesAreNeighbourDifferencesOnThreeScales) {
-  Vae vae = make_vae(tiny_config());
+  Vae vae = make_vae(tiny_vae_config());
   const torch::NoGradGuard no_grad;
   vae->decoder->conv_out->weight.zero_();
   vae->decoder->conv_out->bias.fill_(0.5);
   const auto losses_of = [&](const Tensor& image) {
-    return vae_losses(vae, image, torch::zeros({1, 4, 8, 8}), tiny_config());
+    return vae_losses(vae, image, torch::zeros({1, 4, 8, 8}), tiny_vae_config());
   };
   const VaeLosses flat = losses_of(torch::full({1, 3, 16, 16}, -0.25));
   EXPECT_NEAR(flat.edges, 0, 1e-7);
@@ -75,18 +75,18 @@ TEST(VaeLosses, EdgesAreNeighbourDifferencesOnThreeScales) {
 }
 
 TEST(VaeLosses, NoiseIsScaledByThePosteriorsDeviation) {
-  Vae vae = make_vae(tiny_config());
+  Vae vae = make_vae(tiny_vae_config());
   const torch::NoGradGuard no_grad;
   const Tensor images = random_images(1), noise = draw_normal({1, "n", 0}, {4, 4, 8, 8});
   fix_posterior(vae, 0.5, 2 * std::log(0.3));
   const Tensor restored = vae->decode(0.5 + 0.3 * noise);
-  EXPECT_NEAR(vae_losses(vae, images, noise, tiny_config()).pixels,
+  EXPECT_NEAR(vae_losses(vae, images, noise, tiny_vae_config()).pixels,
               (restored - images).abs().mean().item<double>(), 1e-5);
 }
 
 TEST(NormalizeLatents, LatentsGetUnitVarianceAndThePictureStays) {
   constexpr double kFactor = 0.13025;
-  Vae vae = make_vae(tiny_config());
+  Vae vae = make_vae(tiny_vae_config());
   const torch::NoGradGuard no_grad;
   // Means and spreads far from where they should be, other ones for each channel.
   vae->quant_conv->bias.narrow(0, 0, 4).copy_(torch::tensor({3.f, -1.f, 0.2f, 0.f}));
@@ -112,26 +112,26 @@ TEST(NormalizeLatents, LatentsGetUnitVarianceAndThePictureStays) {
 }
 
 TEST(MakeVae, BeginsWithANarrowPosterior) {
-  Vae vae = make_vae(tiny_config());
+  Vae vae = make_vae(tiny_vae_config());
   const torch::NoGradGuard no_grad;
   EXPECT_LT(vae->encode(random_images(1)).logvar.mean().item<double>(), -4);
 }
 
-struct Killed {};
+struct VaeKilled {};
 
 TEST(TrainVae, AKilledAndResumedRunEndsWithTheSameBytes) {
   const testing::TemporaryFolder whole, broken;
   const auto train = [](const std::filesystem::path& folder, bool is_resumed, int64_t kill_at) {
-    const TrainConfig config = tiny_config(folder);
+    const TrainConfig config = tiny_vae_config(folder);
     Vae vae = make_vae(config);
     const ImageBatch batch = [&](int64_t i) {
-      if (i == kill_at) throw Killed();
+      if (i == kill_at) throw VaeKilled();
       return random_images(100 + i, 2);
     };
     train_vae(vae, config, batch, is_resumed, {});
   };
   train(whole.path(), false, -1);
-  EXPECT_THROW(train(broken.path(), false, 3), Killed);
+  EXPECT_THROW(train(broken.path(), false, 3), VaeKilled);
   train(broken.path(), true, -1);
   for (const char* file : {"vae.state.safetensors", "vae.csv"}) {
     EXPECT_EQ(testing::read_file(broken.path() / file), testing::read_file(whole.path() / file))
