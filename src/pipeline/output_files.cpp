@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "io/image.h"
+
 namespace fourstep {
 
 namespace fs = std::filesystem;

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "base/error.h"
+#include "data/emoji_pack.h"
 #include "io/checkpoint.h"
 #include "io/fields_json.h"
 #include "io/safetensors.h"

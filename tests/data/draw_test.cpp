@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "data/emoji_data.h"
+#include "data/emoji_font.h"
 #include "emoji_fixture.h"
 #include "io/image.h"
 #include "support/golden.h"

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "support/files.h"
 #include "support/golden.h"
 
 namespace fourstep {
