@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct InspectOptions {
+struct ViewOptions {
   Request request;
   std::string svg;
   bool is_all = false;
@@ -31,7 +31,7 @@ struct Subject {
   ModelFacts model;
 };
 
-Subject resolve(const InspectOptions& options) {
+Subject resolve(const ViewOptions& options) {
   validate(options.request);
   ModelFacts model = model_facts(options.request);
   Events events;
@@ -74,7 +74,7 @@ void print_schedules(const Request& request, const std::vector<ScheduleView>& vi
       view.distance.visited, view.distance.missed);
 }
 
-void inspect_schedule(const InspectOptions& options) {
+void inspect_schedule(const ViewOptions& options) {
   const Subject subject = resolve(options);
   const auto views = options.is_all ? view_all_schedules(subject.request, subject.model)
                                     : std::vector{view_schedule(subject.request, subject.model)};
@@ -89,20 +89,20 @@ void inspect_schedule(const InspectOptions& options) {
   }
 }
 
-void inspect_tokens(const InspectOptions& options) {
+void inspect_tokens(const ViewOptions& options) {
   const TokenView view = view_tokens(options.request.prompt, model_facts(options.request));
   if (options.is_json) return print_json(json_from(view));
   fmt::print("{}{}", text_from_table(token_table(view)), token_summary(view));
 }
 
-void inspect_prompt(const InspectOptions& options) {
+void inspect_prompt(const ViewOptions& options) {
   const Subject subject = resolve(options);
   const auto views = view_prompts(subject.request, subject.model);
   if (options.is_json) return print_json(list_of(views));
   fmt::print("{}", text_from_table(prompt_table(views)));
 }
 
-void inspect_noise(const InspectOptions& options) {
+void inspect_noise(const ViewOptions& options) {
   const Subject subject = resolve(options);
   const auto views = view_noise(subject.request);
   if (!options.is_json) {
@@ -114,8 +114,8 @@ void inspect_noise(const InspectOptions& options) {
 
 /// A subcommand that takes what `generate` takes about the image, so that its options can be pasted.
 CLI::App* add_part(CLI::App& inspect, const char* name, const char* help,
-                   void (*run)(const InspectOptions&)) {
-  auto options = std::make_shared<InspectOptions>();
+                   void (*run)(const ViewOptions&)) {
+  auto options = std::make_shared<ViewOptions>();
   CLI::App* part = inspect.add_subcommand(name, help);
   part->add_option("PROMPT", options->request.prompt, "what the image shows")->type_name("");
   add_request_options(*part, options->request);

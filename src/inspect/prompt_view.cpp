@@ -27,7 +27,7 @@ std::string text_of(const std::vector<Token>& tokens) {
   return trimmed(text);
 }
 
-std::vector<PromptChunk> chunks_of(const std::string& prompt, const ModelFacts& model) {
+std::vector<PromptChunk> prompt_chunks_of(const std::string& prompt, const ModelFacts& model) {
   std::vector<PromptChunk> chunks;
   for (const auto& tokens : view_tokens(prompt, model).encoders.front().chunks) {
     chunks.push_back({static_cast<int64_t>(tokens.size()), text_of(tokens)});
@@ -46,8 +46,10 @@ std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& m
   const bool has_uncond =
       !is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond;
   const std::string& negative = request.negative_prompt;
-  return {{"prompt", true, chunks_of(request.prompt, model), unknown_of(request.prompt, model)},
-          {"negative prompt", has_uncond, chunks_of(negative, model), unknown_of(negative, model)}};
+  return {
+      {"prompt", true, prompt_chunks_of(request.prompt, model), unknown_of(request.prompt, model)},
+      {"negative prompt", has_uncond, prompt_chunks_of(negative, model),
+       unknown_of(negative, model)}};
 }
 
 Table prompt_table(const std::vector<PromptView>& views) {

@@ -35,7 +35,7 @@ constexpr SamplerSettings kTcd{.eta = 0.3};
 constexpr SamplerSettings kToTheEnd{.last_step = LastStep::kFormula};
 constexpr SamplerSettings kHeunSde{.solver = SdeSolver::kHeun};
 
-constexpr std::array kRows = {
+constexpr std::array kSamplerRows = {
     SamplerRow{"lcm", sample_lcm, kFreshNoise, kDefault,
                "for distilled models (DMD2, LCM): x0, then fresh noise"},
     SamplerRow{"euler", sample_euler, kOneCall, kDefault, "first order, deterministic"},
@@ -120,7 +120,7 @@ constexpr std::array kRows = {
 
 }  // namespace
 
-std::span<const SamplerRow> sampler_rows() { return kRows; }
+std::span<const SamplerRow> sampler_rows() { return kSamplerRows; }
 
 const SamplerRow& find_sampler(std::string_view name) {
   return find_row(sampler_rows(), "sampler", name);

@@ -19,8 +19,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 const LoraTraits kDmd2Lora{"dmd2_sdxl_4step_lora_fp16.safetensors", 1, 1, true, false};
-const ModelTraits kPlain{"sd_xl_base_1.0.safetensors", {}, false, 1024};
-const ModelTraits kDistilled{"sd_xl_base_1.0.safetensors", {}, true, 1024, {}, {kDmd2Lora}};
+const ModelTraits kPlainModel{"sd_xl_base_1.0.safetensors", {}, false, 1024};
+const ModelTraits kFourStepModel{"sd_xl_base_1.0.safetensors", {}, true, 1024, {}, {kDmd2Lora}};
 
 std::vector<Problem> problems_of(const Request& asked, const ModelTraits& traits) {
   const Request request = resolve_defaults(asked, traits, {});
@@ -43,7 +43,7 @@ Request with(Change change) {
 }
 
 ModelTraits with_loras(std::vector<LoraTraits> loras) {
-  ModelTraits traits = kDistilled;
+  ModelTraits traits = kFourStepModel;
   traits.loras = std::move(loras);
   return traits;
 }
@@ -52,7 +52,7 @@ ModelTraits with_loras(std::vector<LoraTraits> loras) {
 struct Example {
   std::string code;
   Request bad, good;
-  ModelTraits bad_model = kDistilled, good_model = kDistilled;
+  ModelTraits bad_model = kFourStepModel, good_model = kFourStepModel;
 };
 
 std::vector<Example> examples_of_sampling() {
@@ -66,7 +66,7 @@ std::vector<Example> examples_of_sampling() {
       {"too-many-steps", with([](Request& r) { r.steps = 13; }),
        with([](Request& r) { r.steps = 12; })},
       {"too-few-steps", with([](Request& r) { r.steps = 9; }),
-       with([](Request& r) { r.steps = 10; }), kPlain, kPlain},
+       with([](Request& r) { r.steps = 10; }), kPlainModel, kPlainModel},
       {"size-too-large", with([](Request& r) { r.width = 1024, r.height = 1496; }),
        with([](Request& r) { r.width = 1344, r.height = 768; })},
       {"size-too-small", with([](Request& r) { r.width = 512, r.height = 512; }),
@@ -120,8 +120,8 @@ TEST(Lint, EachRuleHasAnExample) {
 }
 
 TEST(Lint, DefaultsHaveNoProblem) {
-  EXPECT_THAT(codes_of({}, kDistilled), IsEmpty());
-  EXPECT_THAT(codes_of({}, kPlain), IsEmpty());
+  EXPECT_THAT(codes_of({}, kFourStepModel), IsEmpty());
+  EXPECT_THAT(codes_of({}, kPlainModel), IsEmpty());
   const ModelTraits one_step{"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024};
   EXPECT_THAT(codes_of({}, one_step), IsEmpty());
 }
@@ -137,7 +137,7 @@ TEST(Lint, TheShippedModelHasNoProblemAtItsDefaults) {
 }
 
 TEST(Lint, SentencesCarryTheNumbers) {
-  const auto only = [](const Request& asked) { return problems_of(asked, kDistilled).at(0); };
+  const auto only = [](const Request& asked) { return problems_of(asked, kFourStepModel).at(0); };
   Request asked;
   asked.steps = 5;
   asked.schedule = "linear_quadratic";
@@ -154,13 +154,13 @@ TEST(Lint, SentencesCarryTheNumbers) {
 TEST(Lint, FewerStepsThanTrainedLevelsMayMissSome) {
   Request asked;
   asked.steps = 2;
-  EXPECT_THAT(codes_of(asked, kDistilled), IsEmpty()) << "999, 499";
+  EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty()) << "999, 499";
   asked.schedule = "karras";
-  EXPECT_THAT(codes_of(asked, kDistilled), ElementsAre("schedule-off-grid")) << "999, 0";
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("schedule-off-grid")) << "999, 0";
 }
 
 TEST(Lint, ModelsKeepTheirOwnSide) {
-  ModelTraits small = kDistilled;
+  ModelTraits small = kFourStepModel;
   small.native_side = 128;
   Request asked;
   asked.width = asked.height = 256;
@@ -172,15 +172,15 @@ TEST(Lint, ModelsKeepTheirOwnSide) {
 TEST(Lint, StochasticIsWhatDrawsNoiseWithTheseSettings) {
   Request asked;
   asked.sampler = "ddim";
-  EXPECT_THAT(codes_of(asked, kDistilled), ElementsAre("sampler-without-noise"));
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
   asked.eta = 1;
-  EXPECT_THAT(codes_of(asked, kDistilled), IsEmpty());
+  EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty());
   asked.sampler = "euler_ancestral";
   asked.eta = 0;
-  EXPECT_THAT(codes_of(asked, kDistilled), ElementsAre("sampler-without-noise"));
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
   asked = {};
   asked.sampler = "euler", asked.steps = 1, asked.timesteps = {999};
-  EXPECT_THAT(codes_of(asked, kDistilled), Not(Contains("sampler-without-noise")));
+  EXPECT_THAT(codes_of(asked, kFourStepModel), Not(Contains("sampler-without-noise")));
 }
 
 TEST(Lint, AMergedLoraTakenOutAgainLeavesAPlainModel) {
@@ -196,12 +196,13 @@ TEST(Lint, IdleOptionsAreNamed) {
   Request asked;
   asked.sampler = "dpmpp_2m", asked.schedule = "simple", asked.steps = 20;
   asked.rho = 5, asked.eta = 0.5, asked.variation_seed = 3;
-  const auto problems = problems_of(asked, kPlain);
+  const auto problems = problems_of(asked, kPlainModel);
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_THAT(problems[0].sentence, HasSubstr("--rho, --eta, --variation-seed have no effect"));
   asked = {};
   asked.dialect = "a1111", asked.sampler = "ddim", asked.schedule = "karras", asked.steps = 20;
-  EXPECT_THAT(problems_of(asked, kPlain).at(0).sentence, HasSubstr("--schedule has no effect"));
+  EXPECT_THAT(problems_of(asked, kPlainModel).at(0).sentence,
+              HasSubstr("--schedule has no effect"));
 }
 
 TEST(Lint, IsOneLineOfTextAndAnObjectOfJson) {
