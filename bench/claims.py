@@ -16,6 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models/emoji/emoji.safetensors"
 LORA = {bits: ROOT / f"models/emoji/emoji_dmd2_4step_lora_fp{bits}.safetensors" for bits in (16, 32)}
+PROGRAM = ROOT / "build/release/bin/fourstep"
 TOOL = ROOT / "build/release/bench/lora_claims"
 COLUMNS = [("seen_all", "all right, seen", 100, ".1f"), ("held_out_all", "held out", 100, ".1f"),
            ("frechet_features", "FD features", 1, ".3g"), ("diversity", "diversity", 1, ".3g"),
@@ -25,7 +26,7 @@ COLUMNS = [("seen_all", "all right, seen", 100, ".1f"), ("held_out_all", "held o
 
 def evaluate(arguments, name, rows="student", model=MODEL, lora=f"{LORA[16]}:1", **settings):
     """Rows of `fourstep evaluate`, as dictionaries. Finished ones are kept in --out."""
-    command = [ROOT / "fourstep", "evaluate", "--json", "--rows", rows, "--model", model, "--out", arguments.out / name,
+    command = [PROGRAM, "evaluate", "--json", "--rows", rows, "--model", model, "--out", arguments.out / name,
                "--classifier", arguments.classifier or arguments.out / "classifier", "--samples", arguments.samples,
                "--prompts", arguments.samples, "--lora", lora]
     for key, value in {"student_steps": 4, **settings}.items():

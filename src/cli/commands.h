@@ -8,6 +8,7 @@ namespace fourstep {
 
 void add_generate_command(CLI::App& app);
 void add_model_command(CLI::App& app);
+void add_inspect_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_train_lora_command(CLI::App& app);
 void add_distill_command(CLI::App& app);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -15,10 +16,12 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "pipeline/image_metadata.h"
+#include "pipeline/lint.h"
 #include "pipeline/output_files.h"
 #include "pipeline/precision.h"
 #include "pipeline/request_json.h"
 #include "pipeline/resources.h"
+#include "pipeline/sampling_plan.h"
 #include "pipeline/txt2img.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -72,6 +75,7 @@ struct Session {
   Events events;
   Json images = Json::array();
   Json notices = Json::array();
+  std::vector<Problem> problems = {};
   Family family = Family::kSdxl;
   HashTags hashes = {};
 };
@@ -99,6 +103,18 @@ void save(Session& session, const Request& request, const GeneratedImage& made) 
   if (!session.options.is_quiet) {
     fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", file.string(), made.seed, request.width,
                request.height, made.sample_seconds + made.decode_seconds);
+  }
+}
+
+/// Tells each problem once, however many images have it.
+void tell_problems(Session& session, const Models& models, const Request& asked,
+                   const Request& job) {
+  const ModelTraits traits = models.traits();
+  const SamplingPlan plan = plan_sampling(job, models.noise_schedule(job));
+  for (const Problem& problem : lint({asked, job, traits, plan})) {
+    if (std::count(session.problems.begin(), session.problems.end(), problem) != 0) continue;
+    session.problems.push_back(problem);
+    session.bar.notice(text_of(problem));
   }
 }
 
@@ -154,6 +170,7 @@ void generate(GenerateOptions options) {
   std::vector<Request> jobs;
   for (const Request& request : requests) {
     jobs.push_back(resolve_defaults(request, models.traits(), session.events));
+    tell_problems(session, models, request, jobs.back());
   }
   const Prompts prompts = encode_prompts(models, jobs.front(), session.events);
   models.free_text_encoders();
@@ -167,6 +184,7 @@ void generate(GenerateOptions options) {
                        {"request", json_from_request(jobs.back())},
                        {"loras", lora_lines},
                        {"notices", session.notices},
+                       {"lint", json_from(session.problems)},
                        {"device", models.placement().device.str()},
                        {"precision", precision_name(models.placement().dtype)},
                        {"vae_precision", precision_name(models.placement().vae_dtype)},

@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", FOURSTEP_VERSION);
   fourstep::add_generate_command(app);
   fourstep::add_model_command(app);
+  fourstep::add_inspect_command(app);
   fourstep::add_train_command(app);
   fourstep::add_train_lora_command(app);
   fourstep::add_distill_command(app);

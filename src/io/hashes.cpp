@@ -21,6 +21,8 @@ namespace fourstep {
 
 #ifdef FOURSTEP_MINIMAL
 
+std::optional<std::string> sha256_of(std::string_view) { return std::nullopt; }
+
 std::optional<FileHashes> compute_hashes(const std::filesystem::path&, const HashProgress&) {
   return std::nullopt;
 }
@@ -84,6 +86,12 @@ void read_blocks(const std::filesystem::path& path, uint64_t total,
 }
 
 }  // namespace
+
+std::optional<std::string> sha256_of(std::string_view bytes) {
+  RangeHash hash(0, bytes.size());
+  hash.update(0, bytes);
+  return hash.finish();
+}
 
 std::optional<FileHashes> compute_hashes(const std::filesystem::path& path,
                                          const HashProgress& progress) {

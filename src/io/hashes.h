@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace fourstep {
 
@@ -20,6 +21,9 @@ struct FileHashes {
   /// change it; also known as the addnet hash. Absent for other files.
   std::optional<std::string> auto_v3;
 };
+
+/// SHA-256 of `bytes`, 64 lower-case hexadecimal digits; nothing when the program was built without SHA-256.
+std::optional<std::string> sha256_of(std::string_view bytes);
 
 /// Called with bytes read so far and in all; may throw, which ends the work.
 using HashProgress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;

@@ -10,7 +10,6 @@
 
 #include "base/dialect.h"
 #include "base/error.h"
-#include "sampling/guidance.h"
 #include "sampling/names.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -28,10 +27,12 @@ bool mentions(std::string text, const char* word) {
 
 bool mentions_dmd2(const std::string& text) { return mentions(text, "dmd2"); }
 
-/// The one-step model was distilled at one noise level of its own; no other number of steps suits it.
-int64_t default_steps(const ModelTraits& traits, bool is_distilled) {
-  if (!is_distilled) return 30;
-  return mentions_dmd2(traits.file_name) && mentions(traits.file_name, "1step") ? 1 : 4;
+/// Whether DMD2 LoRAs of negative weight have taken a merged one out, half of it at least.
+bool is_taken_out(const std::vector<LoraTraits>& loras) {
+  constexpr double kHalf = -0.5;
+  double weight = 0;
+  for (const LoraTraits& lora : loras) weight += lora.is_dmd2 ? lora.unet_weight : 0;
+  return weight <= kHalf;
 }
 
 int64_t rounded_side(int64_t side, int64_t native, const char* name, const Events& events) {
@@ -103,7 +104,18 @@ ModelKind kind_of(const ModelTraits& traits) {
   const bool is_named = mentions_dmd2(traits.file_name) ||
                         std::any_of(traits.metadata_texts.begin(), traits.metadata_texts.end(),
                                     [](const std::string& text) { return mentions_dmd2(text); });
-  return traits.has_dmd2_lora || is_named ? ModelKind::kDistilled : ModelKind::kPlain;
+  const bool is_distilled = traits.has_dmd2_lora || (is_named && !is_taken_out(traits.loras));
+  return is_distilled ? ModelKind::kDistilled : ModelKind::kPlain;
+}
+
+int64_t distilled_steps(const ModelTraits& traits) {
+  return mentions_dmd2(traits.file_name) && mentions(traits.file_name, "1step") ? 1 : 4;
+}
+
+std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedule& schedule) {
+  auto sigmas = dmd2_sigmas(schedule, static_cast<int>(distilled_steps(traits)));
+  sigmas.pop_back();  // the clean end
+  return sigmas;
 }
 
 bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
@@ -114,10 +126,11 @@ bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t nu
 }
 
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events) {
+  constexpr int64_t kPlainSteps = 30;
   const bool is_distilled = kind_of(traits) == ModelKind::kDistilled;
   resolve_names(request, is_distilled);
-  const int64_t steps =
-      steps_of_lists(request, request.steps.value_or(default_steps(traits, is_distilled)));
+  const int64_t steps = steps_of_lists(
+      request, request.steps.value_or(is_distilled ? distilled_steps(traits) : kPlainSteps));
   check_list_length(request, steps);
   request.steps = steps;
   if (!request.cfg_scale) request.cfg_scale = is_distilled ? 1 : 6;
@@ -127,9 +140,6 @@ Request resolve_defaults(Request request, const ModelTraits& traits, const Event
   if (!request.seed) request.seed = draw_seed();
   request.width = rounded_side(request.width, traits.native_side, "width", events);
   request.height = rounded_side(request.height, traits.native_side, "height", events);
-  if (is_neutral_scale(*request.cfg_scale) && !request.negative_prompt.empty()) {
-    events.notice("the negative prompt has no effect at CFG scale 1");
-  }
   report_unknown_words(request, traits, events);
   return request;
 }

@@ -18,6 +18,14 @@ enum class ModelKind {
   kDistilled  ///< DMD2 in four steps without guidance
 };
 
+/// A LoRA in use, as far as its kind matters.
+struct LoraTraits {
+  std::string file_name;
+  double unet_weight = 1, text_weight = 1;
+  bool is_dmd2 = false;  ///< see looks_like_dmd2()
+  bool has_text_part = true;
+};
+
 /// What is known of a model before it is loaded.
 struct ModelTraits {
   std::string file_name;  ///< of the checkpoint
@@ -27,10 +35,19 @@ struct ModelTraits {
   int64_t native_side = 1024;  ///< px: SDXL 1024, SD 1.5 512
   std::string known_words =
       {};  ///< all that its captions had, see unknown_words(); empty: not told
+  std::vector<LoraTraits> loras = {};
 };
 
-/// kDistilled for a DMD2 LoRA in the request, or a checkpoint whose name or metadata says "dmd2".
+/// kDistilled for a DMD2 LoRA in the request, or a checkpoint whose name or metadata says "dmd2"; but kPlain
+/// again where DMD2 LoRAs of negative weight take half of it or more out of such a checkpoint.
 ModelKind kind_of(const ModelTraits& traits);
+
+/// How many steps a distilled model was made for: 4, or 1 where its name says "1step".
+int64_t distilled_steps(const ModelTraits& traits);
+
+/// The noise levels that a distilled model was trained at: timesteps 999, 749, 499, 249, or 399 of the one-step
+/// model.
+std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedule& schedule);
 
 /// The public DMD2 LoRA by what it is: a name with "dmd2", or 788 UNet modules of rank 64 and factor 1/8
 /// without text encoder. file: its path.
@@ -45,7 +62,7 @@ Request with_default_model(Request request, const std::optional<DefaultModel>& s
 /// scale 1 (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30
 /// steps and 6. The number of steps follows explicit timesteps or sigmas. Sizes are rounded to the nearest
 /// multiple of 8, at least 64; a change is a notice. A missing seed is drawn.
-/// Notices also say when the negative prompt has no effect, and which words the model has never seen.
+/// Notices also say which words the model has never seen.
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events);
 
 }  // namespace fourstep

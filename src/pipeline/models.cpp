@@ -13,6 +13,7 @@
 #include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
 #include "pipeline/resources.h"
+#include "pipeline/sampling_plan.h"
 #include "text/known_words.h"
 
 namespace fourstep {
@@ -37,6 +38,16 @@ std::map<Component, NamedShapes> shapes_of_components(const Checkpoint& checkpoi
 std::vector<AppliedLora> part_of(std::vector<AppliedLora> loras, bool is_unet) {
   for (AppliedLora& lora : loras) (is_unet ? lora.text_weight : lora.unet_weight) = 0;
   return loras;
+}
+
+LoraTraits traits_of(const LoraUse& use, LoraMatch& match) {
+  const LoraModule& first = match.matched.front().module;
+  const size_t num_unet = match.num_matched[Component::kUnet];
+  const size_t num_text = match.num_modules - num_unet;
+  const bool is_dmd2 =
+      looks_like_dmd2(use.file, num_unet, num_text, rank_of(first), factor_of(first));
+  return {std::filesystem::path(use.file).filename().string(), use.unet_weight, use.text_weight,
+          is_dmd2, num_text > 0};
 }
 
 /// A parameter in use and the layer it belongs to.
@@ -131,20 +142,16 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
   }
   std::vector<AppliedLora> applied;
   std::vector<std::string> lines;
-  bool has_dmd2 = false;
+  std::vector<LoraTraits> traits;
   for (const LoraUse& use : loras) {
     LoraMatch match = match_lora(open_lora(use.file), *targets);
     check_complete(match, is_partial_allowed);
     lines.push_back(fmt::format("{}: {}", match.path.filename().string(), summary(match)));
-    const LoraModule& first = match.matched.front().module;
-    const size_t num_unet = match.num_matched[Component::kUnet];
-    has_dmd2 = has_dmd2 || (use.unet_weight > 0 &&
-                            looks_like_dmd2(use.file, num_unet, match.num_modules - num_unet,
-                                            rank_of(first), factor_of(first)));
+    traits.push_back(traits_of(use, match));
     applied.push_back({std::move(match), use.unet_weight, use.text_weight});
   }
   loras_ = std::move(applied);
-  has_dmd2_lora_ = has_dmd2;
+  lora_traits_ = std::move(traits);
   if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);
   if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
   return lines;
@@ -158,7 +165,10 @@ ModelTraits Models::traits() const {
     traits.metadata_texts.push_back(text);
     if (key == kKnownWordsKey) traits.known_words = text;
   }
-  traits.has_dmd2_lora = has_dmd2_lora_;
+  traits.loras = lora_traits_;
+  traits.has_dmd2_lora =
+      std::any_of(lora_traits_.begin(), lora_traits_.end(),
+                  [](const LoraTraits& lora) { return lora.is_dmd2 && lora.unet_weight > 0; });
   traits.native_side = native_side_of(checkpoint_);
   return traits;
 }
@@ -316,9 +326,7 @@ const ImageCodec& Models::image_codec_in_fp32(const Events& events) {
 }
 
 NoiseSchedule Models::noise_schedule(const Request& request) const {
-  const NoiseSchedule schedule = make_sdxl_noise_schedule();
-  const bool is_zero_snr = request.zero_snr.value_or(checkpoint_.zero_terminal_snr);
-  return is_zero_snr ? with_zero_terminal_snr(schedule) : schedule;
+  return noise_schedule_of(request, checkpoint_.zero_terminal_snr);
 }
 
 NetworkOutput Models::network_output(const Request& request) const {

@@ -90,7 +90,7 @@ class Models {
   NamedTensors vae_weights_;
   ArchitectureHints vae_hints_;
   std::vector<AppliedLora> loras_;
-  bool has_dmd2_lora_ = false;
+  std::vector<LoraTraits> lora_traits_;  ///< of the same
 
   std::optional<Tokenizer> tokenizer_;
   ClipText text_encoder_{nullptr}, text_encoder_2_{nullptr};

@@ -20,9 +20,17 @@ struct SamplingPlan {
       1;  ///< factor on the last state; A1111's timestep samplers return unit variance
 };
 
+/// The noise levels of training, rounded as the request's dialect has them. file_zero_snr: what the model's file says
+/// of zero terminal SNR; the request may say otherwise.
+NoiseSchedule noise_schedule_of(const Request& request, bool file_zero_snr);
+
 /// request: resolved (resolve_defaults). schedule: the model's.
 /// Throws InvalidRequest for settings that cannot work.
 SamplingPlan plan_sampling(const Request& request, NoiseSchedule schedule);
+
+/// Whether the name of a schedule decides the noise levels: not with explicit lists, nor for A1111's timestep
+/// samplers, which have lists of their own. request: resolved.
+bool uses_schedule(const Request& request);
 
 /// The seed of an image with its variations. single: see single_image().
 ImageSeed image_seed(const Request& single);

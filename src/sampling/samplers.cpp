@@ -32,9 +32,10 @@ constexpr SamplerSettings kDefault{};
 constexpr SamplerSettings kNoNoise{.eta = 0};
 constexpr SamplerSettings kFourth{.order = 4};
 constexpr SamplerSettings kTcd{.eta = 0.3};
+constexpr SamplerSettings kToTheEnd{.last_step = LastStep::kFormula};
 constexpr SamplerSettings kHeunSde{.solver = SdeSolver::kHeun};
 
-constexpr std::array kRows = {
+constexpr std::array kSamplerRows = {
     SamplerRow{"lcm", sample_lcm, kFreshNoise, kDefault,
                "for distilled models (DMD2, LCM): x0, then fresh noise"},
     SamplerRow{"euler", sample_euler, kOneCall, kDefault, "first order, deterministic"},
@@ -75,8 +76,8 @@ constexpr std::array kRows = {
     SamplerRow{"ipndm_v", sample_ipndm_v, kOneCall, kFourth, "ipndm for unequal steps"},
     SamplerRow{"plms", sample_plms, kOneCall, kFourth, "pseudo linear multistep, one call more"},
     SamplerRow{"deis", sample_deis, kOneCall, kDefault, "exponential integrator of order 3"},
-    SamplerRow{"uni_pc", sample_uni_pc, kOneCall, kDefault, "predictor and corrector of order 3"},
-    SamplerRow{"uni_pc_bh2", sample_uni_pc_bh2, kOneCall, kDefault, "uni_pc for few steps"},
+    SamplerRow{"uni_pc", sample_uni_pc, kOneCall, kToTheEnd, "predictor and corrector of order 3"},
+    SamplerRow{"uni_pc_bh2", sample_uni_pc_bh2, kOneCall, kToTheEnd, "uni_pc for few steps"},
     SamplerRow{"res_multistep", sample_res_multistep, kFreshNoise, kNoNoise,
                "second order exponential integrator"},
     SamplerRow{"res_multistep_ancestral", sample_res_multistep, kFreshNoise, kDefault,
@@ -119,7 +120,7 @@ constexpr std::array kRows = {
 
 }  // namespace
 
-std::span<const SamplerRow> sampler_rows() { return kRows; }
+std::span<const SamplerRow> sampler_rows() { return kSamplerRows; }
 
 const SamplerRow& find_sampler(std::string_view name) {
   return find_row(sampler_rows(), "sampler", name);

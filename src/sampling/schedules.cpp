@@ -151,7 +151,7 @@ Sigmas remapped(const Table& table, int steps, const Settings& settings) {
   return diffusers_sigmas(table, list, steps);
 }
 
-constexpr std::array kRows = {
+constexpr std::array kScheduleRows = {
     ScheduleRow{"dmd2", dmd2, "the timesteps DMD2 models were distilled at"},
     ScheduleRow{"simple", simple, "equally spaced entries of the model's table"},
     ScheduleRow{"normal", normal, "equally spaced timesteps, both ends included"},
@@ -230,7 +230,7 @@ void check_settings(const Table& table, const Settings& settings) {
 
 }  // namespace
 
-std::span<const ScheduleRow> schedule_rows() { return kRows; }
+std::span<const ScheduleRow> schedule_rows() { return kScheduleRows; }
 
 std::vector<double> make_sigmas(std::string_view name, const NoiseSchedule& schedule, int steps,
                                 const ScheduleSettings& settings) {

@@ -80,16 +80,17 @@ class UniPcStep {
   std::vector<double> r_, b_;
 };
 
-/// The list with a last 0 replaced by a level that has a logarithm.
-std::vector<double> without_zero(std::span<const double> sigmas) {
+/// The list; where the formula is used to the end, with a last 0 replaced by a level that has a logarithm.
+std::vector<double> levels_of(const SamplerRun& run) {
   constexpr double kLast = 0.001;
-  std::vector<double> list(sigmas.begin(), sigmas.end());
-  if (!list.empty() && list.back() == 0) list.back() = kLast;
+  std::vector<double> list(run.sigmas.begin(), run.sigmas.end());
+  const bool is_formula = run.settings.last_step == LastStep::kFormula;
+  if (is_formula && !list.empty() && list.back() == 0) list.back() = kLast;
   return list;
 }
 
 Tensor sample_with(Scale scale, const SamplerRun& run, Tensor x, const OnStep& on_step) {
-  const std::vector<double> sigmas = without_zero(run.sigmas);
+  const std::vector<double> sigmas = levels_of(run);
   SamplerRun planned = run;
   planned.sigmas = sigmas;
   const int num_steps = static_cast<int>(sigmas.size()) - 1;

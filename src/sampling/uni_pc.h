@@ -5,7 +5,8 @@
 
 namespace fourstep {
 
-/// UniPC with B(h) = h ("bh1"). A last sigma of 0 becomes 0.001, as in ComfyUI; a single step returns the estimate.
+/// UniPC with B(h) = h ("bh1"). A last sigma of 0 becomes 0.001, as in ComfyUI, unless settings.last_step asks for the
+/// estimate, as diffusers ends; a single step returns the estimate.
 /// settings.order: 1 to 3 estimates. Source: Zhao et al. 2023 (2302.04867), algorithms 1 and 2.
 Tensor sample_uni_pc(const SamplerRun& run, Tensor x, const OnStep& on_step);
 

@@ -106,6 +106,8 @@ Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what,
                      TokenizerOptions options)
     : options_(options) {
   TokenIds tokens = make_byte_tokens();
+  token_texts_.resize(tokens.size());
+  for (const auto& [text, id] : tokens) token_texts_[id] = text;
   merges_.reserve(std::min<size_t>(kMaxMerges, merges_text.size() / 4));
   int64_t line_number = 0;
   while (!merges_text.empty() && num_merges_ < kMaxMerges) {
@@ -125,9 +127,19 @@ Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what,
     const int64_t id = 2 * kWordEnd + num_merges_;
     merges_.insert_or_assign(pair_key(first->second, second->second), Merge{num_merges_, id});
     tokens.insert_or_assign(left + right, id);
+    token_texts_.push_back(left + right);
     ++num_merges_;
   }
   if (num_merges_ == 0) throw Error("{}: no merges found, expected lines of two tokens", what);
+}
+
+std::string Tokenizer::token_text(int64_t id) const {
+  if (id == bos_id()) return "<|startoftext|>";
+  if (id == eos_id()) return "<|endoftext|>";
+  if (id < 0 || id >= vocab_size()) {
+    throw Error("token_text: id {} is not in the vocabulary of {}", id, vocab_size());
+  }
+  return token_texts_[id];
 }
 
 const Tokenizer::Merge* Tokenizer::find_merge(int64_t left, int64_t right) const {

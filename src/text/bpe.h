@@ -35,6 +35,10 @@ class Tokenizer {
   /// a word begins (behind symbols without a blank they are symbols too: OpenAI's word rule).
   std::vector<int64_t> encode(std::string_view prompt) const;
 
+  /// How the vocabulary spells a token: in the byte alphabet of GPT-2, "</w>" where it ends a word, as in
+  /// diffusers' `vocab.json`. Throws Error for an id outside of the vocabulary.
+  std::string token_text(int64_t id) const;
+
   int64_t vocab_size() const { return num_merges_ + 514; }
   int64_t bos_id() const { return num_merges_ + 512; }
   int64_t eos_id() const { return num_merges_ + 513; }
@@ -52,6 +56,7 @@ class Tokenizer {
 
   TokenizerOptions options_;
   int64_t num_merges_ = 0;
+  std::vector<std::string> token_texts_;        ///< by id, without start and end
   std::unordered_map<uint64_t, Merge> merges_;  ///< key: left id << 32 | right id
 };
 

@@ -65,7 +65,7 @@ Tensor pad_chunks(const std::vector<Chunk>& chunks, const Tokenizer& tokenizer, 
 
 TextEncoders sdxl_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& first,
                                 const Tokenizer& tokenizer_2, ClipTextImpl& second) {
-  return {{{tokenizer, first, tokenizer.eos_id()}, {tokenizer_2, second, 0}},
+  return {{{tokenizer, first, tokenizer.eos_id()}, {tokenizer_2, second, kSecondEncoderPadId}},
           ContextState::kPenultimate};
 }
 

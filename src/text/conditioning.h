@@ -57,6 +57,8 @@ struct TextEncoders {
   ContextState state = ContextState::kPenultimate;
 };
 
+constexpr int64_t kSecondEncoderPadId = 0;  ///< bigG's; CLIP-L is padded with the end token
+
 /// The encoders of a model with the padding of its family. SDXL: two, the second with projection.
 TextEncoders sdxl_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& first,
                                 const Tokenizer& tokenizer_2, ClipTextImpl& second);

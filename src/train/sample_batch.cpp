@@ -2,6 +2,7 @@
 
 #include "base/noise.h"
 #include "sampling/guidance.h"
+#include "sampling/names.h"
 #include "sampling/parameterization.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -40,9 +41,11 @@ Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
                     const SampleOptions& options) {
   const torch::NoGradGuard no_grad;
   const NoiseSchedule& schedule = options.noise_schedule;
+  ScheduleSettings settings;
+  settings.discard_penultimate = discards_penultimate(options.sampler, settings.dialect);
   const std::vector<double> sigmas =
       options.timesteps.empty()
-          ? make_sigmas(options.schedule, schedule, static_cast<int>(options.steps))
+          ? make_sigmas(options.schedule, schedule, static_cast<int>(options.steps), settings)
           : sigmas_from_timesteps(schedule, options.timesteps);
   const int64_t count = cond.context.size(0);
   const NoiseSource noise = noise_of_rows(options.seed, count);

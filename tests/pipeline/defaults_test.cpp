@@ -92,11 +92,25 @@ TEST(Defaults, SizesAreRoundedWithANotice) {
   EXPECT_EQ(resolved.notices.size(), 2u);
 }
 
-TEST(Defaults, ANegativePromptWithoutGuidanceIsNoted) {
-  Request asked;
-  asked.negative_prompt = "blurry";
-  EXPECT_EQ(resolve(asked, kDistilled).notices.size(), 1u);
-  EXPECT_EQ(resolve(asked, kPlain).notices.size(), 0u);
+TEST(Defaults, ACheckpointWithTheLoraTakenOutIsPlain) {
+  ModelTraits merged{"x_dmd2.safetensors", {}, false, 1024};
+  const auto kind_with = [&](double weight, bool is_dmd2) {
+    merged.loras = {{"some.safetensors", weight, weight, is_dmd2, false}};
+    return kind_of(merged);
+  };
+  EXPECT_EQ(kind_with(-0.25, true), ModelKind::kDistilled) << "lightly";
+  EXPECT_EQ(kind_with(-0.85, true), ModelKind::kPlain);
+  EXPECT_EQ(kind_with(-0.85, false), ModelKind::kDistilled) << "another LoRA";
+}
+
+TEST(Defaults, TrainedLevelsAreThoseOfTheDmd2Schedules) {
+  const NoiseSchedule schedule = make_sdxl_noise_schedule();
+  const auto four = trained_sigmas(kDistilled, schedule);
+  ASSERT_EQ(four.size(), 4u);
+  EXPECT_EQ(nearest_timestep(schedule, four[1]), 749);
+  const auto one = trained_sigmas({"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024}, schedule);
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(nearest_timestep(schedule, one[0]), 399);
 }
 
 TEST(Defaults, WordsThatTheModelHasNeverSeenAreNoted) {

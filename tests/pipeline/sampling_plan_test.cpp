@@ -51,6 +51,46 @@ TEST(SamplingPlan, SettingsAreTheSamplersOwnUnlessGiven) {
   EXPECT_EQ(plan_sampling(request, kSdxl).settings.last_step, LastStep::kFormula);
 }
 
+TEST(SamplingPlan, DiffusersSpacesStepsByTheKindOfScheduler) {
+  const auto timesteps = [](const char* sampler) {
+    Request request = request_with("diffusers", sampler, "leading");
+    request.steps = 4;
+    std::vector<double> list;
+    for (const double sigma : plan_sampling(request, kSdxl).sigmas) {
+      if (sigma > 0) list.push_back(nearest_timestep(kSdxl, sigma));
+    }
+    return list;
+  };
+  // What set_timesteps(4) gives with spacing "leading" and offset 1.
+  EXPECT_EQ(timesteps("euler"), (std::vector<double>{751, 501, 251, 1}));
+  EXPECT_EQ(timesteps("dpmpp_2m"), (std::vector<double>{801, 601, 401, 201}));
+  EXPECT_EQ(timesteps("uni_pc_bh2"), (std::vector<double>{801, 601, 401, 201}));
+  EXPECT_EQ(timesteps("ddim"), (std::vector<double>{751, 501, 251, 1, 0})) << "ends at timestep 0";
+}
+
+TEST(SamplingPlan, DiffusersHasItsOwnEnds) {
+  const SamplingPlan ddim = plan_sampling(request_with("diffusers", "ddim", "leading"), kSdxl);
+  EXPECT_EQ(ddim.sigmas.back(), kSdxl.sigma_min());
+  EXPECT_DOUBLE_EQ(ddim.output_scale, 1 / std::hypot(1, kSdxl.sigma_min()));
+  const SamplerSettings uni_pc =
+      plan_sampling(request_with("diffusers", "uni_pc_bh2", "leading"), kSdxl).settings;
+  EXPECT_EQ(uni_pc.order, 2);
+  EXPECT_EQ(uni_pc.last_step, LastStep::kEstimate);
+  EXPECT_EQ(
+      plan_sampling(request_with("comfyui", "uni_pc_bh2", "simple"), kSdxl).settings.last_step,
+      LastStep::kFormula);
+}
+
+TEST(SamplingPlan, NoiseLevelsAreRoundedAsInTheDialect) {
+  Request request = request_with("diffusers", "euler", "leading");
+  EXPECT_EQ(noise_schedule_of(request, false).sigmas, make_diffusers_noise_schedule().sigmas);
+  EXPECT_NEAR(noise_schedule_of(request, true).sigma_max(), 4096, 1);
+  request.dialect = "comfyui";
+  EXPECT_NEAR(noise_schedule_of(request, true).sigma_max(), 4518.76, 0.01);
+  request.zero_snr = false;
+  EXPECT_EQ(noise_schedule_of(request, true).sigmas, kSdxl.sigmas) << "the request knows better";
+}
+
 TEST(SamplingPlan, OneNameIsAnotherListInAnotherDialect) {
   const auto sigmas = [](const char* dialect) {
     return plan_sampling(request_with(dialect, "euler", "beta"), kSdxl).sigmas;

@@ -158,6 +158,17 @@ TEST(Tokenizer, ASmallVocabularyFollowsTheSameRule) {
             (Ids{'t' - 33, 256 + 'h' - 33, 256}));  // "h" ends the word: no merge
 }
 
+TEST(Tokenizer, TokensAreSpelledAsInTheVocabulary) {
+  // ids and texts of OpenAI's vocabulary (its vocab.json)
+  EXPECT_EQ(clip_tokenizer().token_text(0), "!");
+  EXPECT_EQ(clip_tokenizer().token_text(267), ",</w>");
+  EXPECT_EQ(clip_tokenizer().token_text(320), "a</w>");
+  EXPECT_EQ(clip_tokenizer().token_text(49406), "<|startoftext|>");
+  EXPECT_EQ(clip_tokenizer().token_text(49407), "<|endoftext|>");
+  EXPECT_THROW(clip_tokenizer().token_text(49408), Error);
+  EXPECT_THROW(clip_tokenizer().token_text(-1), Error);
+}
+
 TEST(Tokenizer, EqualPairsMergeFromTheLeft) {
   const Tokenizer toy("a a\n", "toy");
   EXPECT_EQ(toy.encode("aaaa"), (Ids{512, 'a' - 33, 256 + 'a' - 33}));

@@ -1,0 +1,148 @@
+// fourstep inspect schedule|prompt|tokens|noise: what a `generate` with the same options would use.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/request_options.h"
+#include "inspect/noise_view.h"
+#include "inspect/prompt_view.h"
+#include "inspect/schedule_view.h"
+#include "inspect/token_view.h"
+#include "io/atomic_file.h"
+#include "io/fields_json.h"
+
+namespace fourstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct ViewOptions {
+  Request request;
+  std::string svg;
+  bool is_all = false;
+  bool is_json = false;
+};
+
+struct Subject {
+  Request request;  ///< resolved
+  ModelFacts model;
+};
+
+Subject resolve(const ViewOptions& options) {
+  validate(options.request);
+  ModelFacts model = model_facts(options.request);
+  Events events;
+  events.on_notice = [](const std::string& sentence) {
+    fmt::print(stderr, "note: {}\n", sentence);
+  };
+  Request request = resolve_defaults(options.request, model.traits, events);
+  return {std::move(request), std::move(model)};
+}
+
+void print_json(const Json& json) { fmt::print("{}\n", dump_json(json, 2)); }
+
+/// A JSON list of one object per view.
+template <typename View>
+Json list_of(const std::vector<View>& views) {
+  Json list = Json::array();
+  for (const View& view : views) list.push_back(json_from(view));
+  return list;
+}
+
+Json json_of_schedules(const Request& request, const std::vector<ScheduleView>& views) {
+  return {{"sampler", request.sampler},
+          {"dialect", request.dialect},
+          {"steps", *request.steps},
+          {"schedules", list_of(views)}};
+}
+
+void print_schedules(const Request& request, const std::vector<ScheduleView>& views) {
+  fmt::print("sampler {}, {} steps, dialect {}\n", request.sampler, *request.steps,
+             request.dialect);
+  if (views.size() > 1) {
+    fmt::print("{}", text_from_table(schedule_table(views)));
+    return;
+  }
+  const ScheduleView& view = views.front();
+  fmt::print("schedule {}\n{}", view.schedule.empty() ? "of its own" : view.schedule,
+             text_from_table(level_table(view)));
+  fmt::print(
+      "distance from DMD2's levels: visited {:.3f}, missed {:.3f} (mean |log sigma ratio|)\n",
+      view.distance.visited, view.distance.missed);
+}
+
+void inspect_schedule(const ViewOptions& options) {
+  const Subject subject = resolve(options);
+  const auto views = options.is_all ? view_all_schedules(subject.request, subject.model)
+                                    : std::vector{view_schedule(subject.request, subject.model)};
+  if (!options.svg.empty()) {
+    write_atomically(options.svg,
+                     [&](std::ostream& out) { out << schedule_svg(views, subject.model); });
+  }
+  if (options.is_json) {
+    print_json(json_of_schedules(subject.request, views));
+  } else {
+    print_schedules(subject.request, views);
+  }
+}
+
+void inspect_tokens(const ViewOptions& options) {
+  const TokenView view = view_tokens(options.request.prompt, model_facts(options.request));
+  if (options.is_json) return print_json(json_from(view));
+  fmt::print("{}{}", text_from_table(token_table(view)), token_summary(view));
+}
+
+void inspect_prompt(const ViewOptions& options) {
+  const Subject subject = resolve(options);
+  const auto views = view_prompts(subject.request, subject.model);
+  if (options.is_json) return print_json(list_of(views));
+  fmt::print("{}", text_from_table(prompt_table(views)));
+}
+
+void inspect_noise(const ViewOptions& options) {
+  const Subject subject = resolve(options);
+  const auto views = view_noise(subject.request);
+  if (!options.is_json) {
+    fmt::print("{}", text_from_table(noise_table(views)));
+    return;
+  }
+  print_json({{"source", subject.request.noise}, {"images", list_of(views)}});
+}
+
+/// A subcommand that takes what `generate` takes about the image, so that its options can be pasted.
+CLI::App* add_part(CLI::App& inspect, const char* name, const char* help,
+                   void (*run)(const ViewOptions&)) {
+  auto options = std::make_shared<ViewOptions>();
+  CLI::App* part = inspect.add_subcommand(name, help);
+  part->add_option("PROMPT", options->request.prompt, "what the image shows")->type_name("");
+  add_request_options(*part, options->request);
+  part->add_flag("--json", options->is_json, "print JSON");
+  part->callback([options, run] { run(*options); });
+  if (run == inspect_schedule) {
+    part->add_flag("--all", options->is_all, "every schedule, under the other options as given");
+    part->add_option("--svg", options->svg, "also write a plot")->type_name("");
+  }
+  return part;
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app) {
+  CLI::App* inspect = app.add_subcommand(
+      "inspect", "what a generate with the same options would use, without making an image");
+  inspect->require_subcommand(1);
+  add_part(*inspect, "schedule", "noise levels, timesteps, distance from DMD2's training",
+           inspect_schedule);
+  add_part(*inspect, "prompt", "what the prompts become before the text encoders", inspect_prompt)
+      ->get_option("PROMPT")
+      ->required();
+  add_part(*inspect, "tokens", "the ids that the text encoders get", inspect_tokens)
+      ->get_option("PROMPT")
+      ->required();
+  add_part(*inspect, "noise", "the noise that each image starts from", inspect_noise);
+}
+
+}  // namespace fourstep

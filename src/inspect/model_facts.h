@@ -1,0 +1,24 @@
+#pragma once
+// What `inspect` knows of the model that a request is for. No weights are read.
+
+#include <string>
+
+#include "pipeline/defaults.h"
+#include "pipeline/request.h"
+#include "pipeline/resources.h"
+#include "sampling/noise_schedule.h"
+
+namespace fourstep {
+
+struct ModelFacts {
+  ModelTraits traits;
+  NoiseSchedule schedule;
+  Vocabulary vocabulary;
+  bool has_two_encoders = true;
+};
+
+/// Of the request's checkpoint and LoRAs. A request that names no model is for SDXL with the four-step DMD2 LoRA.
+/// Throws Error when a file cannot be used, as `generate` does.
+ModelFacts model_facts(const Request& request);
+
+}  // namespace fourstep

@@ -1,0 +1,216 @@
+#include "pipeline/lint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "pipeline/models.h"
+#include "pipeline/resources.h"
+
+namespace fourstep {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const LoraTraits kDmd2Lora{"dmd2_sdxl_4step_lora_fp16.safetensors", 1, 1, true, false};
+const ModelTraits kPlainModel{"sd_xl_base_1.0.safetensors", {}, false, 1024};
+const ModelTraits kFourStepModel{"sd_xl_base_1.0.safetensors", {}, true, 1024, {}, {kDmd2Lora}};
+
+std::vector<Problem> problems_of(const Request& asked, const ModelTraits& traits) {
+  const Request request = resolve_defaults(asked, traits, {});
+  const SamplingPlan plan = plan_sampling(request, make_sdxl_noise_schedule());
+  return lint({asked, request, traits, plan});
+}
+
+std::vector<std::string> codes_of(const Request& asked, const ModelTraits& traits) {
+  std::vector<std::string> codes;
+  for (const Problem& problem : problems_of(asked, traits)) codes.push_back(problem.code);
+  return codes;
+}
+
+/// The request after `change`.
+template <typename Change>
+Request with(Change change) {
+  Request request;
+  change(request);
+  return request;
+}
+
+ModelTraits with_loras(std::vector<LoraTraits> loras) {
+  ModelTraits traits = kFourStepModel;
+  traits.loras = std::move(loras);
+  return traits;
+}
+
+/// A request or model with a problem, and one as near as can be without it.
+struct Example {
+  std::string code;
+  Request bad, good;
+  ModelTraits bad_model = kFourStepModel, good_model = kFourStepModel;
+};
+
+std::vector<Example> examples_of_sampling() {
+  return {
+      {"sampler-without-noise", with([](Request& r) { r.sampler = "euler"; }),
+       with([](Request& r) { r.sampler = "euler_ancestral"; })},
+      {"schedule-off-grid", with([](Request& r) { r.schedule = "linear_quadratic"; }),
+       with([](Request& r) { r.schedule = "sgm_uniform"; })},
+      {"cfg-burns", with([](Request& r) { r.cfg_scale = 1.6; }),
+       with([](Request& r) { r.cfg_scale = 1.5; })},
+      {"too-many-steps", with([](Request& r) { r.steps = 13; }),
+       with([](Request& r) { r.steps = 12; })},
+      {"too-few-steps", with([](Request& r) { r.steps = 9; }),
+       with([](Request& r) { r.steps = 10; }), kPlainModel, kPlainModel},
+      {"size-too-large", with([](Request& r) { r.width = 1024, r.height = 1496; }),
+       with([](Request& r) { r.width = 1344, r.height = 768; })},
+      {"size-too-small", with([](Request& r) { r.width = 512, r.height = 512; }),
+       with([](Request& r) { r.width = 768, r.height = 768; })},
+      {"idle-negative-prompt", with([](Request& r) { r.negative_prompt = "blurry"; }),
+       with([](Request& r) { r.negative_prompt = "blurry", r.cfg_scale = 1.5; })},
+      {"idle-options", with([](Request& r) {
+         r.timesteps = {999, 499}, r.schedule = "simple";
+       }),
+       with([](Request& r) {
+         r.timesteps = {999, 499};
+       })},
+  };
+}
+
+std::vector<Example> examples_of_loras() {
+  const LoraTraits half{"half.safetensors", 0.5, 0.5, true, false};
+  const LoraTraits third{"third.safetensors", 0.4, 0.4, true, false};
+  const LoraTraits style{"style.safetensors", 1, 0.5, false, false};
+  const LoraTraits with_text{"style.safetensors", 1, 0.5, false, true};
+  const LoraTraits nothing{"style.safetensors", 0, 0, false, true};
+  return {
+      {"missing-text-part",
+       {},
+       {},
+       with_loras({kDmd2Lora, style}),
+       with_loras({kDmd2Lora, with_text})},
+      {"lora-strength", {}, {}, with_loras({kDmd2Lora, third}), with_loras({half, half})},
+      {"idle-lora", {}, {}, with_loras({kDmd2Lora, nothing}), with_loras({kDmd2Lora, with_text})},
+  };
+}
+
+std::vector<Example> all_examples() {
+  std::vector<Example> examples = examples_of_sampling();
+  for (Example& example : examples_of_loras()) examples.push_back(std::move(example));
+  return examples;
+}
+
+TEST(Lint, EachRuleFiresOnItsProblemAlone) {
+  for (const Example& example : all_examples()) {
+    EXPECT_THAT(codes_of(example.bad, example.bad_model), ElementsAre(example.code));
+    EXPECT_THAT(codes_of(example.good, example.good_model), IsEmpty()) << example.code;
+  }
+}
+
+TEST(Lint, EachRuleHasAnExample) {
+  std::set<std::string> shown;
+  for (const Example& example : all_examples()) shown.insert(example.code);
+  for (const std::string_view code : lint_codes()) EXPECT_THAT(shown, Contains(std::string(code)));
+  EXPECT_EQ(shown.size(), lint_codes().size());
+}
+
+TEST(Lint, DefaultsHaveNoProblem) {
+  EXPECT_THAT(codes_of({}, kFourStepModel), IsEmpty());
+  EXPECT_THAT(codes_of({}, kPlainModel), IsEmpty());
+  const ModelTraits one_step{"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024};
+  EXPECT_THAT(codes_of({}, one_step), IsEmpty());
+}
+
+TEST(Lint, TheShippedModelHasNoProblemAtItsDefaults) {
+  const auto shipped = find_default_model();
+  if (!shipped) GTEST_SKIP() << "the shipped model is not there";
+  const Request asked = with_default_model({}, shipped);
+  Models models(asked, {});
+  models.set_loras(asked.loras, false, {});
+  EXPECT_EQ(models.traits().native_side, 128);
+  EXPECT_THAT(problems_of(asked, models.traits()), IsEmpty());
+}
+
+TEST(Lint, SentencesCarryTheNumbers) {
+  const auto only = [](const Request& asked) { return problems_of(asked, kFourStepModel).at(0); };
+  Request asked;
+  asked.steps = 5;
+  asked.schedule = "linear_quadratic";
+  EXPECT_THAT(only(asked).sentence, HasSubstr("missed by 1.16")) << "from sigmas of ComfyUI's list";
+  asked = {};
+  asked.width = 1024, asked.height = 1496;
+  EXPECT_THAT(only(asked).sentence, HasSubstr("1.53"));
+  EXPECT_THAT(only(asked).remedy, HasSubstr("--width 832 --height 1216"));
+  asked = {};
+  asked.negative_prompt = "blurry";
+  EXPECT_THAT(only(asked).remedy, HasSubstr("NAG"));
+}
+
+TEST(Lint, FewerStepsThanTrainedLevelsMayMissSome) {
+  Request asked;
+  asked.steps = 2;
+  EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty()) << "999, 499";
+  asked.schedule = "karras";
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("schedule-off-grid")) << "999, 0";
+}
+
+TEST(Lint, ModelsKeepTheirOwnSide) {
+  ModelTraits small = kFourStepModel;
+  small.native_side = 128;
+  Request asked;
+  asked.width = asked.height = 256;
+  const Problem problem = problems_of(asked, small).at(0);
+  EXPECT_EQ(problem.code, "size-too-large");
+  EXPECT_THAT(problem.remedy, HasSubstr("--width 128 --height 128"));
+}
+
+TEST(Lint, StochasticIsWhatDrawsNoiseWithTheseSettings) {
+  Request asked;
+  asked.sampler = "ddim";
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
+  asked.eta = 1;
+  EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty());
+  asked.sampler = "euler_ancestral";
+  asked.eta = 0;
+  EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
+  asked = {};
+  asked.sampler = "euler", asked.steps = 1, asked.timesteps = {999};
+  EXPECT_THAT(codes_of(asked, kFourStepModel), Not(Contains("sampler-without-noise")));
+}
+
+TEST(Lint, AMergedLoraTakenOutAgainLeavesAPlainModel) {
+  ModelTraits merged{"juggernaut_dmd2.safetensors", {}, false, 1024};
+  Request asked;
+  asked.sampler = "euler_ancestral", asked.steps = 50, asked.cfg_scale = 5;
+  EXPECT_THAT(codes_of(asked, merged), ElementsAre("cfg-burns", "too-many-steps"));
+  merged.loras = {{"dmd2.safetensors", -0.85, -0.85, true, false}};
+  EXPECT_THAT(codes_of(asked, merged), IsEmpty());
+}
+
+TEST(Lint, IdleOptionsAreNamed) {
+  Request asked;
+  asked.sampler = "dpmpp_2m", asked.schedule = "simple", asked.steps = 20;
+  asked.rho = 5, asked.eta = 0.5, asked.variation_seed = 3;
+  const auto problems = problems_of(asked, kPlainModel);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(problems[0].sentence, HasSubstr("--rho, --eta, --variation-seed have no effect"));
+  asked = {};
+  asked.dialect = "a1111", asked.sampler = "ddim", asked.schedule = "karras", asked.steps = 20;
+  EXPECT_THAT(problems_of(asked, kPlainModel).at(0).sentence,
+              HasSubstr("--schedule has no effect"));
+}
+
+TEST(Lint, IsOneLineOfTextAndAnObjectOfJson) {
+  const Problem problem{"code", "a is b", "use c"};
+  EXPECT_EQ(text_of(problem), "a is b; use c");
+  const auto json = json_from(std::vector{problem});
+  EXPECT_EQ(json.dump(), R"([{"code":"code","sentence":"a is b","remedy":"use c"}])");
+}
+
+}  // namespace
+}  // namespace fourstep
