@@ -29,7 +29,8 @@ std::string text_of(const std::vector<Token>& tokens) {
 
 std::vector<PromptChunk> prompt_chunks_of(const std::string& prompt, const ModelFacts& model) {
   std::vector<PromptChunk> chunks;
-  for (const auto& tokens : view_tokens(prompt, model).encoders.front().chunks) {
+  const TokenView view = view_tokens(prompt, model);
+  for (const auto& tokens : view.encoders.front().chunks) {
     chunks.push_back({static_cast<int64_t>(tokens.size()), text_of(tokens)});
   }
   return chunks;
