@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "pipeline/guidance_options.h"
 
 namespace fourstep {
 
@@ -56,13 +57,15 @@ struct Request {
   std::string precision = "auto";
   std::string vae_precision = "auto";
   int64_t vae_tile = 0;
+  GuidanceOptions guidance;
 
   bool operator==(const Request&) const = default;
 };
 
-/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+// visit_fields() in parts: model and picture, sampling, details.
+
 template <typename AnyRequest, typename Visitor>
-void visit_fields(AnyRequest& r, Visitor&& visit) {
+void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"model",
              "checkpoint: one file, or a diffusers folder; the shipped model when not given"},
@@ -76,7 +79,7 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
   visit(Info{"prompt", "what the image shows"}, r.prompt);
-  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1)"},
+  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1, or NAG)"},
         r.negative_prompt);
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
@@ -84,6 +87,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
         r.images);
   visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
         r.steps);
   visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
@@ -109,6 +117,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"rho", "bend of the karras and polyexponential schedules; 7 and 1 when not given", "",
              0.01, 1000},
         r.rho);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_detail_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"noise",
              "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU; auto: nv with "
@@ -143,6 +156,15 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
       r.vae_tile);
 }
 
+/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+template <typename AnyRequest, typename Visitor>
+void visit_fields(AnyRequest& r, Visitor&& visit) {
+  visit_picture_fields(r, visit);
+  visit_sampling_fields(r, visit);
+  visit_detail_fields(r, visit);
+  visit_guidance_fields(r.guidance, visit);
+}
+
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.
 /// Throws InvalidRequest when a file is named without a name or a weight is not a finite number.
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
@@ -152,7 +174,7 @@ std::string text_from_value(const std::vector<LoraUse>& value);
 Request single_image(Request request, int64_t index);
 
 /// Throws InvalidRequest for combinations that cannot work: a missing model, both timesteps and sigmas,
-/// lists that do not fall, unknown words in noise, empty_negative, prediction or a precision.
+/// lists that do not fall, guidance methods that exclude each other, unknown words in noise, empty_negative, prediction or a precision.
 void validate(const Request& request);
 
 }  // namespace fourstep

@@ -4,78 +4,31 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <chrono>
-#include <functional>
-#include <memory>
 
 #include "base/dialect.h"
 #include "base/error.h"
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
+#include "pipeline/guidance_stages.h"
+#include "pipeline/guided_denoiser.h"
 #include "pipeline/sampling_plan.h"
-#include "sampling/guidance.h"
 
 namespace fourstep {
 
 namespace {
 
-/// uncond first, then cond: the order that in_one_batch() expects.
-Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
-  const auto join = [](const Tensor& a, const Tensor& b) {
-    return a.defined() ? at::cat({a, b}) : Tensor();
-  };
-  return {join(uncond.context, cond.context), join(uncond.pooled, cond.pooled),
-          join(uncond.time_ids, cond.time_ids)};
-}
-
-Denoiser make_unet_denoiser(UNet unet, const Conditioning& cond, const Models& models,
-                            const Request& request) {
-  const Network network = [unet, cond](const Tensor& x, const Tensor& timestep) mutable {
-    return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids});
-  };
-  return make_denoiser(network, models.noise_schedule(request), models.network_output(request));
-}
-
-/// The guided estimate, and the way to the one without the prompt behind it.
-struct Guided {
-  Denoiser denoise;
-  std::function<Tensor()> uncond;  ///< empty unless the sampler needs it
-};
-
-/// Uncond and cond in one call where their contexts are of one length.
-PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Denoiser& cond,
-                       const Models& models, const Request& request) {
-  if (prompts.uncond->context.size(1) != prompts.cond.context.size(1)) {
-    return in_two_calls(cond, make_unet_denoiser(unet, *prompts.uncond, models, request));
-  }
-  return in_one_batch(
-      make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request));
-}
-
-Guided make_guided(Models& models, const Request& request, Prompts prompts, const Events& events) {
-  const UNet unet = models.unet(events);
-  const Tensor time_ids =
-      size_time_ids({request.height, request.width, 0, 0, request.height, request.width})
-          .to(models.placement().device);
-  prompts.cond.time_ids = time_ids;
-  const Denoiser cond = make_unet_denoiser(unet, prompts.cond, models, request);
-  if (!prompts.uncond) return {cond, {}};
-  prompts.uncond->time_ids = time_ids;
-  const PairDenoiser pair = make_pair(unet, prompts, cond, models, request);
-  if (!find_sampler(request.sampler).needs.uncond) {
-    return {with_cfg(cond, pair, *request.cfg_scale), {}};
-  }
-  const auto last_uncond = std::make_shared<Tensor>();
-  const auto denoise = [pair, last_uncond, scale = *request.cfg_scale](const Tensor& x,
-                                                                       const Tensor& sigma) {
-    const CondUncond estimates = pair(x, sigma);
-    *last_uncond = estimates.uncond;
-    return combine_cfg(estimates, scale);
-  };
-  return {denoise, [last_uncond] { return *last_uncond; }};
-}
-
 void wait_for(const torch::Device& device) {
   if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
+}
+
+/// What NAG and Perp-Neg need: encoded as any other prompt, an empty one too.
+void add_guidance_prompts(Prompts& prompts, const TextEncoders& encoders, const Request& request,
+                          const PromptOptions& options) {
+  const GuidanceOptions& guidance = request.guidance;
+  const std::string& away =
+      guidance.nag_prompt.empty() ? request.negative_prompt : guidance.nag_prompt;
+  if (has_nag(guidance)) prompts.nag = encode_prompt(encoders, away, options);
+  if (is_method_on(guidance, "perp_neg")) prompts.empty = encode_prompt(encoders, "", options);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -90,8 +43,11 @@ Prompts encode_prompts(Models& models, const Request& request, const Events& eve
   events.report({Stage::kEncode, 0, 1});
   PromptOptions options;
   options.clip_skip = request.clip_skip;
-  Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
-  if (!is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond) {
+  Prompts prompts;
+  prompts.cond = encode_prompt(encoders, request.prompt, options);
+  add_guidance_prompts(prompts, encoders, request, options);
+  if (needs_uncond(request.guidance, *request.cfg_scale,
+                   find_sampler(request.sampler).needs.uncond)) {
     // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
     const bool is_sdxl = encoders.state == ContextState::kPenultimate;
     const bool is_zero = request.empty_negative == "zeros" ||
@@ -108,12 +64,13 @@ void txt2img(Models& models, const Request& request, const Prompts& prompts, con
              const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
-  const Guided guided = make_guided(models, request, prompts, events);
+  const PromptNetwork network = make_prompt_network(models, request, prompts, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
     const ImageSeed seed = image_seed(single_image(request, i));
     GeneratedImage result{i, seed.seed, {}, {}, 0, 0};
     const auto start = std::chrono::steady_clock::now();
+    const Guided guided = make_guided(network, models, request, prompts, plan);
     const NoiseSource noise = make_image_noise(seed);
     const Tensor first =
         noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);

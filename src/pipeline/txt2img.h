@@ -5,6 +5,7 @@
 
 #include "base/events.h"
 #include "pipeline/models.h"
+#include "pipeline/prompts.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
@@ -19,12 +20,6 @@ struct GeneratedImage {
 
 /// Called as each image is ready.
 using OnImage = std::function<void(const GeneratedImage&)>;
-
-/// What a request's two prompts become; the same for all its seeds and sizes.
-struct Prompts {
-  Conditioning cond;
-  std::optional<Conditioning> uncond;  ///< absent when the CFG scale is 1
-};
 
 /// Loads the text encoders where they are not; models.free_text_encoders() lets them go afterwards.
 /// request: resolved. Throws InvalidRequest for a clip_skip the model cannot do.
