@@ -10,7 +10,7 @@ namespace {
 using namespace testing;
 
 /// Two levels of 32 and 64 channels, transformers of depth 2.
-UNetConfig small_config() {
+UNetConfig deep_config() {
   UNetConfig config;
   config.levels = {{.channels = 32, .heads = 1, .down_depth = {0}, .up_depth = {0, 0}},
                    {.channels = 64, .heads = 2, .down_depth = {2}, .up_depth = {2, 2}}};
@@ -23,7 +23,7 @@ UNetConfig small_config() {
 
 class Hooks : public ::testing::Test {
  protected:
-  UNet unet_ = with_random_weights(UNet(small_config()));
+  UNet unet_ = with_random_weights(UNet(deep_config()));
   const UNetInput input_{.x = seeded_randn({2, 4, 12, 16}, 1),
                          .timestep = torch::full({2}, 499.0),
                          .context = seeded_randn({2, 7, 24}, 2)};
