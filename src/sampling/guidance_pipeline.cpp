@@ -37,7 +37,7 @@ Tensor combined(const GuidancePipeline& pipeline, const GuidanceCall& call,
 
 StepPosition position_of(const std::vector<double>& sigmas, double sigma) {
   const auto num_steps = std::max(static_cast<int64_t>(sigmas.size()) - 1, int64_t{1});
-  const double level = sigma * (1 - 1e-9);  // levels pass through fp32 in some callers
+  const double level = sigma * (1 - 1e-6);  // levels pass through fp32 in some callers
   const auto above =
       std::count_if(sigmas.begin(), sigmas.end(), [&](double own) { return own >= level; });
   return {std::clamp(static_cast<int64_t>(above) - 1, int64_t{0}, num_steps - 1), num_steps};

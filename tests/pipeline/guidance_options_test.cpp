@@ -99,7 +99,7 @@ TEST(GuidanceOptions, AreFlatFieldsOfTheRequestInJsonAndText) {
   request.guidance.apg = true;
   const auto json = json_from_request(request);
   EXPECT_EQ(json["nag_scale"], 3);
-  EXPECT_EQ(json["cfg_steps"], nlohmann::json::array());
+  EXPECT_TRUE(json["cfg_steps"].is_array());
   EXPECT_EQ(request_from_json(json), request);
   const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
   EXPECT_THAT(line, ::testing::HasSubstr("Nag scale: 3"));

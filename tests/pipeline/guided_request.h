@@ -30,7 +30,7 @@ inline const std::vector<MethodCase>& method_cases() {
        [](O& o) { o.fresca_cutoff = 2; }},
       {"apg", [](O& o) { o.apg = true; }, [](O& o) { o.apg_eta = 0, o.apg_momentum = -0.5; }},
       {"rescale_cfg", [](O& o) { o.rescale_cfg = 0.7; }, [](O&) {}},
-      {"dynthresh", [](O& o) { o.dynthresh_mimic = 3; },
+      {"dynthresh", [](O& o) { o.dynthresh_mimic = 2; },
        [](O& o) { o.dynthresh_mimic = 3, o.dynthresh_phi = 0; }},
       {"perp_neg", [](O& o) { o.perp_neg = 1; }, [](O&) {}},
       {"adaptive_cfg", [](O& o) { o.adaptive_cfg = 2; }, [](O&) {}},

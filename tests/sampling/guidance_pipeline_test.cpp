@@ -38,7 +38,7 @@ TEST(GuidancePipeline, ANoiseLevelBelongsToTheStepThatStartsAtOrAboveIt) {
   EXPECT_EQ(position_of(kSigmas, static_cast<double>(14.0f)).step, 0);
   EXPECT_EQ(position_of(kSigmas, 7).step, 0);
   EXPECT_EQ(position_of(kSigmas, 3).step, 1);
-  EXPECT_EQ(position_of(kSigmas, 0.3).step, 3);
+  EXPECT_EQ(position_of(kSigmas, static_cast<double>(0.3f)).step, 3) << "0.3f is above 0.3";
   EXPECT_EQ(position_of(kSigmas, 0).step, 3);
   EXPECT_EQ(position_of(kSigmas, 99).step, 0);
   EXPECT_EQ(position_of(kSigmas, 3).num_steps, 4);
