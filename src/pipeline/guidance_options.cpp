@@ -184,6 +184,11 @@ bool is_cfg_off(const Options& options, double cfg_scale) {
   return std::all_of(options.cfg_steps.begin(), options.cfg_steps.end(), is_neutral_scale);
 }
 
+double highest_cfg_scale(const Options& options, double cfg_scale) {
+  const std::vector<double>& steps = options.cfg_steps;
+  return steps.empty() ? cfg_scale : *std::max_element(steps.begin(), steps.end());
+}
+
 bool has_nag(const Options& options) { return options.nag_scale > 1 && options.nag_alpha > 0; }
 
 std::vector<std::string> methods_without_effect(const Options& options, double cfg_scale) {

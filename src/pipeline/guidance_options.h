@@ -248,6 +248,9 @@ bool is_method_on(const GuidanceOptions& options, std::string_view name);
 /// Whether the CFG scale is 1 at every step. cfg_scale: the request's.
 bool is_cfg_off(const GuidanceOptions& options, double cfg_scale);
 
+/// The highest CFG scale of all steps.
+double highest_cfg_scale(const GuidanceOptions& options, double cfg_scale);
+
 /// Whether NAG acts.
 bool has_nag(const GuidanceOptions& options);
 

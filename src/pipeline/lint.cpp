@@ -61,11 +61,12 @@ MaybeFinding schedule_off_grid(const LintSubject& s) {
 
 MaybeFinding cfg_burns(const LintSubject& s) {
   constexpr double kBurns = 1.5;
-  if (!is_distilled(s) || *s.request.cfg_scale <= kBurns) return {};
+  const double scale = highest_cfg_scale(s.request.guidance, *s.request.cfg_scale);
+  if (!is_distilled(s) || scale <= kBurns) return {};
   return Finding{
       fmt::format(
           "CFG scale {} burns the pictures of a distilled model, which has its guidance inside",
-          *s.request.cfg_scale),
+          scale),
       fmt::format("use --cfg-scale 1, at most {}", kBurns)};
 }
 
@@ -127,8 +128,8 @@ MaybeFinding idle_negative_prompt(const LintSubject& s) {
     return {};
   }
   return Finding{"the negative prompt has no effect at CFG scale 1",
-                 "leave it out, raise --cfg-scale, or use normalized attention guidance, which "
-                 "works at CFG 1 (--nag-scale 3)"};
+                 "leave it out, raise --cfg-scale, or use normalized attention guidance (NAG), "
+                 "which works at CFG 1: --nag-scale 3"};
 }
 
 MaybeFinding idle_guidance(const LintSubject& s) {

@@ -31,6 +31,7 @@ TEST(GuidanceOptions, AllMethodsAreOffByDefaultAndEachIsSwitchedOnAlone) {
     GuidanceOptions options;
     one.move_sides(options);
     for (const GuidanceMethod& method : methods) EXPECT_FALSE(method.is_on(options)) << one.name;
+    options = {};
     one.switch_on(options);
     for (const GuidanceMethod& method : methods) {
       EXPECT_EQ(method.is_on(options), method.name == one.name) << one.name;
@@ -90,6 +91,7 @@ TEST(GuidanceOptions, MethodsThatNeedCfgAreNamedWhereItIsOff) {
   EXPECT_THAT(methods_without_effect(options, 2), ::testing::IsEmpty());
   options.cfg_steps = {1, 1, 3};
   EXPECT_THAT(methods_without_effect(options, 1), ::testing::IsEmpty());
+  EXPECT_EQ(highest_cfg_scale(options, 5), 3) << "cfg_steps replace cfg_scale";
 }
 
 TEST(GuidanceOptions, AreFlatFieldsOfTheRequestInJsonAndText) {

@@ -2,6 +2,7 @@
 
 #include "pipeline/guided_denoiser.h"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,6 +19,9 @@ namespace fourstep {
 namespace {
 
 using testing::MethodCase;
+
+/// The model is so small that threads would mostly wait for each other.
+const bool kOneThread = (at::set_num_threads(1), true);
 
 class Guidance : public ::testing::Test {
  protected:

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sampling/guidance_rescale.h"
+
 namespace fourstep {
 namespace {
 
@@ -60,6 +62,19 @@ TEST(Cfg, OneDoubledBatchEqualsTwoCalls) {
   EXPECT_EQ(calls, 1);
   with_cfg(cond, in_one_batch(both), 1)(x, sigma);
   EXPECT_EQ(calls, 1);
+}
+
+TEST(Rescale, OfNoiseEstimatesIsDiffusersFormulaOnThem) {
+  const auto draw = [] { return torch::randn({2, 4, 3, 3}, torch::kFloat64); };
+  const Tensor x = draw();
+  const CondUncond eps{draw(), draw()};
+  const double sigma = 1.7;
+  const CondUncond denoised{x - eps.cond * sigma, x - eps.uncond * sigma};
+  const Tensor expected = x - rescale_to_cond(combine_cfg(eps, 5), eps.cond, 0.7) * sigma;
+  const Tensor got = combine_rescaled(x, sigma, denoised, 5, 0.7, NetworkOutput::kEps);
+  EXPECT_TRUE(torch::allclose(got, expected, 1e-10, 1e-10));
+  const Tensor plain = combine_rescaled(x, sigma, denoised, 5, 0, NetworkOutput::kV);
+  EXPECT_TRUE(torch::allclose(plain, combine_cfg(denoised, 5), 1e-10, 1e-10)) << "share 0 is CFG";
 }
 
 }  // namespace
