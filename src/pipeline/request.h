@@ -26,8 +26,13 @@ struct Request {
   std::string vae;
   std::vector<LoraUse> loras;
   bool lora_partial = false;
+  std::vector<std::string> lora_dir;
   std::string prompt;
   std::string negative_prompt;
+  std::string emphasis = "auto";
+  bool old_prompt_schedules = false;
+  std::vector<std::string> embedding_dir;
+  std::string wildcards;
   int64_t width = 0;
   int64_t height = 0;
   int64_t images = 1;
@@ -71,13 +76,29 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
   visit(Info{"lora",
-             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'; none: "
-             "without the shipped one"},
+             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); several: repeat, or "
+             "separate by ';'; none: without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
+  visit(Info{"lora_dir",
+             "folder in which LoRAs are found by name, sub-folders too; several: repeat, or "
+             "separate by ';'"},
+        r.lora_dir);
   visit(Info{"prompt", "what the image shows"}, r.prompt);
   visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1)"},
         r.negative_prompt);
+  visit(Info{"emphasis",
+             "what weights in prompts do: original, no_norm (both A1111), comfyui, ignore, or auto "
+             "(by dialect)"},
+        r.emphasis);
+  visit(Info{"old_prompt_schedules",
+             "read n in [a:b:n] as A1111 did before 1.6: a share below 1, else a step"},
+        r.old_prompt_schedules);
+  visit(Info{"embedding_dir",
+             "folder with textual inversions that prompts may name; several as with lora-dir"},
+        r.embedding_dir);
+  visit(Info{"wildcards", "folder with NAME.txt, a line of which replaces __NAME__ in prompts"},
+        r.wildcards);
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
   visit(Info{"height", "image height, as width", "px", 0, 16384}, r.height);
@@ -152,7 +173,8 @@ std::string text_from_value(const std::vector<LoraUse>& value);
 Request single_image(Request request, int64_t index);
 
 /// Throws InvalidRequest for combinations that cannot work: a missing model, both timesteps and sigmas,
-/// lists that do not fall, unknown words in noise, empty_negative, prediction or a precision.
+/// lists that do not fall, prompts of more than 64 KiB, unknown words in noise, empty_negative, emphasis,
+/// prediction or a precision.
 void validate(const Request& request);
 
 }  // namespace fourstep
