@@ -65,9 +65,9 @@ struct Request {
   bool operator==(const Request&) const = default;
 };
 
-/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+/// The groups of visit_fields() below.
 template <typename AnyRequest, typename Visitor>
-void visit_fields(AnyRequest& r, Visitor&& visit) {
+void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"model",
              "checkpoint: one file, or a diffusers folder; the shipped model when not given"},
@@ -84,6 +84,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
              "folder in which LoRAs are found by name, sub-folders too; several: repeat, or "
              "separate by ';'"},
         r.lora_dir);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"prompt", "what the image shows"}, r.prompt);
   visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1)"},
         r.negative_prompt);
@@ -99,6 +104,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
         r.embedding_dir);
   visit(Info{"wildcards", "folder with NAME.txt, a line of which replaces __NAME__ in prompts"},
         r.wildcards);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
   visit(Info{"height", "image height, as width", "px", 0, 16384}, r.height);
@@ -131,6 +141,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
              0.01, 1000},
         r.rho);
   visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_noise_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"noise",
              "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU; auto: nv with "
              "their dialect, else torch"},
@@ -148,6 +163,11 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
            "px", 0, 16384},
       r.seed_width);
   visit(Info{"seed_height", "height of that picture", "px", 0, 16384}, r.seed_height);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_network_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"empty_negative",
              "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
              "encoded)"},
@@ -162,6 +182,16 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit(
       Info{"vae_tile", "decode in tiles of this size, for little memory; 0: whole", "px", 0, 16384},
       r.vae_tile);
+}
+
+/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+template <typename AnyRequest, typename Visitor>
+void visit_fields(AnyRequest& r, Visitor&& visit) {
+  visit_file_fields(r, visit);
+  visit_prompt_fields(r, visit);
+  visit_sampling_fields(r, visit);
+  visit_noise_fields(r, visit);
+  visit_network_fields(r, visit);
 }
 
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.
