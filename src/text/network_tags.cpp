@@ -6,7 +6,7 @@
 namespace fourstep {
 namespace {
 
-bool is_name_character(char c) {
+bool is_type_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;  // letters of other alphabets
 }
@@ -41,7 +41,7 @@ TaggedPrompt parse_network_tags(std::string_view prompt) {
   if (last_close == std::string_view::npos) last_close = 0;
   for (size_t open = prompt.find('<'); open < last_close; open = prompt.find('<', open + 1)) {
     size_t colon = open + 1;
-    while (colon < last_close && is_name_character(prompt[colon])) ++colon;
+    while (colon < last_close && is_type_character(prompt[colon])) ++colon;
     const bool has_type = colon > open + 1 && prompt[colon] == ':';
     if (!has_type || prompt[colon + 1] == '>') continue;
     const size_t close = prompt.find('>', colon);

@@ -19,7 +19,7 @@ struct Piece {
   std::string switch_at;        ///< of two options: where the second begins; empty: they alternate
 };
 
-constexpr size_t kDeepest = 200;  // the reference's own limit is the stack of its interpreter
+constexpr size_t kDeepestGroup = 200;  // the reference's own limit is the stack of its interpreter
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -46,7 +46,7 @@ class ScheduleReader {
         if (is_valid_) add_text(prompt.substr(i++, 2));
       } else if (c == '(' || c == '[') {
         groups_.push_back({c});
-        is_valid_ = groups_.size() <= kDeepest;
+        is_valid_ = groups_.size() <= kDeepestGroup;
       } else if (c == ')' || c == ']') {
         close(c);
       } else if (c == ':' || c == '|') {

@@ -11,7 +11,7 @@
 namespace fourstep {
 namespace {
 
-constexpr int kDeepest = 32;
+constexpr int kDeepestChoice = 32;
 constexpr uint32_t kMostChoices = 10'000;
 constexpr size_t kLongest = 64 << 10;
 
@@ -88,10 +88,10 @@ class Expansion {
       : seed_(seed), options_(options) {}
 
   void append(std::string_view text, int depth) {
-    if (depth > kDeepest) {
+    if (depth > kDeepestChoice) {
       throw InvalidRequest(
           "wildcards: choices are nested deeper than {}; does a file of options name itself?",
-          kDeepest);
+          kDeepestChoice);
     }
     const std::vector<size_t> partner = pair_braces(text);
     for (size_t i = 0; i < text.size(); ++i) {

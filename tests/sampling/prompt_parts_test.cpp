@@ -5,31 +5,31 @@
 namespace fourstep {
 namespace {
 
-Denoiser constant(double value) {
+Denoiser always(double value) {
   return [value](const Tensor& x, const Tensor&) { return torch::full_like(x, value); };
 }
 
-const Tensor kX = torch::zeros({1, 4, 2, 2}, torch::kFloat64);
-const Tensor kSigma = torch::ones({1});
+const Tensor kLatent = torch::zeros({1, 4, 2, 2}, torch::kFloat64);
+const Tensor kLevel = torch::ones({1});
 
 TEST(PromptParts, PartsActByTheirDistanceFromUncond) {
   const PairDenoiser pair =
-      compose_parts(in_two_calls(constant(3), constant(1)), 0.5, {{constant(5), 2}});
-  const CondUncond got = pair(kX, kSigma);
-  EXPECT_TRUE(torch::equal(got.uncond, torch::full_like(kX, 1)));
-  EXPECT_TRUE(torch::equal(got.cond, torch::full_like(kX, 1 + 0.5 * 2 + 2 * 4)));
-  EXPECT_TRUE(torch::equal(combine_cfg(got, 3), torch::full_like(kX, 1 + 3 * 9)));
+      compose_parts(in_two_calls(always(3), always(1)), 0.5, {{always(5), 2}});
+  const CondUncond got = pair(kLatent, kLevel);
+  EXPECT_TRUE(torch::equal(got.uncond, torch::full_like(kLatent, 1)));
+  EXPECT_TRUE(torch::equal(got.cond, torch::full_like(kLatent, 1 + 0.5 * 2 + 2 * 4)));
+  EXPECT_TRUE(torch::equal(combine_cfg(got, 3), torch::full_like(kLatent, 1 + 3 * 9)));
 }
 
 TEST(PromptParts, WithWeightsOfSumOneUncondHasNoInfluence) {
   const auto cond = [](double uncond) {
-    return compose_parts(in_two_calls(constant(3), constant(uncond)), 0.25, {{constant(5), 0.75}})(
-               kX, kSigma)
+    return compose_parts(in_two_calls(always(3), always(uncond)), 0.25, {{always(5), 0.75}})(
+               kLatent, kLevel)
         .cond;
   };
   EXPECT_TRUE(torch::equal(cond(1), cond(-7)));
   EXPECT_TRUE(
-      torch::equal(sum_of_parts({{constant(3), 0.25}, {constant(5), 0.75}})(kX, kSigma), cond(1)));
+      torch::equal(sum_of_parts({{always(3), 0.25}, {always(5), 0.75}})(kLatent, kLevel), cond(1)));
 }
 
 }  // namespace

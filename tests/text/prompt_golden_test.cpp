@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFile = "prompts.json";
+constexpr const char* kPromptsFile = "prompts.json";
 constexpr double kWeightTolerance = 1e-12;
 
 void expect_parts(const std::vector<WeightedText>& got, const json& expected,
@@ -71,7 +71,7 @@ void check_networks(const TaggedPrompt& got, const json& expected) {
 }
 
 /// Checks the columns that the case has; returns their number.
-size_t check_case(const json& test_case) {
+size_t check_columns(const json& test_case) {
   const std::string prompt = test_case.at("prompt");
   // As in the web UI, A1111's parsers see the prompt without its tags; ComfyUI's sees all of it.
   const TaggedPrompt tagged = parse_network_tags(prompt);
@@ -96,13 +96,13 @@ size_t check_case(const json& test_case) {
 }
 
 TEST(GoldenPrompts, EveryColumnOfEveryCase) {
-  const auto golden = testing::load_golden(kFile);
-  if (!golden) GTEST_SKIP() << kFile << " is not there";
+  const auto golden = testing::load_golden(kPromptsFile);
+  if (!golden) GTEST_SKIP() << kPromptsFile << " is not there";
   size_t checked = 0, skipped = 0;
   for (const json& test_case : golden->at("cases")) {
-    ++(check_case(test_case) > 0 ? checked : skipped);
+    ++(check_columns(test_case) > 0 ? checked : skipped);
   }
-  testing::report_golden(kFile, checked, skipped);
+  testing::report_golden(kPromptsFile, checked, skipped);
   EXPECT_GT(checked, 0u);
 }
 
