@@ -80,7 +80,8 @@ std::vector<NamedFile> list_files(const std::vector<std::string>& folders,
                                   int depth) {
   std::vector<NamedFile> files;
   for (const std::string& folder : folders) {
-    if (!fs::is_directory(folder)) {
+    std::error_code ignored;
+    if (!fs::is_directory(folder, ignored)) {
       throw InvalidRequest("{} {}: there is no such folder", flag, folder);
     }
     add_folder(folder, extensions, depth, files);

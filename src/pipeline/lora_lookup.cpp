@@ -25,7 +25,8 @@ std::vector<NamedFile> known_loras(const Request& request) {
   static const std::vector<std::string> kExtensions = {".safetensors", ".pt", ".ckpt", ".bin"};
   std::vector<NamedFile> files = list_files(request.lora_dir, kExtensions, "--lora-dir");
   const std::string folder = model_folder(request);
-  if (fs::is_directory(folder)) {
+  std::error_code ignored;
+  if (fs::is_directory(folder, ignored)) {
     for (NamedFile& file : list_files({folder}, kExtensions, "--model", /*depth=*/0)) {
       files.push_back(std::move(file));
     }
@@ -33,8 +34,7 @@ std::vector<NamedFile> known_loras(const Request& request) {
   return files;
 }
 
-std::string find_lora(const Request& request, const std::string& name) {
-  if (fs::exists(name)) return name;
+std::string find_by_name(const Request& request, const std::string& name) {
   const std::vector<NamedFile> files = known_loras(request);
   if (const NamedFile* file = find_named(files, name)) return file->path.string();
   std::vector<std::string> places = request.lora_dir;
@@ -43,10 +43,15 @@ std::string find_lora(const Request& request, const std::string& name) {
                        fmt::join(places, ", "), nearest_names(files, name));
 }
 
+std::string find_by_path_or_name(const Request& request, const std::string& name) {
+  std::error_code ignored;  // a name that cannot be a path is none
+  return fs::exists(name, ignored) ? name : find_by_name(request, name);
+}
+
 }  // namespace
 
 Request with_lora_files(Request request) {
-  for (LoraUse& use : request.loras) use.file = find_lora(request, use.file);
+  for (LoraUse& use : request.loras) use.file = find_by_path_or_name(request, use.file);
   return request;
 }
 
@@ -69,7 +74,7 @@ std::vector<LoraUse> loras_of(const Request& request, const Events& events) {
       events.notice(fmt::format("<lora:{}:...>: {} has no effect", lora->name,
                                 fmt::join(lora->ignored, ", ")));
     }
-    loras.push_back({find_lora(request, lora->name), lora->unet_weight, lora->text_weight});
+    loras.push_back({find_by_name(request, lora->name), lora->unet_weight, lora->text_weight});
   }
   return loras;
 }

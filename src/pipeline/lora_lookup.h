@@ -14,8 +14,9 @@ namespace fourstep {
 /// Throws InvalidRequest naming the LoRA, where it was looked for, and the names most like it.
 Request with_lora_files(Request request);
 
-/// All LoRAs of the request: its own, then those of the tags in its prompt, found as with_lora_files() does. The
-/// tags stay in the prompt, so image metadata has them once. Only A1111's grammar has tags.
+/// All LoRAs of the request: its own, then those of the tags in its prompt, which are names and never paths, so that
+/// a prompt from elsewhere opens no other files. The tags stay in the prompt, so image metadata has them once.
+/// Only A1111's grammar has tags.
 /// Notices say which tags and settings have no effect. Throws InvalidRequest as with_lora_files() and lora_tag() do.
 std::vector<LoraUse> loras_of(const Request& request, const Events& events);
 

@@ -54,6 +54,18 @@ TEST_F(LoraLookup, FlagsAndTagsNameFilesInFoldersAndBesideTheModel) {
   EXPECT_EQ(with_lora_files(with_lora_files(r)), with_lora_files(r));
 }
 
+TEST_F(LoraLookup, ATagIsNeverAPath) {
+  const std::string file = path("dmd2.safetensors");
+  EXPECT_EQ(loras(request("<lora:dmd2:1>")).size(), 1u);
+  Request r = request("<lora:" + file + ":1>");
+  EXPECT_THROW(loras(r), InvalidRequest);
+  r = request("a cat");
+  r.loras = {{file}};
+  EXPECT_EQ(loras(r).at(0).file, file);
+  r.loras = {{std::string(5000, 'x')}};
+  EXPECT_THROW(loras(r), InvalidRequest);
+}
+
 TEST_F(LoraLookup, AnUnknownNameIsOneSentenceWithTheNearest) {
   try {
     loras(request("<lora:inc:1>"));
