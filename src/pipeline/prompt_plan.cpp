@@ -119,7 +119,9 @@ class PromptEncoder {
 };
 
 Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Request& request) {
-  Prompts prompts{encoder.prompt(texts.parts[0].text), std::nullopt, texts.parts[0].weight, {}};
+  Prompts prompts;
+  prompts.cond = encoder.prompt(texts.parts[0].text);
+  prompts.weight = texts.parts[0].weight;
   for (size_t i = 1; i < texts.parts.size(); ++i) {
     prompts.others.push_back({encoder.prompt(texts.parts[i].text), texts.parts[i].weight});
   }

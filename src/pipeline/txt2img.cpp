@@ -60,7 +60,7 @@ PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Models& models,
       is_one_length ? in_one_batch(make_unet_denoiser(unet, stack(uncond, cond), models, request))
                     : in_two_calls(make_unet_denoiser(unet, cond, models, request),
                                    make_unet_denoiser(unet, uncond, models, request));
-  if (prompts.others.empty() && prompts.weight == 1) return pair;
+  if (!prompts.has_parts()) return pair;
   return compose_parts(pair, prompts.weight, other_parts(unet, prompts, models, request));
 }
 
@@ -68,7 +68,7 @@ PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Models& models,
 Denoiser make_cond(UNet unet, const Prompts& prompts, const Models& models,
                    const Request& request) {
   const Denoiser first = make_unet_denoiser(unet, prompts.cond, models, request);
-  if (prompts.others.empty() && prompts.weight == 1) return first;
+  if (!prompts.has_parts()) return first;
   if (!is_neutral_scale(prompts.total_weight())) {
     const PairDenoiser pair = make_pair(unet, prompts, models, request);
     return [pair](const Tensor& x, const Tensor& sigma) { return pair(x, sigma).cond; };
