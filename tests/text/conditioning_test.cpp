@@ -167,8 +167,9 @@ TEST(Conditioning, ComfyUisWeightsStartFromTheEmptyPrompt) {
   const Tensor empty = encode_prompt(toy->sdxl(), "", comfy).context;
   const Tensor none = encode_prompt(toy->sdxl(), "(red:0)", comfy).context;
   const auto length = static_cast<int64_t>(toy->tokenizer.encode("red").size());
-  EXPECT_LE(relative_error(none.narrow(1, 1, length), empty.narrow(1, 1, length)), 1e-6);
-  EXPECT_TRUE(torch::equal(none.narrow(1, 0, 1), plain.narrow(1, 0, 1)));
+  // Not equal to the bit: the empty prompt is a second row of the same call.
+  EXPECT_LE(relative_error(none.narrow(1, 1, length), empty.narrow(1, 1, length)), 1e-5);
+  EXPECT_LE(relative_error(none.narrow(1, 0, 1), plain.narrow(1, 0, 1)), 1e-5);
 }
 
 TEST(Conditioning, OfNeutralWeightsNothingIsLeft) {
