@@ -181,7 +181,8 @@ void wear(Session& session, Models& models, const std::vector<LoraUse>& loras) {
 Job prepare(Session& session, Models& models, const Request& request, EncodingCache& cache) {
   Job job{request, loras_of(request, session.events), {}, {}};
   wear(session, models, job.loras);
-  Request asked = request;  // the tags' LoRAs count as those of flags wherever they are not written down
+  Request asked =
+      request;  // the tags' LoRAs count as those of flags wherever they are not written down
   asked.loras = job.loras;
   const Request resolved = resolve_defaults(asked, models.traits(), session.events);
   tell_problems(session, models, asked, resolved);

@@ -25,9 +25,11 @@ std::vector<NamedFile> known_loras(const Request& request) {
   static const std::vector<std::string> kExtensions = {".safetensors", ".pt", ".ckpt", ".bin"};
   std::vector<NamedFile> files = list_files(request.lora_dir, kExtensions, "--lora-dir");
   const std::string folder = model_folder(request);
+  const fs::path model = fs::path(request.model).lexically_normal();
   std::error_code ignored;
   if (fs::is_directory(folder, ignored)) {
     for (NamedFile& file : list_files({folder}, kExtensions, "--model", /*depth=*/0)) {
+      if (file.path.lexically_normal() == model) continue;
       files.push_back(std::move(file));
     }
   }

@@ -125,10 +125,7 @@ Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Requ
   for (size_t i = 1; i < texts.parts.size(); ++i) {
     prompts.others.push_back({encoder.prompt(texts.parts[i].text), texts.parts[i].weight});
   }
-  const bool has_influence = !is_neutral_scale(*request.cfg_scale) ||
-                             find_sampler(request.sampler).needs.uncond ||
-                             !is_neutral_scale(prompts.total_weight());
-  if (has_influence) prompts.uncond = encoder.negative(texts.negative);
+  if (uses_negative(request, texts)) prompts.uncond = encoder.negative(texts.negative);
   return prompts;
 }
 
@@ -166,6 +163,13 @@ TextPlan plan_texts(const Request& request) {
       break;
   }
   return unchanging({{{request.prompt, 1}}, request.negative_prompt});
+}
+
+bool uses_negative(const Request& request, const StageTexts& texts) {
+  double total_weight = 0;
+  for (const WeightedText& part : texts.parts) total_weight += part.weight;
+  return !is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond ||
+         !is_neutral_scale(total_weight);
 }
 
 PromptPlan encode_prompts(Models& models, const Request& request, const Events& events,

@@ -31,6 +31,9 @@ struct TextPlan {
 /// second order. request: resolved.
 TextPlan plan_texts(const Request& request);
 
+/// Whether the negative prompt has an influence: by the CFG scale, the sampler, or weights of parts whose sum is not 1.
+bool uses_negative(const Request& request, const StageTexts& texts);
+
 /// Texts that were encoded before, of requests that treat them alike.
 struct EncodingCache {
   std::string settings;  ///< what the encodings depend on besides their text

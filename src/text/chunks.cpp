@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kFull = kChunkTokens;
 
 /// How many tokens of a full chunk stay when one that is no comma follows.
-size_t kept_by_back_off(const PromptChunk& full, int64_t comma_id) {
+size_t kept_by_back_off(const TokenChunk& full, int64_t comma_id) {
   constexpr size_t kBackOffTokens = 20;
   for (size_t kept = kFull; kept > kFull - kBackOffTokens; --kept) {
     if (full[kept - 1].id == comma_id) return kept;
@@ -19,18 +19,18 @@ size_t kept_by_back_off(const PromptChunk& full, int64_t comma_id) {
 }
 
 /// Room for tokens that are not to be cut; `first` is the id that decides about commas.
-void make_room(std::vector<PromptChunk>& chunks, size_t count, int64_t first, int64_t comma_id) {
+void make_room(std::vector<TokenChunk>& chunks, size_t count, int64_t first, int64_t comma_id) {
   if (chunks.back().size() == kFull) {
-    PromptChunk& full = chunks.back();
+    TokenChunk& full = chunks.back();
     const size_t kept = first == comma_id ? kFull : kept_by_back_off(full, comma_id);
-    PromptChunk moved(full.begin() + static_cast<std::ptrdiff_t>(kept), full.end());
+    TokenChunk moved(full.begin() + static_cast<std::ptrdiff_t>(kept), full.end());
     full.resize(kept);
     chunks.push_back(std::move(moved));
   }
   if (chunks.back().size() + count > kFull && count <= kFull) chunks.emplace_back();
 }
 
-void add_backing_off(std::vector<PromptChunk>& chunks, const TokenPart& part, int64_t comma_id) {
+void add_backing_off(std::vector<TokenChunk>& chunks, const TokenPart& part, int64_t comma_id) {
   if (part.kind == TokenPart::Kind::kVectors) {
     make_room(chunks, part.tokens.size(), /*first=*/-1, comma_id);
   }
@@ -43,7 +43,7 @@ void add_backing_off(std::vector<PromptChunk>& chunks, const TokenPart& part, in
   }
 }
 
-void add_whole(std::vector<PromptChunk>& chunks, const std::vector<PromptToken>& tokens) {
+void add_whole(std::vector<TokenChunk>& chunks, const std::vector<PromptToken>& tokens) {
   constexpr size_t kCutFrom = 8;
   if (tokens.size() < kCutFrom && chunks.back().size() + tokens.size() > kFull) {
     chunks.emplace_back();
@@ -56,9 +56,9 @@ void add_whole(std::vector<PromptChunk>& chunks, const std::vector<PromptToken>&
 
 }  // namespace
 
-std::vector<PromptChunk> split_chunks(const std::vector<TokenPart>& parts, ChunkRule rule,
-                                      int64_t comma_id) {
-  std::vector<PromptChunk> chunks(1);
+std::vector<TokenChunk> split_chunks(const std::vector<TokenPart>& parts, ChunkRule rule,
+                                     int64_t comma_id) {
+  std::vector<TokenChunk> chunks(1);
   bool is_break_last = false;
   for (const TokenPart& part : parts) {
     if (part.kind == TokenPart::Kind::kBreak && rule == ChunkRule::kCommaBackOff) {
@@ -78,8 +78,8 @@ std::vector<PromptChunk> split_chunks(const std::vector<TokenPart>& parts, Chunk
   return chunks;
 }
 
-PromptChunk plain_chunk(const std::vector<int64_t>& ids) {
-  PromptChunk chunk;
+TokenChunk plain_chunk(const std::vector<int64_t>& ids) {
+  TokenChunk chunk;
   for (const int64_t id : ids) {
     if (chunk.size() == kFull) break;
     chunk.push_back({id});
@@ -87,14 +87,14 @@ PromptChunk plain_chunk(const std::vector<int64_t>& ids) {
   return chunk;
 }
 
-ChunkRows pad_chunks(const std::vector<PromptChunk>& chunks, const Tokenizer& tokenizer,
+ChunkRows pad_chunks(const std::vector<TokenChunk>& chunks, const Tokenizer& tokenizer,
                      int64_t pad_id) {
   const auto count = static_cast<int64_t>(chunks.size());
   ChunkRows rows{torch::full({count, kChunkIds}, pad_id, torch::kInt64),
                  torch::ones({count, kChunkIds}, torch::kFloat64),
                  {}};
   for (int64_t row = 0; row < count; ++row) {
-    const PromptChunk& chunk = chunks[static_cast<size_t>(row)];
+    const TokenChunk& chunk = chunks[static_cast<size_t>(row)];
     if (chunk.size() > kFull) {
       throw Error("pad_chunks: a chunk of {} tokens, expected at most {}", chunk.size(), kFull);
     }

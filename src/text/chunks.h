@@ -38,15 +38,15 @@ struct TokenPart {
   std::vector<PromptToken> tokens = {};
 };
 
-using PromptChunk = std::vector<PromptToken>;  ///< at most 75
+using TokenChunk = std::vector<PromptToken>;  ///< at most 75
 
 /// At least one chunk. comma_id: see Tokenizer::comma_id(); only kCommaBackOff looks at it.
 /// Source: Forge's `tokenize_line` and ComfyUI's `tokenize_with_weights`, by their results.
-std::vector<PromptChunk> split_chunks(const std::vector<TokenPart>& parts, ChunkRule rule,
-                                      int64_t comma_id);
+std::vector<TokenChunk> split_chunks(const std::vector<TokenPart>& parts, ChunkRule rule,
+                                     int64_t comma_id);
 
 /// The ids in one chunk, those beyond 75 left out.
-PromptChunk plain_chunk(const std::vector<int64_t>& ids);
+TokenChunk plain_chunk(const std::vector<int64_t>& ids);
 
 struct ChunkRows {
   Tensor ids;      ///< [n,77] int64: start, tokens, end, then padding
@@ -55,7 +55,7 @@ struct ChunkRows {
 };
 
 /// One row per chunk. pad_id: of what follows the end token. Throws Error for a chunk of more than 75 tokens.
-ChunkRows pad_chunks(const std::vector<PromptChunk>& chunks, const Tokenizer& tokenizer,
+ChunkRows pad_chunks(const std::vector<TokenChunk>& chunks, const Tokenizer& tokenizer,
                      int64_t pad_id);
 
 }  // namespace fourstep

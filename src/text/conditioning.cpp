@@ -6,7 +6,7 @@ namespace fourstep {
 namespace {
 
 /// The chunks of each encoder.
-using ChunkLists = std::vector<std::vector<PromptChunk>>;
+using ChunkLists = std::vector<std::vector<TokenChunk>>;
 
 ChunkLists chunk_lists(const TextEncoders& encoders, std::string_view prompt,
                        const PromptOptions& options) {
@@ -28,7 +28,7 @@ size_t common_count(const ChunkLists& lists, const PromptOptions& options) {
 
 /// One encoder's part of the conditioning; pooled stays undefined without a projection.
 Conditioning encode_chunks(const TextEncoder& encoder, ContextState state,
-                           const std::vector<PromptChunk>& chunks, const PromptOptions& options) {
+                           const std::vector<TokenChunk>& chunks, const PromptOptions& options) {
   const ChunkRows rows = pad_chunks(chunks, encoder.tokenizer, encoder.pad_id);
   const bool needs_empty =
       options.rules.emphasis == EmphasisRule::kComfy && !(rows.weights == 1).all().item<bool>();

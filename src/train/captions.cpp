@@ -11,7 +11,7 @@ namespace {
 
 Tensor caption_ids(const TextEncoder& encoder, std::span<const std::string> captions) {
   const Tokenizer& tokenizer = encoder.tokenizer;
-  std::vector<PromptChunk> rows;
+  std::vector<TokenChunk> rows;
   for (const std::string& caption : captions)
     rows.push_back(plain_chunk(tokenizer.encode(caption)));
   return pad_chunks(rows, tokenizer, encoder.pad_id).ids;

@@ -18,14 +18,14 @@ using Sizes = std::vector<size_t>;
 
 constexpr int64_t kComma = 267;
 
-std::vector<PromptChunk> chunks_of(const std::string& prompt, Dialect dialect) {
+std::vector<TokenChunk> chunks_of(const std::string& prompt, Dialect dialect) {
   const Tokenizer& tokenizer = testing::clip_tokenizer();
   const PromptRules rules = prompt_rules(dialect);
   return split_chunks(tokenize_prompt(tokenizer, prompt, rules.syntax), rules.chunks,
                       tokenizer.comma_id());
 }
 
-void expect_rows(const std::vector<PromptChunk>& chunks, int64_t pad, const json& expected,
+void expect_rows(const std::vector<TokenChunk>& chunks, int64_t pad, const json& expected,
                  const char* weights) {
   const ChunkRows rows = pad_chunks(chunks, testing::clip_tokenizer(), pad);
   ASSERT_EQ(chunks.size(), expected.size());
@@ -41,7 +41,7 @@ void expect_rows(const std::vector<PromptChunk>& chunks, int64_t pad, const json
 }
 
 /// A1111's count: 75 for each finished chunk, and the tokens of the last one. A BREAK at the end finishes it.
-int64_t a1111_token_count(const std::string& prompt, const std::vector<PromptChunk>& chunks) {
+int64_t a1111_token_count(const std::string& prompt, const std::vector<TokenChunk>& chunks) {
   const auto parts = tokenize_prompt(testing::clip_tokenizer(), prompt, PromptSyntax::kA1111);
   bool is_finished = false;
   for (const TokenPart& part : parts) {
