@@ -57,8 +57,9 @@ TEST_F(Program, EveryImageOfARandomPromptEqualsItsSingleRun) {
             " --width 64 --height 64 --steps 2 --precision fp32 -q --json --out " +
             path(name + "/") + " " + options);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
+    const auto json = nlohmann::json::parse(outcome.text);
     std::vector<Image> images;
-    for (const auto& image : nlohmann::json::parse(outcome.text)["images"]) {
+    for (const auto& image : json["images"]) {
       images.push_back(read_image(image["file"].get<std::string>()));
     }
     return images;
