@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -45,17 +47,22 @@ std::vector<std::string> unknown_of(const std::string& prompt, const ModelFacts&
   return known.empty() ? std::vector<std::string>() : unknown_words(words, known);
 }
 
-/// "0-2, 4": the calls of a stage.
-std::string calls_of(const TextPlan& plan, size_t stage) {
-  if (plan.stages.size() == 1) return "";
-  std::vector<std::string> calls;
+/// "0-2, 4": the calls of the stages that have something; empty when all have it.
+std::string calls_of(const TextPlan& plan, const std::function<bool(const StageTexts&)>& has) {
+  if (std::all_of(plan.stages.begin(), plan.stages.end(), has)) return "";
+  std::vector<std::pair<int64_t, int64_t>> ranges;
   int64_t first = 0;
   for (const StageSpan& span : plan.spans) {
-    if (span.stage == stage) {
-      calls.push_back(first == span.last_call ? std::to_string(first)
-                                              : fmt::format("{}-{}", first, span.last_call));
+    const bool continues = !ranges.empty() && ranges.back().second == first - 1;
+    if (has(plan.stages[span.stage])) {
+      if (!continues) ranges.emplace_back(first, 0);
+      ranges.back().second = span.last_call;
     }
     first = span.last_call + 1;
+  }
+  std::vector<std::string> calls;
+  for (const auto& [from, to] : ranges) {
+    calls.push_back(from == to ? std::to_string(from) : fmt::format("{}-{}", from, to));
   }
   return join_first(calls);
 }
@@ -78,16 +85,20 @@ std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& m
   const TextPlan plan = plan_texts(request);
   std::vector<PromptView> views;
   std::set<std::pair<std::string, std::string>> seen;  // role and text
-  const auto add = [&](const char* role, bool is_used, const WeightedText& part, size_t stage) {
-    if (!seen.emplace(fmt::format("{} {}", role, part.weight), part.text).second) return;
-    views.push_back({role, calls_of(plan, stage), part.weight, is_used,
-                     prompt_chunks_of(part.text, model, dialect),
-                     unknown_of(part.text, model, dialect)});
+  const auto add = [&](const char* role, bool is_used, const WeightedText& text, auto has) {
+    if (!seen.emplace(fmt::format("{} {}", role, text.weight), text.text).second) return;
+    views.push_back({role, calls_of(plan, has), text.weight, is_used,
+                     prompt_chunks_of(text.text, model, dialect),
+                     unknown_of(text.text, model, dialect)});
   };
-  for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
-    const StageTexts& texts = plan.stages[stage];
-    for (const WeightedText& part : texts.parts) add("prompt", true, part, stage);
-    add("negative prompt", uses_negative(request, texts), {texts.negative, 1}, stage);
+  for (const StageTexts& texts : plan.stages) {
+    for (const WeightedText& part : texts.parts) {
+      add("prompt", true, part, [&](const StageTexts& stage) {
+        return std::find(stage.parts.begin(), stage.parts.end(), part) != stage.parts.end();
+      });
+    }
+    add("negative prompt", uses_negative(request, texts), {texts.negative, 1},
+        [&](const StageTexts& stage) { return stage.negative == texts.negative; });
   }
   return views;
 }

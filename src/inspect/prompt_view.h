@@ -26,8 +26,7 @@ struct PromptView {
   std::vector<std::string> unknown;  ///< words that the model has never seen, where its file tells
 };
 
-/// The prompt's parts and the negative prompt, for each stage of their schedules (see plan_texts()) where they
-/// differ from the stages before. request: resolved.
+/// The prompt's parts and the negative prompt, each text of their schedules once (see plan_texts()). request: resolved.
 std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& model);
 
 /// One row per chunk.

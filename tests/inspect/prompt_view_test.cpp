@@ -47,7 +47,7 @@ TEST(PromptView, ShowsPartsAndStagesOnce) {
   EXPECT_EQ(views[2].role, "negative prompt");
   EXPECT_EQ(views[3].chunks[0].text, "a hat");
   EXPECT_EQ(views[3].calls, "2-4");
-  EXPECT_EQ(prompt_table(views).rows[1][4], "calls 0-1; weight 0.5; never seen: at");
+  EXPECT_EQ(prompt_table(views).rows[1][4], "weight 0.5; never seen: at");
 }
 
 TEST(PromptView, HasOneRowPerChunk) {
