@@ -150,6 +150,7 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
     traits.push_back(traits_of(use, match));
     applied.push_back({std::move(match), use.unet_weight, use.text_weight});
   }
+  lora_uses_ = loras;
   loras_ = std::move(applied);
   lora_traits_ = std::move(traits);
   if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);

@@ -7,12 +7,12 @@
 #include <functional>
 #include <memory>
 
-#include "base/dialect.h"
 #include "base/error.h"
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
 #include "pipeline/sampling_plan.h"
 #include "sampling/guidance.h"
+#include "sampling/prompt_parts.h"
 
 namespace fourstep {
 
@@ -41,26 +41,58 @@ struct Guided {
   std::function<Tensor()> uncond;  ///< empty unless the sampler needs it
 };
 
-/// Uncond and cond in one call where their contexts are of one length.
-PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Denoiser& cond,
-                       const Models& models, const Request& request) {
-  if (prompts.uncond->context.size(1) != prompts.cond.context.size(1)) {
-    return in_two_calls(cond, make_unet_denoiser(unet, *prompts.uncond, models, request));
+/// The further parts of "a AND b".
+std::vector<WeightedDenoiser> other_parts(UNet unet, const Prompts& prompts, const Models& models,
+                                          const Request& request) {
+  std::vector<WeightedDenoiser> parts;
+  for (const PromptPart& part : prompts.others) {
+    parts.push_back({make_unet_denoiser(unet, part.cond, models, request), part.weight});
   }
-  return in_one_batch(
-      make_unet_denoiser(unet, stack(*prompts.uncond, prompts.cond), models, request));
+  return parts;
+}
+
+/// Uncond and cond in one call where their contexts are of one length; further parts in calls of their own.
+PairDenoiser make_pair(UNet unet, const Prompts& prompts, const Models& models,
+                       const Request& request) {
+  const Conditioning &cond = prompts.cond, &uncond = *prompts.uncond;
+  const bool is_one_length = uncond.context.size(1) == cond.context.size(1);
+  const PairDenoiser pair =
+      is_one_length ? in_one_batch(make_unet_denoiser(unet, stack(uncond, cond), models, request))
+                    : in_two_calls(make_unet_denoiser(unet, cond, models, request),
+                                   make_unet_denoiser(unet, uncond, models, request));
+  if (!prompts.has_parts()) return pair;
+  return compose_parts(pair, prompts.weight, other_parts(unet, prompts, models, request));
+}
+
+/// The estimate with the prompt alone; uncond is called only where the weights of the parts ask for it.
+Denoiser make_cond(UNet unet, const Prompts& prompts, const Models& models,
+                   const Request& request) {
+  const Denoiser first = make_unet_denoiser(unet, prompts.cond, models, request);
+  if (!prompts.has_parts()) return first;
+  if (!is_neutral_scale(prompts.total_weight())) {
+    const PairDenoiser pair = make_pair(unet, prompts, models, request);
+    return [pair](const Tensor& x, const Tensor& sigma) { return pair(x, sigma).cond; };
+  }
+  std::vector<WeightedDenoiser> parts = other_parts(unet, prompts, models, request);
+  parts.insert(parts.begin(), {first, prompts.weight});
+  return sum_of_parts(std::move(parts));
+}
+
+/// SDXL is told the size of the picture with every prompt.
+void set_size(Prompts& prompts, const Tensor& time_ids) {
+  prompts.cond.time_ids = time_ids;
+  for (PromptPart& part : prompts.others) part.cond.time_ids = time_ids;
+  if (prompts.uncond) prompts.uncond->time_ids = time_ids;
 }
 
 Guided make_guided(Models& models, const Request& request, Prompts prompts, const Events& events) {
   const UNet unet = models.unet(events);
-  const Tensor time_ids =
-      size_time_ids({request.height, request.width, 0, 0, request.height, request.width})
-          .to(models.placement().device);
-  prompts.cond.time_ids = time_ids;
-  const Denoiser cond = make_unet_denoiser(unet, prompts.cond, models, request);
+  set_size(prompts,
+           size_time_ids({request.height, request.width, 0, 0, request.height, request.width})
+               .to(models.placement().device));
+  const Denoiser cond = make_cond(unet, prompts, models, request);
   if (!prompts.uncond) return {cond, {}};
-  prompts.uncond->time_ids = time_ids;
-  const PairDenoiser pair = make_pair(unet, prompts, cond, models, request);
+  const PairDenoiser pair = make_pair(unet, prompts, models, request);
   if (!find_sampler(request.sampler).needs.uncond) {
     return {with_cfg(cond, pair, *request.cfg_scale), {}};
   }
@@ -74,6 +106,19 @@ Guided make_guided(Models& models, const Request& request, Prompts prompts, cons
   return {denoise, [last_uncond] { return *last_uncond; }};
 }
 
+/// Counts its calls from 0 and passes each to the stage that it belongs to.
+Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>& spans) {
+  if (stages.size() == 1) return stages.front();
+  const auto next_call = std::make_shared<int64_t>(0);
+  const auto stage = std::make_shared<size_t>(0);
+  const auto denoise = [=](const Tensor& x, const Tensor& sigma) {
+    *stage = stage_at(spans, (*next_call)++);
+    return stages[*stage].denoise(x, sigma);
+  };
+  if (!stages.front().uncond) return {denoise, {}};
+  return {denoise, [=] { return stages[*stage].uncond(); }};
+}
+
 void wait_for(const torch::Device& device) {
   if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
 }
@@ -84,31 +129,14 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-Prompts encode_prompts(Models& models, const Request& request, const Events& events) {
-  const torch::NoGradGuard no_grad;
-  const TextEncoders encoders = models.text_encoders(events);
-  events.report({Stage::kEncode, 0, 1});
-  PromptOptions options;
-  options.clip_skip = request.clip_skip;
-  Prompts prompts{encode_prompt(encoders, request.prompt, options), std::nullopt};
-  if (!is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond) {
-    // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
-    const bool is_sdxl = encoders.state == ContextState::kPenultimate;
-    const bool is_zero = request.empty_negative == "zeros" ||
-                         (request.empty_negative == "auto" && is_sdxl &&
-                          dialect_from_name(request.dialect) != Dialect::kComfy);
-    options.empty = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
-    prompts.uncond = encode_prompt(encoders, request.negative_prompt, options);
-  }
-  events.report({Stage::kEncode, 1, 1});
-  return prompts;
-}
-
-void txt2img(Models& models, const Request& request, const Prompts& prompts, const Events& events,
-             const OnImage& on_image) {
+void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
+             const Events& events, const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
-  const Guided guided = make_guided(models, request, prompts, events);
+  std::vector<Guided> stages;
+  for (const Prompts& stage : prompts.stages) {
+    stages.push_back(make_guided(models, request, stage, events));
+  }
 
   for (int64_t i = 0; i < request.images; ++i) {
     const ImageSeed seed = image_seed(single_image(request, i));
@@ -119,6 +147,7 @@ void txt2img(Models& models, const Request& request, const Prompts& prompts, con
         noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);
     const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
     events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
+    const Guided guided = at_calls(stages, prompts.spans);
     const SamplerRun run{
         guided.denoise, plan.sigmas, plan.schedule, plan.settings, step_noise(plan, seed, noise),
         guided.uncond};
