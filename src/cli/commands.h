@@ -20,4 +20,7 @@ void add_lora_look_verbs(CLI::App& lora);    ///< inspect, dedupe, diff
 void add_lora_write_verbs(CLI::App& lora);   ///< convert, merge, resize, extract
 void add_lora_detect_verbs(CLI::App& lora);  ///< detect, fingerprint, doctor
 
+// Verbs of `model`.
+void add_model_write_verbs(CLI::App& model);  ///< merge, convert, unbake, topup
+
 }  // namespace fourstep
