@@ -7,10 +7,12 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/request_options.h"
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
+#include "inspect/model_facts.h"
 #include "io/fields_json.h"
-#include "pipeline/request.h"
+#include "pipeline/lint.h"
 #include "workbench/detect_report.h"
 #include "workbench/merge_metadata.h"
 
@@ -46,20 +48,37 @@ void run_fingerprint(const FingerprintCommand& options) {
 }
 
 struct DoctorCommand {
-  std::string model, lora;
+  Request request;
   PrintOptions print;
 };
 
-void run_doctor(const DoctorCommand& options) {
-  ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
-  std::vector<LoraUse> uses;
-  value_from_text(FieldInfo{"lora", ""}, options.lora, uses);
-  if (uses.size() != 1) {
-    throw InvalidRequest("--lora \"{}\": name one file, as FILE or FILE:WEIGHT", options.lora);
+/// What `generate` would say of sampler, schedule, steps, guidance and size. Only for LoRAs that fit.
+std::vector<Finding> request_findings(const Request& asked) {
+  const ModelFacts model = model_facts(asked);
+  const Request request = resolve_defaults(asked, model.traits, {});
+  const SamplingPlan plan = plan_sampling(request, model.schedule);
+  std::vector<Finding> findings;
+  for (const Problem& problem : lint({asked, request, model.traits, plan})) {
+    findings.push_back({true, problem.code, problem.sentence, problem.remedy});
   }
-  const Examination found =
-      examine(options.model, uses.front().file, uses.front().unet_weight, events_of(bar));
+  return findings;
+}
+
+void run_doctor(const DoctorCommand& options) {
+  const Request& request = options.request;
+  if (request.model.empty() || request.loras.size() != 1) {
+    throw InvalidRequest("lora doctor: name a --model and one --lora, as FILE or FILE:WEIGHT");
+  }
+  validate(request);
+  ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
+  const LoraUse& lora = request.loras.front();
+  Examination found = examine(request.model, lora.file, lora.unet_weight, events_of(bar));
   bar.finish();
+  const bool does_fit = !found.findings.front().is_problem;
+  if (does_fit || (request.lora_partial && !found.losses.empty())) {
+    const std::vector<Finding> more = request_findings(request);
+    found.findings.insert(found.findings.end(), more.begin(), more.end());
+  }
   fmt::print("{}", options.print.is_json ? dump_json(json_of(found), 1) + "\n" : text_of(found));
 }
 
@@ -90,8 +109,7 @@ void add_doctor(CLI::App& lora) {
   auto options = std::make_shared<DoctorCommand>();
   CLI::App* command =
       lora.add_subcommand("doctor", "why a LoRA does nothing or looks wrong on a model");
-  command->add_option("--model", options->model, "checkpoint file or diffusers folder")->required();
-  command->add_option("--lora", options->lora, "FILE or FILE:WEIGHT")->required();
+  add_request_options(*command, options->request);
   add_print_options(*command, options->print);
   command->callback([options] { run_doctor(*options); });
 }

@@ -33,7 +33,7 @@ struct Examination {
 };
 
 /// weight: the strength the user gives the LoRA.
-/// Findings: "matched", "switched-off", "scale", "change", "text-encoder", "already-merged", "precision".
+/// Findings: "matched" (the first), "switched-off", "scale", "change", "text-encoder", "already-merged", "precision".
 /// Reports kLoad. Throws Error when a file cannot be read or is no model or LoRA; a LoRA that does not fit is a
 /// finding.
 Examination examine(const std::filesystem::path& model, const std::filesystem::path& lora,

@@ -100,6 +100,17 @@ TEST_F(Workbench, DoctorNamesFindingsAndRemedies) {
   EXPECT_THAT(outcome.text, HasSubstr("-> too little to see"));
 }
 
+TEST_F(Workbench, DoctorTellsWhatTheSamplerHasToDoWithIt) {
+  std::filesystem::copy_file(path("lora.safetensors"), path("dmd2.safetensors"));
+  const std::string doctor =
+      "lora doctor -q --model " + path("tiny.safetensors") + " --lora " + path("dmd2.safetensors");
+  const Outcome good = run(doctor), bad = run(doctor + " --cfg-scale 7");
+  ASSERT_EQ(good.exit_code + bad.exit_code, 0) << good.text << bad.text;
+  EXPECT_EQ(good.text.find("CFG"), std::string::npos) << good.text;
+  EXPECT_THAT(bad.text, HasSubstr("7"));
+  EXPECT_GT(bad.text.size(), good.text.size());
+}
+
 TEST_F(Workbench, BadInputIsRefusedInOneSentence) {
   expect_refusal(merge("1", "no/x.safetensors"), {"no folder"});
   expect_refusal(merge("1", "x.safetensors", "--dtype int4"), {"--dtype", "int4"});
