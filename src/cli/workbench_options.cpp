@@ -9,9 +9,9 @@ std::optional<Storage> StorageOptions::storage() const {
   return storage_from_text("--dtype", dtype);
 }
 
-Rounding StorageOptions::rounding_rule() const {
+StorageRounding StorageOptions::rounding_rule() const {
   check_word("--rounding", rounding, {"nearest", "stochastic"});
-  return rounding == "stochastic" ? Rounding::kStochastic : Rounding::kNearest;
+  return rounding == "stochastic" ? StorageRounding::kStochastic : StorageRounding::kNearest;
 }
 
 void add_storage_options(CLI::App& command, StorageOptions& options) {

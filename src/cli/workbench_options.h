@@ -18,7 +18,7 @@ struct StorageOptions {
   bool without_hashes = false;
 
   std::optional<Storage> storage() const;
-  Rounding rounding_rule() const;
+  StorageRounding rounding_rule() const;
 };
 
 void add_storage_options(CLI::App& command, StorageOptions& options);

@@ -40,7 +40,7 @@ class Merger {
     const bool is_changed = changes(key);
     if (!is_changed && dtype == pristine.scalar_type()) return pristine;
     const bool is_direct =
-        settings_.rounding == Rounding::kNearest && dtype != torch::kFloat8_e4m3fn;
+        settings_.rounding == StorageRounding::kNearest && dtype != torch::kFloat8_e4m3fn;
     Tensor out = torch::empty(pristine.sizes(), is_direct ? dtype : torch::kFloat);
     fill(key, pristine, out);
     if (!is_direct) out = stored(out, dtype, settings_.rounding, seed_of(key));

@@ -25,7 +25,7 @@ struct WeightedLora {
 struct MergeSettings {
   std::vector<WeightedLora> loras;  ///< may be empty: only the type changes
   std::optional<Storage> storage;   ///< nothing: every tensor keeps its type
-  Rounding rounding = Rounding::kNearest;
+  StorageRounding rounding = StorageRounding::kNearest;
   uint64_t seed = 0;                ///< of random rounding
   bool is_partial_allowed = false;  ///< a LoRA may have modules that the base has no place for
   bool with_hashes =

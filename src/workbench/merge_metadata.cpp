@@ -43,7 +43,7 @@ Json recipe_of(const std::vector<Part>& parts, const MergeSettings& settings,
     recipe["loras"].push_back(std::move(lora));
   }
   recipe["dtype"] = settings.storage ? to_string(*settings.storage) : "as stored";
-  if (settings.rounding == Rounding::kStochastic) {
+  if (settings.rounding == StorageRounding::kStochastic) {
     recipe["rounding"] = "stochastic";
     recipe["seed"] = settings.seed;
   }

@@ -124,15 +124,16 @@ torch::ScalarType stored_dtype(const Tensor& tensor, std::optional<Component> co
   return *wanted == Storage::kFp8 && !is_weight ? torch::kHalf : dtype_of(*wanted);
 }
 
-Tensor stored(const Tensor& values, torch::ScalarType dtype, Rounding rounding, uint64_t seed) {
-  const bool is_random = rounding == Rounding::kStochastic && dtype != torch::kFloat;
+Tensor stored(const Tensor& values, torch::ScalarType dtype, StorageRounding rounding,
+              uint64_t seed) {
+  const bool is_random = rounding == StorageRounding::kStochastic && dtype != torch::kFloat;
   const Tensor rounded = is_random ? rounded_at_random(values, grid_of(dtype), seed) : values;
   return limited(rounded, dtype).to(dtype);
 }
 
 Tensor as_stored(const Tensor& values, Storage storage) {
   if (storage == Storage::kInt8) return as_int8(values);
-  return stored(values, dtype_of(storage), Rounding::kNearest, 0).to(torch::kFloat);
+  return stored(values, dtype_of(storage), StorageRounding::kNearest, 0).to(torch::kFloat);
 }
 
 }  // namespace fourstep

@@ -29,13 +29,14 @@ torch::ScalarType dtype_of(Storage storage);
 torch::ScalarType stored_dtype(const Tensor& tensor, std::optional<Component> component,
                                std::optional<Storage> wanted);
 
-enum class Rounding { kNearest, kStochastic };
+enum class StorageRounding { kNearest, kStochastic };
 
 /// `values` (fp32, contiguous, CPU) in `dtype`. Stochastic: each goes to one of its two neighbours with a
 /// probability that makes the mean exact (Croci et al. 2022: Stochastic rounding, sec. 2), from a counter-based
 /// generator of (seed, position), so that threads do not matter. Values beyond fp8's largest (448) become that.
 /// Throws Error for random rounding to other types than fp32, fp16, bf16 and fp8.
-Tensor stored(const Tensor& values, torch::ScalarType dtype, Rounding rounding, uint64_t seed);
+Tensor stored(const Tensor& values, torch::ScalarType dtype, StorageRounding rounding,
+              uint64_t seed);
 
 /// What remains of `values` ([rows, ...], fp32) after being stored to the nearest and read again, fp32.
 Tensor as_stored(const Tensor& values, Storage storage);

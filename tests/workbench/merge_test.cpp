@@ -155,7 +155,7 @@ TEST_F(Merge, TypesAreAsAsked) {
 
 TEST_F(Merge, StochasticRoundingFollowsTheSeed) {
   MergeSettings settings = with({{path("a.safetensors"), 0.01, 0.01}}, Storage::kBf16);
-  settings.rounding = Rounding::kStochastic;
+  settings.rounding = StorageRounding::kStochastic;
   settings.seed = 3;
   const NamedTensors first = merged(settings, "s3.safetensors");
   expect_same(first, merged(settings, "s3again.safetensors"));

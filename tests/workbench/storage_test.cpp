@@ -19,9 +19,11 @@ double mean_of(const Tensor& tensor) { return tensor.to(torch::kDouble).mean().i
 TEST(Storage, NearestIsAPlainCast) {
   const Tensor values = torch::randn({1000});
   for (const auto dtype : {torch::kHalf, torch::kBFloat16, torch::kFloat8_e4m3fn}) {
-    EXPECT_EQ(bytes_of(stored(values, dtype, Rounding::kNearest, 0)), bytes_of(values.to(dtype)));
+    EXPECT_EQ(bytes_of(stored(values, dtype, StorageRounding::kNearest, 0)),
+              bytes_of(values.to(dtype)));
   }
-  EXPECT_EQ(bytes_of(stored(values, torch::kFloat, Rounding::kStochastic, 0)), bytes_of(values));
+  EXPECT_EQ(bytes_of(stored(values, torch::kFloat, StorageRounding::kStochastic, 0)),
+            bytes_of(values));
 }
 
 TEST(Storage, RandomRoundingKeepsTheMeanAndPicksNeighbours) {
@@ -38,7 +40,7 @@ TEST(Storage, RandomRoundingKeepsTheMeanAndPicksNeighbours) {
                         {torch::kFloat8_e4m3fn, -0.0155, std::ldexp(1, -9)}};
   for (const Case& c : cases) {
     const Tensor rounded =
-        stored(many(c.value), c.dtype, Rounding::kStochastic, 5).to(torch::kFloat);
+        stored(many(c.value), c.dtype, StorageRounding::kStochastic, 5).to(torch::kFloat);
     const double below = std::floor(c.value / c.spacing) * c.spacing;
     EXPECT_TRUE(((rounded == below) | (rounded == below + c.spacing)).all().item<bool>())
         << c.value;
@@ -50,7 +52,7 @@ TEST(Storage, RandomRoundingKeepsTheMeanAndPicksNeighbours) {
 TEST(Storage, RandomRoundingLeavesWhatIsOnTheGrid) {
   const Tensor values = torch::randn({5000}).to(torch::kFloat8_e4m3fn).to(torch::kFloat);
   for (const auto dtype : {torch::kBFloat16, torch::kHalf, torch::kFloat8_e4m3fn}) {
-    EXPECT_EQ(bytes_of(stored(values, dtype, Rounding::kStochastic, 1).to(torch::kFloat)),
+    EXPECT_EQ(bytes_of(stored(values, dtype, StorageRounding::kStochastic, 1).to(torch::kFloat)),
               bytes_of(values));
   }
 }
@@ -58,7 +60,7 @@ TEST(Storage, RandomRoundingLeavesWhatIsOnTheGrid) {
 TEST(Storage, RandomRoundingFollowsTheSeed) {
   const Tensor values = torch::randn({3000});
   const auto bytes = [&](uint64_t seed) {
-    return bytes_of(stored(values, torch::kBFloat16, Rounding::kStochastic, seed));
+    return bytes_of(stored(values, torch::kBFloat16, StorageRounding::kStochastic, seed));
   };
   EXPECT_EQ(bytes(4), bytes(4));
   EXPECT_NE(bytes(4), bytes(5));
@@ -66,7 +68,7 @@ TEST(Storage, RandomRoundingFollowsTheSeed) {
 
 TEST(Storage, Fp8EndsAtItsLargestValue) {
   const Tensor values = torch::tensor({1000.f, -1000.f, 448.f});
-  for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic}) {
+  for (const StorageRounding rounding : {StorageRounding::kNearest, StorageRounding::kStochastic}) {
     const Tensor out = stored(values, torch::kFloat8_e4m3fn, rounding, 0).to(torch::kFloat);
     EXPECT_TRUE(torch::equal(out, torch::tensor({448.f, -448.f, 448.f}))) << out;
   }
