@@ -97,6 +97,10 @@ void value_from_text(const FieldInfo& field, std::string_view text, std::vector<
   value = std::move(parsed);
 }
 
+void value_from_text(const FieldInfo&, std::string_view text, std::vector<std::string>& value) {
+  value = split_text(text, ';');
+}
+
 std::string text_from_value(const std::string& value) { return value; }
 std::string text_from_value(bool value) { return value ? "true" : "false"; }
 std::string text_from_value(int64_t value) { return std::to_string(value); }
@@ -105,6 +109,10 @@ std::string text_from_value(double value) { return fmt::format("{}", value); }
 
 std::string text_from_value(const std::vector<double>& value) {
   return fmt::format("{}", fmt::join(value, ","));
+}
+
+std::string text_from_value(const std::vector<std::string>& value) {
+  return fmt::format("{}", fmt::join(value, ";"));
 }
 
 }  // namespace fourstep

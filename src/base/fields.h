@@ -28,6 +28,9 @@ void value_from_text(const FieldInfo& field, std::string_view text, int64_t& val
 void value_from_text(const FieldInfo& field, std::string_view text, uint64_t& value);
 void value_from_text(const FieldInfo& field, std::string_view text, double& value);
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<double>& value);
+/// Separated by ';'; for names of files and folders, which may hold commas.
+void value_from_text(const FieldInfo& field, std::string_view text,
+                     std::vector<std::string>& value);
 
 std::string text_from_value(const std::string& value);
 std::string text_from_value(bool value);
@@ -36,6 +39,7 @@ std::string text_from_value(uint64_t value);
 std::string text_from_value(
     double value);  ///< the shortest text that reads back as the same number
 std::string text_from_value(const std::vector<double>& value);
+std::string text_from_value(const std::vector<std::string>& value);
 
 template <typename T>
 void value_from_text(const FieldInfo& field, std::string_view text, std::optional<T>& value) {

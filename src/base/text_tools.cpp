@@ -14,6 +14,14 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(kBlanks) - first + 1));
 }
 
+std::string lower_ascii(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 std::string join_first(const std::vector<std::string>& names) {
   const size_t shown = std::min<size_t>(names.size(), 3);
   std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + shown, ", "));

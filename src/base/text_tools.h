@@ -10,6 +10,9 @@ namespace fourstep {
 /// Without blanks, tabs and line ends around it.
 std::string trimmed(std::string_view text);
 
+/// With the letters A to Z in lower case.
+std::string lower_ascii(std::string_view text);
+
 /// For messages: "a, b, c and 7 more".
 std::string join_first(const std::vector<std::string>& names);
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/dialect.h"
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
@@ -17,14 +18,17 @@
 #include "io/safetensors.h"
 #include "pipeline/image_metadata.h"
 #include "pipeline/lint.h"
+#include "pipeline/lora_lookup.h"
 #include "pipeline/output_files.h"
 #include "pipeline/precision.h"
+#include "pipeline/prompt_expansion.h"
 #include "pipeline/request_json.h"
 #include "pipeline/resources.h"
 #include "pipeline/sampling_plan.h"
 #include "pipeline/txt2img.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
+#include "text/prompt_rules.h"
 
 namespace fourstep {
 
@@ -43,7 +47,7 @@ struct GenerateOptions {
   bool is_quiet = false;
 };
 
-/// One request per seed and size, sizes outermost.
+/// One request per seed and size, sizes outermost; one per image where prompts have random parts.
 std::vector<Request> expand(const GenerateOptions& options) {
   std::vector<Request> requests;
   std::vector<std::string> sizes = split_text(options.sizes, ',');
@@ -64,7 +68,11 @@ std::vector<Request> expand(const GenerateOptions& options) {
       value_from_text(side, sides[1], request.height);
     }
   }
-  return requests;
+  std::vector<Request> expanded;
+  for (const Request& request : requests) {
+    for (Request& part : expand_prompts(request)) expanded.push_back(std::move(part));
+  }
+  return expanded;
 }
 
 /// What one run of the command has made so far.
@@ -76,21 +84,31 @@ struct Session {
   Json images = Json::array();
   Json notices = Json::array();
   std::vector<Problem> problems = {};
+  Json lora_lines = Json::array();
   Family family = Family::kSdxl;
-  HashTags hashes = {};
 };
 
-void save(Session& session, const Request& request, const GeneratedImage& made) {
+/// A request and what its prompts became.
+struct Job {
+  Request request;
+  std::vector<LoraUse> loras;  ///< its own and those of tags
+  HashTags hashes;
+  PromptPlan prompts;
+};
+
+void save(Session& session, const Job& job, const GeneratedImage& made) {
+  const Request& request = job.request;
   const auto index = static_cast<int64_t>(session.images.size());
-  const auto file =
-      output_file(session.options.out, request.prompt, made.seed, index, session.num_images);
+  const std::string words =
+      plain_words(request.prompt, prompt_rules(dialect_from_name(request.dialect)).syntax);
+  const auto file = output_file(session.options.out, words, made.seed, index, session.num_images);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(single_image(request, made.index), session.family, session.hashes);
+  image.text = image_metadata(single_image(request, made.index), session.family, job.hashes);
   write_image(file, image);
   if (!session.options.latents.empty()) {
     const auto latents =
-        output_file(session.options.latents, request.prompt, made.seed, index, session.num_images);
+        output_file(session.options.latents, words, made.seed, index, session.num_images);
     write_safetensors(latents, {{"latent", made.latent}}, image.text);
   }
   session.images.push_back({{"file", file.string()},
@@ -139,9 +157,46 @@ void check_output_folder(const char* flag, const std::string& out) {
   }
 }
 
+int64_t count_images(const std::vector<Request>& requests) {
+  int64_t count = 0;
+  for (const Request& request : requests) count += request.images;
+  return count;
+}
+
+/// Shows a sentence and keeps it in `list`, unless it is there already: many requests say the same.
+void add_once(Session& session, Json& list, const std::string& sentence) {
+  if (std::find(list.begin(), list.end(), sentence) != list.end()) return;
+  list.push_back(sentence);
+  session.bar.notice(sentence);
+}
+
+void wear(Session& session, Models& models, const std::vector<LoraUse>& loras) {
+  if (models.loras() == loras) return;
+  for (const std::string& line :
+       models.set_loras(loras, session.options.request.lora_partial, session.events)) {
+    add_once(session, session.lora_lines, line);
+  }
+}
+
+Job prepare(Session& session, Models& models, const Request& request, EncodingCache& cache) {
+  Job job{request, loras_of(request, session.events), {}, {}};
+  wear(session, models, job.loras);
+  Request asked =
+      request;  // the tags' LoRAs count as those of flags wherever they are not written down
+  asked.loras = job.loras;
+  const Request resolved = resolve_defaults(asked, models.traits(), session.events);
+  tell_problems(session, models, asked, resolved);
+  job.hashes = make_hash_tags(resolved, session.events);
+  job.request = resolved;
+  job.request.loras = request.loras;
+  job.prompts = encode_prompts(models, job.request, session.events, cache);
+  return job;
+}
+
 void generate(GenerateOptions options) {
   options.request = with_default_model(std::move(options.request), find_default_model());
   validate(options.request);
+  options.request = with_lora_files(std::move(options.request));
   check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);
   if (!options.out.empty() && std::filesystem::path(options.out).has_filename() &&
@@ -151,38 +206,33 @@ void generate(GenerateOptions options) {
   set_threads(options.threads);
   const std::vector<Request> requests = expand(options);
   Session session{options,
-                  static_cast<int64_t>(requests.size()) * options.request.images,
+                  count_images(requests),
                   ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet),
                   {}};
   session.events = events_of(session.bar);
   session.events.on_notice = [&](const std::string& sentence) {
-    session.notices.push_back(sentence);
-    session.bar.notice(sentence);
+    add_once(session, session.notices, sentence);
   };
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));
   session.family = models.checkpoint().family;
-  const auto lora_lines =
-      models.set_loras(options.request.loras, options.request.lora_partial, session.events);
-  for (const std::string& line : lora_lines) session.bar.notice(line);
-  session.hashes = make_hash_tags(options.request, session.events);
-  std::vector<Request> jobs;
+  EncodingCache cache;
+  std::vector<Job> jobs;
   for (const Request& request : requests) {
-    jobs.push_back(resolve_defaults(request, models.traits(), session.events));
-    tell_problems(session, models, request, jobs.back());
+    jobs.push_back(prepare(session, models, request, cache));
   }
-  const Prompts prompts = encode_prompts(models, jobs.front(), session.events);
   models.free_text_encoders();
-  for (const Request& job : jobs) {
-    txt2img(models, job, prompts, session.events,
+  for (const Job& job : jobs) {
+    wear(session, models, job.loras);
+    txt2img(models, job.request, job.prompts, session.events,
             [&](const GeneratedImage& made) { save(session, job, made); });
   }
   if (!options.is_json) return;
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const Json result = {{"images", session.images},
-                       {"request", json_from_request(jobs.back())},
-                       {"loras", lora_lines},
+                       {"request", json_from_request(jobs.back().request)},
+                       {"loras", session.lora_lines},
                        {"notices", session.notices},
                        {"lint", json_from(session.problems)},
                        {"device", models.placement().device.str()},

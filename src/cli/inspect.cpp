@@ -90,7 +90,8 @@ void inspect_schedule(const ViewOptions& options) {
 }
 
 void inspect_tokens(const ViewOptions& options) {
-  const TokenView view = view_tokens(options.request.prompt, model_facts(options.request));
+  const TokenView view = view_tokens(options.request.prompt, model_facts(options.request),
+                                     dialect_from_name(options.request.dialect));
   if (options.is_json) return print_json(json_from(view));
   fmt::print("{}{}", text_from_table(token_table(view)), token_summary(view));
 }

@@ -68,5 +68,6 @@ int main(int argc, char** argv) {
   fourstep::add_train_lora_command(app);
   fourstep::add_distill_command(app);
   fourstep::add_evaluate_command(app);
+  fourstep::add_lora_command(app);
   return run(app, argc, argv);
 }

@@ -31,7 +31,7 @@ void inspect(const InspectOptions& options) {
 }  // namespace
 
 void add_model_command(CLI::App& app) {
-  CLI::App* model = app.add_subcommand("model", "look at checkpoints");
+  CLI::App* model = app.add_subcommand("model", "look at checkpoints, merge, convert");
   model->require_subcommand(1);
   auto options = std::make_shared<InspectOptions>();
   CLI::App* command =
@@ -44,6 +44,7 @@ void add_model_command(CLI::App& app) {
       "leave out AutoV1, AutoV2, AutoV3 and SHA-256, for which the whole file is read");
   command->add_flag("--json", options->is_json, "print JSON");
   command->callback([options] { inspect(*options); });
+  add_model_write_verbs(*model);
 }
 
 }  // namespace fourstep

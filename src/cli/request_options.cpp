@@ -22,15 +22,17 @@ void add_field(CLI::App& command, const FieldInfo& field, bool& value) {
   command.add_flag(flag_name(field), value, std::string(field.help))->group("Image");
 }
 
-void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& value) {
+/// A flag that adds up when it is repeated.
+template <typename T>
+void add_list_field(CLI::App& command, const FieldInfo& field, std::vector<T>& value) {
   command
       .add_option_function<std::vector<std::string>>(
           flag_name(field),
           [field, &value](const std::vector<std::string>& texts) {
             for (const std::string& text : texts) {
-              std::vector<LoraUse> uses;
-              value_from_text(field, text, uses);
-              value.insert(value.end(), uses.begin(), uses.end());
+              std::vector<T> items;
+              value_from_text(field, text, items);
+              value.insert(value.end(), items.begin(), items.end());
             }
           },
           flag_help(field, ""))
@@ -38,6 +40,14 @@ void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& 
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group("Image");
+}
+
+void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& value) {
+  add_list_field(command, field, value);
+}
+
+void add_field(CLI::App& command, const FieldInfo& field, std::vector<std::string>& value) {
+  add_list_field(command, field, value);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "inspect/model_facts.h"
 
+#include "pipeline/lora_lookup.h"
 #include "pipeline/models.h"
 #include "pipeline/sampling_plan.h"
 
@@ -21,7 +22,7 @@ ModelFacts four_step_sdxl(const Request& request) {
 ModelFacts model_facts(const Request& request) {
   if (request.model.empty()) return four_step_sdxl(request);
   Models models(request, {});
-  models.set_loras(request.loras, request.lora_partial, {});
+  models.set_loras(loras_of(request, {}), request.lora_partial, {});
   const Checkpoint& checkpoint = models.checkpoint();
   return {models.traits(), models.noise_schedule(request), find_vocabulary(checkpoint),
           checkpoint.has(Component::kTextEncoder2)};

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "base/text_tools.h"
 #include "inspect/token_view.h"
-#include "sampling/guidance.h"
-#include "sampling/samplers.h"
-#include "text/conditioning.h"
+#include "pipeline/prompt_plan.h"
 #include "text/known_words.h"
+#include "text/prompt_rules.h"
 
 namespace fourstep {
 
@@ -27,41 +30,84 @@ std::string text_of(const std::vector<Token>& tokens) {
   return trimmed(text);
 }
 
-std::vector<PromptChunk> prompt_chunks_of(const std::string& prompt, const ModelFacts& model) {
+std::vector<PromptChunk> prompt_chunks_of(const std::string& prompt, const ModelFacts& model,
+                                          Dialect dialect) {
   std::vector<PromptChunk> chunks;
-  const TokenView view = view_tokens(prompt, model);
+  const TokenView view = view_tokens(prompt, model, dialect);
   for (const auto& tokens : view.encoders.front().chunks) {
     chunks.push_back({static_cast<int64_t>(tokens.size()), text_of(tokens)});
   }
   return chunks;
 }
 
-std::vector<std::string> unknown_of(const std::string& prompt, const ModelFacts& model) {
+std::vector<std::string> unknown_of(const std::string& prompt, const ModelFacts& model,
+                                    Dialect dialect) {
   const std::string& known = model.traits.known_words;
-  return known.empty() ? std::vector<std::string>() : unknown_words(prompt, known);
+  const std::string words = plain_words(prompt, prompt_rules(dialect).syntax);
+  return known.empty() ? std::vector<std::string>() : unknown_words(words, known);
+}
+
+/// "0-2, 4": the calls of the stages that have something; empty when all have it.
+std::string calls_of(const TextPlan& plan, const std::function<bool(const StageTexts&)>& has) {
+  if (std::all_of(plan.stages.begin(), plan.stages.end(), has)) return "";
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  int64_t first = 0;
+  for (const StageSpan& span : plan.spans) {
+    const bool continues = !ranges.empty() && ranges.back().second == first - 1;
+    if (has(plan.stages[span.stage])) {
+      if (!continues) ranges.emplace_back(first, 0);
+      ranges.back().second = span.last_call;
+    }
+    first = span.last_call + 1;
+  }
+  std::vector<std::string> calls;
+  for (const auto& [from, to] : ranges) {
+    calls.push_back(from == to ? std::to_string(from) : fmt::format("{}-{}", from, to));
+  }
+  return join_first(calls);
+}
+
+std::string note_of(const PromptView& view) {
+  std::vector<std::string> notes;
+  if (!view.is_used) notes.emplace_back("not used at CFG scale 1");
+  if (!view.calls.empty()) notes.push_back("calls " + view.calls);
+  if (view.weight != 1) notes.push_back(fmt::format("weight {}", view.weight));
+  if (!view.unknown.empty()) {
+    notes.push_back(fmt::format("never seen: {}", fmt::join(view.unknown, ", ")));
+  }
+  return fmt::format("{}", fmt::join(notes, "; "));
 }
 
 }  // namespace
 
 std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& model) {
-  const bool has_uncond =
-      !is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond;
-  const std::string& negative = request.negative_prompt;
-  return {
-      {"prompt", true, prompt_chunks_of(request.prompt, model), unknown_of(request.prompt, model)},
-      {"negative prompt", has_uncond, prompt_chunks_of(negative, model),
-       unknown_of(negative, model)}};
+  const Dialect dialect = dialect_from_name(request.dialect);
+  const TextPlan plan = plan_texts(request);
+  std::vector<PromptView> views;
+  std::set<std::pair<std::string, std::string>> seen;  // role and text
+  const auto add = [&](const char* role, bool is_used, const WeightedText& text, auto has) {
+    if (!seen.emplace(fmt::format("{} {}", role, text.weight), text.text).second) return;
+    views.push_back({role, calls_of(plan, has), text.weight, is_used,
+                     prompt_chunks_of(text.text, model, dialect),
+                     unknown_of(text.text, model, dialect)});
+  };
+  for (const StageTexts& texts : plan.stages) {
+    for (const WeightedText& part : texts.parts) {
+      add("prompt", true, part, [&](const StageTexts& stage) {
+        return std::find(stage.parts.begin(), stage.parts.end(), part) != stage.parts.end();
+      });
+    }
+    add("negative prompt", uses_negative(request, texts), {texts.negative, 1},
+        [&](const StageTexts& stage) { return stage.negative == texts.negative; });
+  }
+  return views;
 }
 
 Table prompt_table(const std::vector<PromptView>& views) {
   Table table{{{"part"}, {"chunk", Align::kRight}, {"tokens", Align::kRight}, {"text"}, {"note"}},
               {}};
   for (const PromptView& view : views) {
-    std::string note = view.is_used ? "" : "not used at CFG scale 1";
-    if (!view.unknown.empty()) {
-      note +=
-          fmt::format("{}never seen: {}", note.empty() ? "" : "; ", fmt::join(view.unknown, ", "));
-    }
+    const std::string note = note_of(view);
     for (size_t i = 0; i < view.chunks.size(); ++i) {
       const PromptChunk& chunk = view.chunks[i];
       table.rows.push_back({i == 0 ? view.role : "", std::to_string(i + 1),
@@ -77,8 +123,8 @@ nlohmann::ordered_json json_from(const PromptView& view) {
   for (const PromptChunk& chunk : view.chunks) {
     chunks.push_back({{"tokens", chunk.num_tokens}, {"text", chunk.text}});
   }
-  return {
-      {"part", view.role}, {"used", view.is_used}, {"chunks", chunks}, {"unknown", view.unknown}};
+  return {{"part", view.role},    {"calls", view.calls}, {"weight", view.weight},
+          {"used", view.is_used}, {"chunks", chunks},    {"unknown", view.unknown}};
 }
 
 }  // namespace fourstep

@@ -16,15 +16,17 @@ struct PromptChunk {
   std::string text;        ///< as the vocabulary spells it, with blanks between words
 };
 
-/// The prompt or the negative prompt.
+/// A part of the prompt, or the negative prompt, during some calls of the network.
 struct PromptView {
-  std::string role;  ///< "prompt", "negative prompt"
+  std::string role;   ///< "prompt", "negative prompt"
+  std::string calls;  ///< "0-2, 4"; empty: all
+  double weight = 1;  ///< of a part of "a AND b"
   bool is_used = true;
   std::vector<PromptChunk> chunks;
   std::vector<std::string> unknown;  ///< words that the model has never seen, where its file tells
 };
 
-/// The prompt and the negative prompt. request: resolved.
+/// The prompt's parts and the negative prompt, each text of their schedules once (see plan_texts()). request: resolved.
 std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& model);
 
 /// One row per chunk.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dialect.h"
 #include "inspect/model_facts.h"
 #include "report/table.h"
 
@@ -13,6 +14,7 @@ namespace fourstep {
 struct Token {
   int64_t id = 0;
   std::string text;  ///< see Tokenizer::token_text()
+  double weight = 1;
 };
 
 /// What one text encoder reads.
@@ -29,9 +31,11 @@ struct TokenView {
   std::vector<EncoderTokens> encoders;
 };
 
-TokenView view_tokens(const std::string& prompt, const ModelFacts& model);
+/// By the grammar of the dialect, without network tags. AND and schedules are not taken apart here, see view_prompts().
+TokenView view_tokens(const std::string& prompt, const ModelFacts& model,
+                      Dialect dialect = Dialect::kFourstep);
 
-/// One row per token: chunk, place in it (start is 0), id, spelling. Encoders with the same ids share their rows.
+/// One row per token: chunk, place in it (start is 0), id, spelling, weight. Encoders with the same ids share their rows.
 Table token_table(const TokenView& view);
 
 /// "encoder: n tokens in m chunks, padding id", one line each.

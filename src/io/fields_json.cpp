@@ -10,11 +10,24 @@ std::string text_of_json(const FieldInfo& field, const Json& json) {
   throw InvalidRequest("{}: JSON {} is no text, number or boolean", field.name, json.type_name());
 }
 
-void read_json(const FieldInfo& field, const Json& json, std::vector<double>& value) {
+namespace {
+
+template <typename T>
+void read_list(const FieldInfo& field, const Json& json, std::vector<T>& value) {
   if (!json.is_array()) return value_from_text(field, text_of_json(field, json), value);
-  std::vector<double> parsed;
+  std::vector<T> parsed;
   for (const Json& item : json) read_json(field, item, parsed.emplace_back());
   value = std::move(parsed);
+}
+
+}  // namespace
+
+void read_json(const FieldInfo& field, const Json& json, std::vector<double>& value) {
+  read_list(field, json, value);
+}
+
+void read_json(const FieldInfo& field, const Json& json, std::vector<std::string>& value) {
+  read_list(field, json, value);
 }
 
 std::string dump_json(const Json& json, int indent) {

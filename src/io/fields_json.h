@@ -1,6 +1,6 @@
 #pragma once
 // Structs whose members a visit_fields() function lists (base/fields.h), to and from JSON objects. A type of
-// member that is no text, number, boolean or list of numbers needs overloads of json_from() and read_json() in
+// member that is no text, number, boolean or list of texts or numbers needs overloads of json_from() and read_json() in
 // this namespace.
 
 #include <map>
@@ -36,6 +36,8 @@ void read_json(const FieldInfo& field, const nlohmann::ordered_json& json, T& va
 
 void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
                std::vector<double>& value);
+void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
+               std::vector<std::string>& value);
 
 /// Every field under its name; unset optionals as null.
 template <typename Struct>

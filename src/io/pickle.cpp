@@ -138,6 +138,7 @@ void read_legacy_container(PickledFile& file) {
 const PickleValue& find_state_dict(const PickledFile& file) {
   const PickleValue& root = *file.document.root;
   const PickleValue* inner = find_item(root, "state_dict");
+  if (!inner) inner = find_item(root, "string_to_param");
   if (!inner && root.kind == PickleKind::kDict && root.items.size() == 2) inner = root.items[1];
   const PickleValue& dict = inner && inner->kind == PickleKind::kDict ? *inner : root;
   if (dict.kind != PickleKind::kDict)

@@ -1,6 +1,7 @@
 #include "io/safetensors.h"
 
 #include <algorithm>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -28,22 +29,29 @@ bool is_loadable(const SafetensorsEntry& entry, const FileDtype& dtype) {
 
 struct OrderedTensor {
   const std::string* name;
-  const Tensor* tensor;
+  const TensorPlan* plan;
   const FileDtype* dtype;
+  uint64_t num_bytes;
 };
 
+uint64_t bytes_of(const TensorPlan& plan, const FileDtype& dtype) {
+  uint64_t bytes = static_cast<uint64_t>(dtype.bits) / 8;
+  for (const int64_t length : plan.shape) bytes *= static_cast<uint64_t>(length);
+  return bytes;
+}
+
 /// In the reference writer's order. Throws Error for what the format cannot express.
-std::vector<OrderedTensor> order_for_file(const NamedTensors& tensors, const std::string& where) {
+std::vector<OrderedTensor> order_for_file(const std::map<std::string, TensorPlan>& plans,
+                                          const std::string& where) {
   std::vector<OrderedTensor> order;
-  for (const auto& [name, tensor] : tensors) {
-    if (!tensor.defined()) throw Error("{}: tensor {} is undefined", where, printable(name));
-    const FileDtype* dtype = find_file_dtype(tensor.scalar_type());
+  for (const auto& [name, plan] : plans) {
+    const FileDtype* dtype = find_file_dtype(plan.dtype);
     if (!dtype)
       throw Error("{}: tensor {}: the format has no dtype for {}", where, printable(name),
-                  c10::toString(tensor.scalar_type()));
+                  c10::toString(plan.dtype));
     if (name == "__metadata__" || name.find('\0') != std::string::npos)
       throw Error("{}: tensor {}: the format forbids this name", where, printable(name));
-    order.push_back({&name, &tensor, dtype});
+    order.push_back({&name, &plan, dtype, bytes_of(plan, *dtype)});
   }
   // Pointers into one table compare like the ranks of the types; names are sorted already.
   std::stable_sort(order.begin(), order.end(), [](const OrderedTensor& a, const OrderedTensor& b) {
@@ -58,11 +66,11 @@ std::string make_header_text(const std::vector<OrderedTensor>& order,
   std::string text = "{";
   if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump();
   uint64_t offset = 0;
-  for (const auto& [name, tensor, dtype] : order) {
-    const uint64_t end = offset + tensor->nbytes();
+  for (const auto& [name, plan, dtype, num_bytes] : order) {
+    const uint64_t end = offset + num_bytes;
     text += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}",
                         text.size() > 1 ? "," : "", nlohmann::json(*name).dump(), dtype->name,
-                        to_string(shape_of(*tensor)), offset, end);
+                        to_string(plan->shape), offset, end);
     offset = end;
   }
   text += '}';
@@ -74,10 +82,40 @@ void write_length(std::ostream& out, uint64_t length) {
   for (int i = 0; i < 8; ++i) out.put(static_cast<char>(length >> (8 * i) & 0xFF));
 }
 
-void write_data(std::ostream& out, const Tensor& tensor) {
-  const Tensor plain = aligned(tensor.detach().cpu()).resolve_conj().resolve_neg().contiguous();
+/// The values as they stand in a file, in this process's memory.
+Tensor plain_data(const Tensor& tensor) {
+  return aligned(tensor.detach().cpu()).resolve_conj().resolve_neg().contiguous();
+}
+
+/// source: what `plain` was made of, perhaps a view of a mapped file.
+void write_data(std::ostream& out, const Tensor& plain, const Tensor& source) {
   out.write(static_cast<const char*>(plain.const_data_ptr()),
             static_cast<std::streamsize>(plain.nbytes()));
+  drop_pages(source);
+}
+
+void check_plan(const OrderedTensor& item, const Tensor& tensor, const std::string& where) {
+  const std::string what = fmt::format("{}: tensor {}", where, printable(*item.name));
+  if (!tensor.defined()) throw Error("{} is undefined", what);
+  check_shape(tensor, item.plan->shape, what);
+  if (tensor.scalar_type() != item.plan->dtype)
+    throw Error("{}: made as {}, planned as {}", what, c10::toString(tensor.scalar_type()),
+                c10::toString(item.plan->dtype));
+}
+
+std::string checked_header(const std::vector<OrderedTensor>& order,
+                           const std::map<std::string, std::string>& metadata,
+                           const std::string& where) {
+  std::string header;
+  try {
+    header = make_header_text(order, metadata);
+  } catch (const nlohmann::json::exception&) {
+    throw Error("{}: a name or a metadata value is not valid UTF-8", where);
+  }
+  if (header.size() > kMaxHeaderBytes)
+    throw Error("{}: names and metadata take {} bytes, the format admits {}", where, header.size(),
+                kMaxHeaderBytes);
+  return header;
 }
 
 }  // namespace
@@ -100,21 +138,37 @@ TensorFile open_safetensors(const std::filesystem::path& path) {
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const std::string where = fmt::format("write_safetensors(\"{}\")", path.string());
-  const std::vector<OrderedTensor> order = order_for_file(tensors, where);
-  std::string header;
-  try {
-    header = make_header_text(order, metadata);
-  } catch (const nlohmann::json::exception&) {
-    throw Error("{}: a name or a metadata value is not valid UTF-8", where);
+  std::map<std::string, TensorPlan> plans;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined())
+      throw Error("write_safetensors(\"{}\"): tensor {} is undefined", path.string(),
+                  printable(name));
+    plans[name] = {tensor.scalar_type(), shape_of(tensor)};
   }
-  if (header.size() > kMaxHeaderBytes)
-    throw Error("{}: names and metadata take {} bytes, the format admits {}", where, header.size(),
-                kMaxHeaderBytes);
+  write_safetensors(
+      path, plans, [&](const std::string& name) { return tensors.at(name); }, metadata);
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, TensorPlan>& plans,
+                       const std::function<Tensor(const std::string&)>& make,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::string where = fmt::format("write_safetensors(\"{}\")", path.string());
+  const std::vector<OrderedTensor> order = order_for_file(plans, where);
+  const std::string header = checked_header(order, metadata, where);
   write_atomically(path, [&](std::ostream& out) {
     write_length(out, header.size());
     out << header;
-    for (const OrderedTensor& item : order) write_data(out, *item.tensor);
+    std::future<void> writing;  // one at a time; its destructor waits, also when `make` throws
+    for (const OrderedTensor& item : order) {
+      const Tensor tensor = make(*item.name);
+      check_plan(item, tensor, where);
+      const Tensor plain = plain_data(tensor);
+      if (writing.valid()) writing.get();
+      writing =
+          std::async(std::launch::async, [&out, plain, tensor] { write_data(out, plain, tensor); });
+    }
+    if (writing.valid()) writing.get();
   });
 }
 

@@ -2,6 +2,7 @@
 // The safetensors container as tensors: reading without a copy, writing as the reference writer does.
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -20,6 +21,22 @@ TensorFile open_safetensors(const std::filesystem::path& path);
 /// device and of any strides; one at a time is copied to the CPU.
 /// Throws Error when a dtype has no name in the format or the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+/// What a tensor of a file will be, before its values exist.
+struct TensorPlan {
+  torch::ScalarType dtype = torch::kFloat;
+  Shape shape;
+};
+
+/// The same file for tensors that are made one by one, in the order of the file, so that a checkpoint larger
+/// than the memory can be written: while one is being written (by a second thread), `make` works on the next.
+/// Pages of mapped files that a written tensor was a view of are dropped (drop_pages()).
+/// make: the values for a name; what it throws ends the writing and is passed on.
+/// Throws Error as above, and when a tensor is not as planned.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, TensorPlan>& plans,
+                       const std::function<Tensor(const std::string& name)>& make,
                        const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace fourstep

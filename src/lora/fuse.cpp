@@ -266,7 +266,8 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
     if (!fits_shape(term.module, shape_of(pristine))) delta(term.module, shape_of(pristine));
   }
   const Tensor w = aligned(pristine);
-  if (terms.empty() && (!out.is_cpu() || out.dtype() == w.dtype())) {
+  const bool has_rows = w.dim() > 0 && w.numel() > 0;
+  if (terms.empty() && (!out.is_cpu() || out.dtype() == w.dtype() || !has_rows)) {
     out.copy_(w);
   } else if (out.is_cpu() && std::all_of(terms.begin(), terms.end(), is_plain_low_rank)) {
     fuse_low_rank(out, w, terms);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "io/single_file.h"
 
 namespace fourstep {
 namespace {
@@ -177,6 +178,15 @@ int64_t LoraTargets::cross_width() const {
     if (name.ends_with("attn2.to_k.weight") && shape.size() == 2) return shape[1];
   }
   return 0;
+}
+
+LoraTargets lora_targets_of(const Checkpoint& checkpoint) {
+  std::map<Component, NamedShapes> shapes;
+  for (const auto& [component, weights] : checkpoint.components) {
+    shapes[component] = shapes_of(weights);
+  }
+  const auto ldm_names = ldm_unet_names(shapes.at(Component::kUnet));
+  return {std::move(shapes), ldm_names};
 }
 
 }  // namespace fourstep

@@ -57,4 +57,7 @@ class LoraTargets {
   std::map<Component, Dictionary> names_;  ///< spelled with '_' instead of '.', without prefix
 };
 
+/// The targets that a checkpoint offers. It must have a UNet.
+LoraTargets lora_targets_of(const Checkpoint& checkpoint);
+
 }  // namespace fourstep

@@ -140,6 +140,7 @@ std::string find_cause(const LoraFile& file, const LoraMatch& match, const LoraT
 
 LoraMatch match_lora(const LoraFile& file, const LoraTargets& targets) {
   LoraMatch match = Matcher(file, targets).match();
+  match.metadata = file.metadata;
   if (!match.unmatched.empty()) match.likely_cause = find_cause(file, match, targets);
   return match;
 }

@@ -22,11 +22,8 @@ void check_weight(double weight, const LoraMatch& match) {
 
 }  // namespace
 
-LoraStack::LoraStack(std::map<Component, NamedTensors> pristine) : pristine_(std::move(pristine)) {}
-
-std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
-                                        const WriteParameter& write) {
-  Terms wanted;
+LoraTerms terms_by_parameter(const std::vector<AppliedLora>& loras) {
+  LoraTerms wanted;
   for (const AppliedLora& lora : loras) {
     check_weight(lora.unet_weight, lora.match);
     check_weight(lora.text_weight, lora.match);
@@ -37,6 +34,14 @@ std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
   }
   for (auto& [id, terms] : wanted) terms = canonical_terms(std::move(terms));
   std::erase_if(wanted, [](const auto& entry) { return entry.second.empty(); });
+  return wanted;
+}
+
+LoraStack::LoraStack(std::map<Component, NamedTensors> pristine) : pristine_(std::move(pristine)) {}
+
+std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
+                                        const WriteParameter& write) {
+  const LoraTerms wanted = terms_by_parameter(loras);
   const std::vector<ParameterId> ids = changed(wanted);
   for (const ParameterId& id : ids) {
     const auto terms = wanted.find(id);
@@ -51,7 +56,7 @@ std::vector<ParameterId> LoraStack::set(const std::vector<AppliedLora>& loras,
   return ids;
 }
 
-std::vector<ParameterId> LoraStack::changed(const Terms& wanted) const {
+std::vector<ParameterId> LoraStack::changed(const LoraTerms& wanted) const {
   std::vector<ParameterId> ids;
   for (const auto& [id, terms] : wanted) {
     const auto present = current_.find(id);

@@ -28,6 +28,12 @@ struct ParameterId {
   auto operator<=>(const ParameterId&) const = default;
 };
 
+using LoraTerms = std::map<ParameterId, std::vector<WeightedModule>>;
+
+/// What `loras` add to each weight, in canonical form (canonical_terms()); weights that stay as they are have
+/// no entry. Throws InvalidRequest when a weight is not finite.
+LoraTerms terms_by_parameter(const std::vector<AppliedLora>& loras);
+
 /// Not safe for use from several threads at once (each fusion uses all of them itself).
 class LoraStack {
  public:
@@ -47,12 +53,11 @@ class LoraStack {
   std::vector<ParameterId> set(const std::vector<AppliedLora>& loras, const WriteParameter& write);
 
  private:
-  using Terms = std::map<ParameterId, std::vector<WeightedModule>>;
-  std::vector<ParameterId> changed(const Terms& wanted) const;
+  std::vector<ParameterId> changed(const LoraTerms& wanted) const;
   const Tensor& pristine(const ParameterId& id) const;
 
   std::map<Component, NamedTensors> pristine_;
-  Terms current_;  ///< canonical; no entry: pristine
+  LoraTerms current_;  ///< canonical; no entry: pristine
 };
 
 }  // namespace fourstep

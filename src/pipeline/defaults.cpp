@@ -15,6 +15,7 @@
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 #include "text/known_words.h"
+#include "text/prompt_rules.h"
 
 namespace fourstep {
 
@@ -54,11 +55,6 @@ int64_t steps_of_lists(const Request& request, int64_t otherwise) {
   return static_cast<int64_t>(request.sigmas.size()) - (request.sigmas.back() == 0 ? 1 : 0);
 }
 
-uint64_t draw_seed() {
-  // 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
-  return std::random_device()();
-}
-
 void check_list_length(const Request& request, int64_t steps) {
   if (request.steps && *request.steps != steps) {
     throw InvalidRequest("--steps {} does not fit the {} steps of the explicit list; leave it out",
@@ -80,13 +76,16 @@ void resolve_names(Request& request, bool is_distilled) {
 
 void report_unknown_words(const Request& request, const ModelTraits& traits, const Events& events) {
   if (traits.known_words.empty()) return;
-  const auto words = unknown_words(request.prompt, traits.known_words);
+  const PromptSyntax syntax = prompt_rules(dialect_from_name(request.dialect)).syntax;
+  const auto words = unknown_words(plain_words(request.prompt, syntax), traits.known_words);
   if (words.empty()) return;
   events.notice(fmt::format("{} has never seen \"{}\"; it will guess", traits.file_name,
                             fmt::join(words, "\", \"")));
 }
 
 }  // namespace
+
+uint64_t draw_seed() { return std::random_device()(); }
 
 Request with_default_model(Request request, const std::optional<DefaultModel>& shipped) {
   if (request.model.empty()) {

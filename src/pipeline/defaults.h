@@ -54,6 +54,9 @@ std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedul
 bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
                      int64_t rank, double factor);
 
+/// A random seed of 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
+uint64_t draw_seed();
+
 /// The request with the `shipped` model and its LoRA where it names no model, and without LoRAs named
 /// "none". Throws InvalidRequest when no model is named and none is shipped.
 Request with_default_model(Request request, const std::optional<DefaultModel>& shipped);

@@ -126,4 +126,16 @@ Guided make_guided(const PromptNetwork& network, const Models& models, const Req
   return {denoise, [last_uncond] { return *last_uncond; }};
 }
 
+Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>& spans) {
+  if (stages.size() == 1) return stages.front();
+  const auto next_call = std::make_shared<int64_t>(0);
+  const auto stage = std::make_shared<size_t>(0);
+  const auto denoise = [=](const Tensor& x, const Tensor& sigma) {
+    *stage = stage_at(spans, (*next_call)++);
+    return stages[*stage].denoise(x, sigma);
+  };
+  if (!stages.front().uncond) return {denoise, {}};
+  return {denoise, [=] { return stages[*stage].uncond(); }};
+}
+
 }  // namespace fourstep

@@ -11,6 +11,7 @@
 #include "io/fields_json.h"
 #include "io/infotext.h"
 #include "pipeline/request_json.h"
+#include "text/prompt_rules.h"
 
 namespace fourstep {
 
@@ -23,6 +24,16 @@ std::string prompt_with_tags(const Request& request) {
     prompt += use.unet_weight == use.text_weight ? ">" : fmt::format(":{}>", use.unet_weight);
   }
   return prompt;
+}
+
+/// A1111's name for what the weights of the prompts did; empty for its default, and without weights.
+std::string emphasis_name(const Request& request) {
+  const PromptRules rules = prompt_rules(dialect_from_name(request.dialect), request.emphasis);
+  const bool has_any = has_weights(request.prompt, rules.syntax) ||
+                       has_weights(request.negative_prompt, rules.syntax);
+  if (!has_any || rules.syntax != PromptSyntax::kA1111) return "";
+  if (rules.emphasis == EmphasisRule::kNoNorm) return "No norm";
+  return rules.emphasis == EmphasisRule::kIgnore ? "Ignore" : "";
 }
 
 const std::map<std::string, std::string>& sampler_names() {
@@ -149,6 +160,8 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"Seed resize from",
        request.seed_width > 0 ? fmt::format("{}x{}", request.seed_width, request.seed_height) : ""},
       {"ENSD", request.ensd != 0 ? std::to_string(request.ensd) : ""},
+      {"Emphasis", emphasis_name(request)},
+      {"Old prompt editing timelines", request.old_prompt_schedules ? "True" : ""},
       {"Eta", text_from_value(request.eta)},
       {"Sigma churn", request.s_churn > 0 ? fmt::format("{}", request.s_churn) : ""},
       {"Sigma noise", request.s_noise != 1 ? fmt::format("{}", request.s_noise) : ""},

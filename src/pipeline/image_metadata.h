@@ -13,8 +13,8 @@ namespace fourstep {
 
 /// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON.
 /// request: resolved, of this image alone (single_image); family: of the model, since A1111 counts clip skip from the layer
-/// that the family normally uses. LoRAs appear in the prompt as <lora:name:weight> tags, as A1111
-/// writes them.
+/// that the family normally uses. The request's LoRAs appear behind the prompt as <lora:name:weight>
+/// tags, as A1111 writes them; those of tags in the prompt are there already.
 ImageText image_metadata(const Request& request, Family family, const HashTags& hashes = {});
 
 /// The name by which metadata calls a file or folder: without folder and extension.

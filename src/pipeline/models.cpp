@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "io/mapped_file.h"
-#include "io/single_file.h"
 #include "layers/layers.h"
 #include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
@@ -24,14 +23,6 @@ double family_scaling_factor(Family family) { return family == Family::kSd15 ? 0
 
 bool is_tiny_vae(const NamedTensors& weights) {
   return weights.count("decoder.layers.0.weight") != 0;
-}
-
-std::map<Component, NamedShapes> shapes_of_components(const Checkpoint& checkpoint) {
-  std::map<Component, NamedShapes> shapes;
-  for (const auto& [component, weights] : checkpoint.components) {
-    shapes[component] = shapes_of(weights);
-  }
-  return shapes;
 }
 
 /// The LoRAs as one stack sees them: a weight of 0 leaves the other networks' part out.
@@ -136,10 +127,7 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
                                            bool is_partial_allowed, const Events& events) {
   std::optional<LoraTargets>
       targets;  // thousands of spellings: only where there is a LoRA to match
-  if (!loras.empty()) {
-    targets.emplace(shapes_of_components(checkpoint_),
-                    ldm_unet_names(shapes_of(checkpoint_.components.at(Component::kUnet))));
-  }
+  if (!loras.empty()) targets.emplace(lora_targets_of(checkpoint_));
   std::vector<AppliedLora> applied;
   std::vector<std::string> lines;
   std::vector<LoraTraits> traits;
@@ -150,6 +138,7 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
     traits.push_back(traits_of(use, match));
     applied.push_back({std::move(match), use.unet_weight, use.text_weight});
   }
+  lora_uses_ = loras;
   loras_ = std::move(applied);
   lora_traits_ = std::move(traits);
   if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);

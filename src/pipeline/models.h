@@ -50,6 +50,9 @@ class Models {
   std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed,
                                      const Events& events);
 
+  /// What set_loras() was last given.
+  const std::vector<LoraUse>& loras() const { return lora_uses_; }
+
   /// What resolve_defaults() needs to know; after set_loras().
   ModelTraits traits() const;
 
@@ -89,6 +92,7 @@ class Models {
   std::filesystem::path vae_path_;
   NamedTensors vae_weights_;
   ArchitectureHints vae_hints_;
+  std::vector<LoraUse> lora_uses_;
   std::vector<AppliedLora> loras_;
   std::vector<LoraTraits> lora_traits_;  ///< of the same
 

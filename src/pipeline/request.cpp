@@ -45,6 +45,12 @@ void check_falls(const char* flag, const std::vector<double>& list) {
   throw InvalidRequest("{}: the numbers must fall, got {}", flag, text_from_value(list));
 }
 
+void check_length(const char* what, const std::string& text) {
+  constexpr size_t kLongest = 64 << 10;  // the most that any parser of prompts has to take
+  if (text.size() <= kLongest) return;
+  throw InvalidRequest("{}: {} bytes, at most {} are read", what, text.size(), kLongest);
+}
+
 }  // namespace
 
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value) {
@@ -79,6 +85,9 @@ void validate(const Request& request) {
   dialect_from_name(request.dialect);
   check_word("--noise", request.noise, {"auto", "torch", "nv"});
   check_word("--empty-negative", request.empty_negative, {"auto", "zeros", "encoded"});
+  check_word("--emphasis", request.emphasis, {"auto", "original", "no_norm", "comfyui", "ignore"});
+  check_length("the prompt", request.prompt);
+  check_length("--negative-prompt", request.negative_prompt);
   check_word("--prediction", request.prediction, {"auto", "epsilon", "v_prediction"});
   check_word("--precision", request.precision, {"auto", "bf16", "fp16", "fp32"});
   check_word("--vae-precision", request.vae_precision, {"auto", "bf16", "fp16", "fp32"});

@@ -27,8 +27,13 @@ struct Request {
   std::string vae;
   std::vector<LoraUse> loras;
   bool lora_partial = false;
+  std::vector<std::string> lora_dir;
   std::string prompt;
   std::string negative_prompt;
+  std::string emphasis = "auto";
+  bool old_prompt_schedules = false;
+  std::vector<std::string> embedding_dir;
+  std::string wildcards;
   int64_t width = 0;
   int64_t height = 0;
   int64_t images = 1;
@@ -62,10 +67,9 @@ struct Request {
   bool operator==(const Request&) const = default;
 };
 
-// visit_fields() in parts: model and picture, sampling, details.
-
+/// The groups of visit_fields() below.
 template <typename AnyRequest, typename Visitor>
-void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
+void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"model",
              "checkpoint: one file, or a diffusers folder; the shipped model when not given"},
@@ -74,24 +78,45 @@ void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
   visit(Info{"lora",
-             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]]; several: repeat, or separate by ';'; none: "
-             "without the shipped one"},
+             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); several: repeat, or "
+             "separate by ';'; none: without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
+  visit(Info{"lora_dir",
+             "folder in which LoRAs are found by name, sub-folders too; several: repeat, or "
+             "separate by ';'"},
+        r.lora_dir);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"prompt", "what the image shows"}, r.prompt);
   visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1, or NAG)"},
         r.negative_prompt);
+  visit(Info{"emphasis",
+             "what weights in prompts do: original, no_norm (both A1111), comfyui, ignore, or auto "
+             "(by dialect)"},
+        r.emphasis);
+  visit(Info{"old_prompt_schedules",
+             "read n in [a:b:n] as A1111 did before 1.6: a share below 1, else a step"},
+        r.old_prompt_schedules);
+  visit(Info{"embedding_dir",
+             "folder with textual inversions that prompts may name; several as with lora-dir"},
+        r.embedding_dir);
+  visit(Info{"wildcards", "folder with NAME.txt, a line of which replaces __NAME__ in prompts"},
+        r.wildcards);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
   visit(Info{"height", "image height, as width", "px", 0, 16384}, r.height);
   visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
         r.images);
   visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
-}
-
-template <typename AnyRequest, typename Visitor>
-void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
-  using Info = FieldInfo;
   visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
         r.steps);
   visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
@@ -117,12 +142,12 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"rho", "bend of the karras and polyexponential schedules; 7 and 1 when not given", "",
              0.01, 1000},
         r.rho);
+  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
 }
 
 template <typename AnyRequest, typename Visitor>
-void visit_detail_fields(AnyRequest& r, Visitor&& visit) {
+void visit_noise_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"noise",
              "torch: as ComfyUI and diffusers on CPU; nv: as A1111 and Forge on GPU; auto: nv with "
              "their dialect, else torch"},
@@ -140,6 +165,11 @@ void visit_detail_fields(AnyRequest& r, Visitor&& visit) {
            "px", 0, 16384},
       r.seed_width);
   visit(Info{"seed_height", "height of that picture", "px", 0, 16384}, r.seed_height);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_network_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"empty_negative",
              "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
              "encoded)"},
@@ -159,9 +189,11 @@ void visit_detail_fields(AnyRequest& r, Visitor&& visit) {
 /// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
 template <typename AnyRequest, typename Visitor>
 void visit_fields(AnyRequest& r, Visitor&& visit) {
-  visit_picture_fields(r, visit);
+  visit_file_fields(r, visit);
+  visit_prompt_fields(r, visit);
   visit_sampling_fields(r, visit);
-  visit_detail_fields(r, visit);
+  visit_noise_fields(r, visit);
+  visit_network_fields(r, visit);
   visit_guidance_fields(r.guidance, visit);
 }
 
@@ -174,7 +206,8 @@ std::string text_from_value(const std::vector<LoraUse>& value);
 Request single_image(Request request, int64_t index);
 
 /// Throws InvalidRequest for combinations that cannot work: a missing model, both timesteps and sigmas,
-/// lists that do not fall, guidance methods that exclude each other, unknown words in noise, empty_negative, prediction or a precision.
+/// lists that do not fall, prompts of more than 64 KiB, unknown words in noise, empty_negative, emphasis,
+/// prediction or a precision.
 void validate(const Request& request);
 
 }  // namespace fourstep

@@ -5,7 +5,7 @@
 
 #include "base/events.h"
 #include "pipeline/models.h"
-#include "pipeline/prompts.h"
+#include "pipeline/prompt_plan.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
@@ -21,14 +21,10 @@ struct GeneratedImage {
 /// Called as each image is ready.
 using OnImage = std::function<void(const GeneratedImage&)>;
 
-/// Loads the text encoders where they are not; models.free_text_encoders() lets them go afterwards.
-/// request: resolved. Throws InvalidRequest for a clip_skip the model cannot do.
-Prompts encode_prompts(Models& models, const Request& request, const Events& events);
-
 /// Makes all images of a resolved request (resolve_defaults) with LoRAs already set. Each image is sampled
-/// on its own, so image i equals the single run with the seed plus i to the bit.
+/// on its own, so image i equals the single run with the seed plus i to the bit. prompts: of this request.
 /// Throws InvalidRequest for settings that cannot work, Cancelled when the user stops.
-void txt2img(Models& models, const Request& request, const Prompts& prompts, const Events& events,
-             const OnImage& on_image);
+void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
+             const Events& events, const OnImage& on_image);
 
 }  // namespace fourstep

@@ -112,7 +112,8 @@ ClipTextImpl::ClipTextImpl(const ClipConfig& config) : config(config) {
   }
 }
 
-ClipOutput ClipTextImpl::forward(const Tensor& ids, int64_t clip_skip) {
+ClipOutput ClipTextImpl::forward(const Tensor& ids, int64_t clip_skip,
+                                 std::span<const TokenVector> vectors) {
   check_shape(ids, {-1, -1}, "ClipText::forward: ids");
   if (ids.size(1) > config.positions) {
     throw Error("ClipText::forward: {} ids in a row, the model has {} positions", ids.size(1),
@@ -123,7 +124,7 @@ ClipOutput ClipTextImpl::forward(const Tensor& ids, int64_t clip_skip) {
                          clip_skip, config.layers - 1, config.layers);
   }
   const Tensor device_ids = ids.to(token_embedding->weight.device());
-  Tensor x = token_embedding(device_ids) + position_embedding->weight.narrow(0, 0, ids.size(1));
+  Tensor x = embed(device_ids, vectors);
   std::vector<Tensor> states = {x};
   for (ClipLayer& layer : layers) states.push_back(x = layer(x));
   ClipOutput out;
@@ -134,6 +135,15 @@ ClipOutput ClipTextImpl::forward(const Tensor& ids, int64_t clip_skip) {
     out.pooled = pool(device_ids, clip_skip == 0 ? out.last : final_layer_norm(states.back()));
   }
   return out;
+}
+
+Tensor ClipTextImpl::embed(const Tensor& ids, std::span<const TokenVector> vectors) {
+  const Tensor tokens = token_embedding(ids);
+  for (const TokenVector& place : vectors) {
+    check_shape(place.vector, {config.width}, "ClipText::forward: vector of a textual inversion");
+    tokens[place.row][place.position].copy_(place.vector);
+  }
+  return tokens + position_embedding->weight.narrow(0, 0, ids.size(1));
 }
 
 Tensor ClipTextImpl::pool(const Tensor& ids, const Tensor& normalized) {

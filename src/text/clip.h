@@ -3,6 +3,7 @@
 // Hugging Face's CLIPTextModel and CLIPTextModelWithProjection (transformers 4; version 5 dropped the
 // leading "text_model.").
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,12 @@ struct ClipOutput {
                ///< undefined for models without text_projection
 };
 
+/// A learned vector in the place of a token's embedding.
+struct TokenVector {
+  int64_t row, position;  ///< of the ids
+  Tensor vector;          ///< [width], any floating dtype and device
+};
+
 struct ClipAttentionImpl : nn::Module {
   ClipAttentionImpl(int64_t width, int64_t heads);
   /// x: [B,L,width]. Returns the same shape; position i sees positions up to i.
@@ -78,9 +85,11 @@ struct ClipTextImpl : nn::Module {
   explicit ClipTextImpl(const ClipConfig& config);
 
   /// ids: [B,L] int64, L at most config.positions, each row with start and end tokens. clip_skip: layers
-  /// left out at the end, diffusers' `clip_skip` (0 is the normal state of the model family).
+  /// left out at the end, diffusers' `clip_skip` (0 is the normal state of the model family). vectors: stand
+  /// in for the embeddings of the ids in their places.
   /// Throws InvalidRequest when the model has too few layers for clip_skip, Error for other shapes.
-  ClipOutput forward(const Tensor& ids, int64_t clip_skip = 0);
+  ClipOutput forward(const Tensor& ids, int64_t clip_skip = 0,
+                     std::span<const TokenVector> vectors = {});
 
   ClipConfig config;
   Embedding token_embedding{nullptr}, position_embedding{nullptr};
@@ -89,6 +98,7 @@ struct ClipTextImpl : nn::Module {
   Linear text_projection{nullptr};  ///< empty without projection
 
  private:
+  Tensor embed(const Tensor& ids, std::span<const TokenVector> vectors);
   Tensor pool(const Tensor& ids, const Tensor& normalized);
 };
 TORCH_MODULE(ClipText);

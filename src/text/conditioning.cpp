@@ -2,66 +2,51 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-
 namespace fourstep {
 namespace {
 
-using Chunk = std::vector<int64_t>;
+/// The chunks of each encoder.
+using ChunkLists = std::vector<std::vector<TokenChunk>>;
 
-constexpr int64_t kBackOffTokens = 20;
-
-/// Number of tokens to keep in a full chunk when `next` follows.
-size_t back_off(const Chunk& full, int64_t next, int64_t comma_id) {
-  if (next == comma_id) return full.size();
-  for (size_t kept = full.size(); kept > full.size() - kBackOffTokens; --kept) {
-    if (full[kept - 1] == comma_id) return kept;
+ChunkLists chunk_lists(const TextEncoders& encoders, std::string_view prompt,
+                       const PromptOptions& options) {
+  ChunkLists lists;
+  for (const TextEncoder& encoder : encoders.encoders) {
+    const auto parts = tokenize_prompt(encoder.tokenizer, prompt, options.rules.syntax,
+                                       options.inversions, lists.size());
+    lists.push_back(split_chunks(parts, options.rules.chunks, encoder.tokenizer.comma_id()));
   }
-  return full.size();
+  return lists;
 }
 
-/// Rows of ids for one encoder: the prompt's chunks, then chunks of the empty prompt up to `count`.
-Tensor chunk_rows(const TextEncoder& encoder, std::string_view prompt, ChunkRule rule,
-                  int64_t count) {
-  auto chunks = split_chunks(encoder.tokenizer.encode(prompt), rule, encoder.tokenizer.comma_id());
-  chunks.resize(std::max<size_t>(chunks.size(), static_cast<size_t>(count)));
-  return pad_chunks(chunks, encoder.tokenizer, encoder.pad_id);
+/// Tokenizers that treat "!" differently, and textual inversions of different lengths, can disagree.
+size_t common_count(const ChunkLists& lists, const PromptOptions& options) {
+  const auto is_shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
+  const auto [least, most] = std::minmax_element(lists.begin(), lists.end(), is_shorter);
+  return options.rules.syntax == PromptSyntax::kComfy ? least->size() : most->size();
+}
+
+/// One encoder's part of the conditioning; pooled stays undefined without a projection.
+Conditioning encode_chunks(const TextEncoder& encoder, ContextState state,
+                           const std::vector<TokenChunk>& chunks, const PromptOptions& options) {
+  const ChunkRows rows = pad_chunks(chunks, encoder.tokenizer, encoder.pad_id);
+  const bool needs_empty =
+      options.rules.emphasis == EmphasisRule::kComfy && !(rows.weights == 1).all().item<bool>();
+  Tensor ids = rows.ids;
+  if (needs_empty) {
+    ids = at::cat({ids, pad_chunks({{}}, encoder.tokenizer, encoder.pad_id).ids});
+  }
+  const ClipOutput states = encoder.model.forward(ids, options.clip_skip, rows.vectors);
+  const Tensor z = state == ContextState::kPenultimate ? states.hidden : states.last;
+  const int64_t count = rows.ids.size(0);
+  const Tensor empty = needs_empty ? z.narrow(0, count, 1) : Tensor();
+  Conditioning out;
+  out.context = weigh_chunks(z.narrow(0, 0, count), rows.weights, options.rules.emphasis, empty);
+  if (states.pooled.defined()) out.pooled = states.pooled.narrow(0, 0, 1);
+  return out;
 }
 
 }  // namespace
-
-std::vector<Chunk> split_chunks(std::span<const int64_t> ids, ChunkRule rule, int64_t comma_id) {
-  if (rule == ChunkRule::kTruncate) ids = ids.first(std::min<size_t>(ids.size(), kChunkTokens));
-  std::vector<Chunk> chunks(1);
-  for (const int64_t id : ids) {
-    if (chunks.back().size() == kChunkTokens) {
-      Chunk& full = chunks.back();
-      const size_t kept =
-          rule == ChunkRule::kCommaBackOff ? back_off(full, id, comma_id) : full.size();
-      Chunk moved(full.begin() + kept, full.end());
-      full.resize(kept);
-      chunks.push_back(std::move(moved));
-    }
-    chunks.back().push_back(id);
-  }
-  return chunks;
-}
-
-Tensor pad_chunks(const std::vector<Chunk>& chunks, const Tokenizer& tokenizer, int64_t pad_id) {
-  const int64_t count = static_cast<int64_t>(chunks.size());
-  Tensor rows = torch::full({count, kChunkIds}, pad_id, torch::kInt64);
-  int64_t* row = rows.mutable_data_ptr<int64_t>();
-  for (const Chunk& chunk : chunks) {
-    if (chunk.size() > kChunkTokens) {
-      throw Error("pad_chunks: a chunk of {} tokens, expected at most {}", chunk.size(),
-                  kChunkTokens);
-    }
-    row[0] = tokenizer.bos_id();
-    *std::copy(chunk.begin(), chunk.end(), row + 1) = tokenizer.eos_id();
-    row += kChunkIds;
-  }
-  return rows;
-}
 
 TextEncoders sdxl_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& first,
                                 const Tokenizer& tokenizer_2, ClipTextImpl& second) {
@@ -73,28 +58,24 @@ TextEncoders sd15_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& model)
   return {{{tokenizer, model, tokenizer.eos_id()}}, ContextState::kNormalizedLast};
 }
 
-int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt, ChunkRule rule) {
-  size_t count = 1;
-  for (const TextEncoder& encoder : encoders.encoders) {
-    const auto ids = encoder.tokenizer.encode(prompt);
-    count = std::max(count, split_chunks(ids, rule, encoder.tokenizer.comma_id()).size());
-  }
-  return static_cast<int64_t>(count);
+int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,
+                     const PromptOptions& options) {
+  return static_cast<int64_t>(common_count(chunk_lists(encoders, prompt, options), options));
 }
 
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options) {
-  // Tokenizers that treat "!" differently can disagree on the number of chunks.
-  const int64_t count =
-      std::max(options.min_chunks, count_chunks(encoders, prompt, options.chunks));
+  ChunkLists lists = chunk_lists(encoders, prompt, options);
+  const size_t count =
+      std::max(static_cast<size_t>(options.min_chunks), common_count(lists, options));
   Conditioning out;
   std::vector<Tensor> contexts;
-  for (const TextEncoder& encoder : encoders.encoders) {
-    const Tensor ids = chunk_rows(encoder, prompt, options.chunks, count);
-    const ClipOutput states = encoder.model.forward(ids, options.clip_skip);
-    const bool is_penultimate = encoders.state == ContextState::kPenultimate;
-    contexts.push_back((is_penultimate ? states.hidden : states.last).flatten(0, 1).unsqueeze(0));
-    if (states.pooled.defined()) out.pooled = states.pooled.narrow(0, 0, 1);
+  for (size_t i = 0; i < lists.size(); ++i) {
+    lists[i].resize(count);
+    const Conditioning part =
+        encode_chunks(encoders.encoders[i], encoders.state, lists[i], options);
+    contexts.push_back(part.context);
+    if (part.pooled.defined()) out.pooled = part.pooled;
   }
   out.context = at::cat(contexts, -1);
   if (prompt.empty() && options.empty == EmptyPrompt::kZero) {

@@ -2,13 +2,13 @@
 // From a prompt to what the UNet is conditioned on: chunks of 77 ids, the encoders' states side by side,
 // the pooled output, and the six numbers for size and crop.
 
-#include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/tensor.h"
 #include "text/bpe.h"
 #include "text/clip.h"
+#include "text/prompt_rules.h"
 
 namespace fourstep {
 
@@ -18,27 +18,6 @@ struct Conditioning {
       pooled;  ///< [B,P], of the first chunk; undefined when no encoder has a projection (SD 1.5)
   Tensor time_ids;  ///< [B,6] fp32, see size_time_ids(); undefined for SD 1.5
 };
-
-/// How a prompt of more than 75 tokens is divided.
-enum class ChunkRule {
-  kTruncate,  ///< one chunk, the rest is dropped: diffusers
-  kPlain,     ///< a new chunk after each 75 tokens: ComfyUI, for a prompt without weights
-  kCommaBackOff,  ///< as kPlain, but what follows a comma among the last 20 tokens of a full chunk moves
-                  ///< to the next, unless the next token is a comma: A1111, Forge
-};
-
-constexpr int64_t kChunkTokens = 75;             ///< prompt tokens in a chunk
-constexpr int64_t kChunkIds = kChunkTokens + 2;  ///< with start and end
-
-/// The prompt tokens of each chunk, at most 75 in each; one empty chunk for no tokens.
-/// comma_id: see Tokenizer::comma_id(); only kCommaBackOff looks at it.
-std::vector<std::vector<int64_t>> split_chunks(std::span<const int64_t> ids, ChunkRule rule,
-                                               int64_t comma_id);
-
-/// One row per chunk: start, tokens, end, then pad_id up to 77. Returns [n,77] int64.
-/// Throws Error for a chunk of more than 75 tokens.
-Tensor pad_chunks(const std::vector<std::vector<int64_t>>& chunks, const Tokenizer& tokenizer,
-                  int64_t pad_id);
 
 /// A tokenizer with its encoder; both must outlive it.
 struct TextEncoder {
@@ -71,18 +50,22 @@ enum class EmptyPrompt {
 };
 
 struct PromptOptions {
-  ChunkRule chunks = ChunkRule::kPlain;
+  PromptRules rules = {};
   EmptyPrompt empty = EmptyPrompt::kEncode;
   int64_t clip_skip = 0;   ///< see ClipTextImpl::forward()
   int64_t min_chunks = 1;  ///< shorter prompts are filled up with chunks of the empty prompt
+  const InversionTable* inversions = nullptr;  ///< null: none
 };
 
-/// Number of chunks encode_prompt() makes with min_chunks 1: the largest of all encoders.
-int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt, ChunkRule rule);
+/// Number of chunks encode_prompt() makes with min_chunks 1: the largest of all encoders; with ComfyUI's rules,
+/// which cut the longer one, the smallest.
+int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,
+                     const PromptOptions& options = {});
 
-/// Encodes one prompt. Returns context [1,77n,cross] and pooled [1,P] in the encoders' dtype; time_ids
-/// stays undefined. To give a positive and a negative prompt one length as Forge does, pass the larger
-/// count_chunks() as min_chunks to both. Throws InvalidRequest for a clip_skip the models cannot do.
+/// Encodes one prompt, without AND, schedules and network tags. Returns context [1,77n,cross] and pooled [1,P] in
+/// the encoders' dtype; time_ids stays undefined. To give a positive and a negative prompt one length as
+/// Forge does, pass the larger count_chunks() as min_chunks to both. Weights act on the context alone.
+/// Throws InvalidRequest for a clip_skip the models cannot do and for textual inversions that are not there.
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options = {});
 

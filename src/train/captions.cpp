@@ -11,12 +11,10 @@ namespace {
 
 Tensor caption_ids(const TextEncoder& encoder, std::span<const std::string> captions) {
   const Tokenizer& tokenizer = encoder.tokenizer;
-  std::vector<std::vector<int64_t>> rows;
-  for (const std::string& caption : captions) {
-    const std::vector<int64_t> ids = tokenizer.encode(caption);
-    rows.push_back(split_chunks(ids, ChunkRule::kTruncate, tokenizer.comma_id()).front());
-  }
-  return pad_chunks(rows, tokenizer, encoder.pad_id);
+  std::vector<TokenChunk> rows;
+  for (const std::string& caption : captions)
+    rows.push_back(plain_chunk(tokenizer.encode(caption)));
+  return pad_chunks(rows, tokenizer, encoder.pad_id).ids;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "io/image.h"
 #include "io/safetensors.h"
@@ -30,6 +31,51 @@ TEST_F(Program, GenerateWritesAnImageWithItsSettingsInside) {
       << image.text.at("parameters");
   EXPECT_EQ(open_safetensors(path("cat.safetensors")).tensors.at("latent").sizes(),
             (Shape{1, 4, 8, 8}));
+}
+
+TEST_F(Program, TagsNameLorasAndStayInThePromptOnce) {
+  std::filesystem::create_directories(path("loras/sub"));
+  std::filesystem::copy_file(path("lora.safetensors"), path("loras/sub/Ink.safetensors"));
+  const std::string prompt = "'a (cat:1.2) <lora:ink:0:0.5>'";
+  const Outcome outcome = run("generate " + prompt + " --model " + path("tiny.safetensors") +
+                              " --lora-dir " + path("loras") +
+                              " --width 64 --height 64 --steps 2 --precision fp32 -q --seed 7 "
+                              "--json --out " +
+                              path("tagged.png"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_EQ(nlohmann::json::parse(outcome.text)["loras"][0], "Ink.safetensors: 4/4 modules");
+  const std::string line = read_image(path("tagged.png")).text.at("parameters");
+  EXPECT_EQ(line.rfind("a (cat:1.2) <lora:ink:0:0.5>\nSteps: 2", 0), 0u) << line;
+  EXPECT_NE(line.find("Lora hashes: \"Ink: "), std::string::npos) << line;
+}
+
+TEST_F(Program, EveryImageOfARandomPromptEqualsItsSingleRun) {
+  const auto make = [&](const std::string& name, const std::string& options) {
+    std::filesystem::create_directory(path(name));
+    const Outcome outcome =
+        run("generate '{a|the} {cat|fox} [cat:fox:{0|1}]' --model " + path("tiny.safetensors") +
+            " --width 64 --height 64 --steps 2 --precision fp32 -q --json --out " +
+            path(name + "/") + " " + options);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
+    const auto json = nlohmann::json::parse(outcome.text);
+    std::vector<Image> images;
+    for (const auto& image : json["images"]) {
+      images.push_back(read_image(image["file"].get<std::string>()));
+    }
+    return images;
+  };
+  const std::vector<Image> four = make("four", "--seed 5 --images 4");
+  ASSERT_EQ(four.size(), 4u);
+  std::set<std::string> prompts;
+  for (const Image& image : four) {
+    const std::string line = image.text.at("parameters");
+    EXPECT_EQ(line.find('{'), std::string::npos) << line;
+    prompts.insert(line.substr(0, line.find('\n')));
+  }
+  EXPECT_GT(prompts.size(), 1u);
+  const std::vector<Image> last = make("last", "--seed 8");
+  EXPECT_TRUE(torch::equal(last.at(0).pixels, four[3].pixels));
+  EXPECT_EQ(last.at(0).text.at("parameters"), four[3].text.at("parameters"));
 }
 
 TEST_F(Program, SeedsAndSizesMakeOneImageEach) {
@@ -93,6 +139,9 @@ TEST_F(Program, ALoraOfAnotherFamilyIsRefusedWithBothNames) {
         torch::randn({1280, 4})}});
   expect_refusal(generate("--lora " + path("sd15.safetensors")), {"sd15.safetensors", "SD 1.5"});
   expect_refusal(generate("--lora " + path("tiny.safetensors")), {"tiny.safetensors"});
+  expect_refusal(generate("--lora lora2"), {"lora2", "nearest: lora,"});
+  expect_refusal(generate("--lora-dir " + path("nowhere") + " --lora x"),
+                 {"--lora-dir", "nowhere"});
   expect_refusal(generate("--lora " + path("lora.safetensors") + ":1e999"), {"lora.safetensors"});
 }
 

@@ -43,6 +43,16 @@ TEST(TokenView, LongPromptsHaveChunksOf75) {
   EXPECT_THAT(token_summary(view), HasSubstr("76 tokens in 2 chunks"));
 }
 
+TEST(TokenView, WeightsStandBesideTheirTokensByTheDialect) {
+  const auto tokens = [](Dialect dialect) {
+    return view_tokens("(cat:1.5) [at] <lora:x:1>", toy_model(), dialect).encoders[0].chunks[0];
+  };
+  ASSERT_EQ(tokens(Dialect::kFourstep).size(), 2u);
+  EXPECT_EQ(tokens(Dialect::kFourstep)[0].weight, 1.5);
+  EXPECT_NEAR(tokens(Dialect::kFourstep)[1].weight, 1 / 1.1, 1e-12);
+  EXPECT_GT(tokens(Dialect::kComfy).size(), 2u) << "brackets and tags are text";
+}
+
 TEST(TokenView, OneEncoderIsOne) {
   const auto json = json_from(view_tokens("cat", toy_model(/*has_two_encoders=*/false)));
   ASSERT_EQ(json["encoders"].size(), 1u);

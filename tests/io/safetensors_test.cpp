@@ -168,6 +168,44 @@ TEST_F(SafetensorsFiles, WriterRefusesWhatTheFormatCannotHold) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
+TEST_F(SafetensorsFiles, TensorsMadeOneByOneGiveTheSameBytes) {
+  const NamedTensors tensors{{"b", torch::randn({3, 5})},
+                             {"a", torch::randn({70000}).to(torch::kHalf)},
+                             {"e", torch::randn({0, 4})},
+                             {"s", torch::arange(6).view({2, 3}).t()}};
+  std::map<std::string, TensorPlan> plans;
+  for (const auto& [name, tensor] : tensors) plans[name] = {tensor.scalar_type(), shape_of(tensor)};
+  std::vector<std::string> asked;
+  const auto make = [&](const std::string& name) {
+    asked.push_back(name);
+    return tensors.at(name).clone();
+  };
+  const std::filesystem::path whole = folder_.path() / "whole",
+                              streamed = folder_.path() / "streamed";
+  write_safetensors(whole, tensors, {{"k", "v"}});
+  write_safetensors(streamed, plans, make, {{"k", "v"}});
+  EXPECT_EQ(testing::read_file(whole), testing::read_file(streamed));
+  EXPECT_EQ(asked, (std::vector<std::string>{"s", "b", "e", "a"}));
+}
+
+TEST_F(SafetensorsFiles, TensorsThatFailOrDifferFromThePlanLeaveNoFile) {
+  const std::map<std::string, TensorPlan> plans{{"a", {torch::kFloat, {2}}},
+                                                {"b", {torch::kFloat, {2}}}};
+  const std::filesystem::path path = folder_.path() / "x";
+  const auto refusal = [&](const Tensor& second) {
+    return message_of<Error>([&] {
+      write_safetensors(path, plans, [&](const std::string& name) {
+        if (name == "b" && second.numel() == 0) throw Error(std::string("no more"));
+        return name == "a" ? torch::zeros({2}) : second;
+      });
+    });
+  };
+  EXPECT_THAT(refusal(torch::zeros({3})), HasSubstr("[3]"));
+  EXPECT_THAT(refusal(torch::zeros({2}, torch::kHalf)), HasSubstr("planned as Float"));
+  EXPECT_EQ(refusal(torch::zeros({0})), "no more");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
 TEST_F(SafetensorsFiles, TextThatTheJsonLibraryWouldLetPassIsRefused) {
   using namespace std::string_literals;
   EXPECT_THAT(refusal(container("\xEF\xBB\xBF{}")), HasSubstr("not a JSON object"));

@@ -231,5 +231,12 @@ TEST(Fuse, ContentDecidesEqualityNotTheTensorObject) {
   EXPECT_NE(compare_content(a, scaled), 0);
 }
 
+TEST(Fuse, ScalarsAndEmptyTensorsAreCastToo) {
+  Tensor scalar = torch::empty({}, torch::kHalf), nothing = torch::empty({0, 3}, torch::kHalf);
+  fuse_into(scalar, torch::full({}, 1.5), {});
+  fuse_into(nothing, torch::empty({0, 3}), {});
+  EXPECT_EQ(scalar.item<double>(), 1.5);
+}
+
 }  // namespace
 }  // namespace fourstep

@@ -11,7 +11,7 @@ torch.set_num_threads(1)
 diffusers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
-PROMPT = "a photo of a red fox in the snow, golden hour, (highly detailed)"
+PROMPT = "a photo of a red fox in the snow, golden hour, highly detailed"
 NEGATIVE = "blurry, lowres"
 SEED, SIZE, TOLERANCE = 7, 128, 1e-4
 

@@ -65,6 +65,13 @@ def make_cases():
         "fp8": x.to(torch.float8_e4m3fn),
     }
     shared = {"whole": x, "row": x[1], "transposed": x.t(), "column": x[:, 1]}
+    inversion = {  # as A1111 saves textual inversions
+        "string_to_token": {"*": 265},
+        "string_to_param": {"*": torch.nn.Parameter(x)},
+        "name": "moody",
+        "step": 100,
+        "sd_checkpoint": None,
+    }
     return {
         "plain.pt": ({"a": x}, {"a": x}, {}),
         "ordered.pt": (ordered, ordered, {}),
@@ -72,6 +79,7 @@ def make_cases():
         "only_member.pt": ({"params": ordered}, ordered, {}),
         "dtypes.pt": (dtypes, dtypes, {}),
         "parameter.pt": ({"p": torch.nn.Parameter(x)}, {"p": x}, {}),
+        "inversion.pt": (inversion, {"*": x}, {}),
         "shared.bin": (shared, shared, {}),
         "legacy.pt": (ordered, ordered, {"_use_new_zipfile_serialization": False}),
         "legacy_shared.pt": (shared, shared, {"_use_new_zipfile_serialization": False}),

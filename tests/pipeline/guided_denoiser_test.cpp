@@ -57,7 +57,7 @@ class Guidance : public ::testing::Test {
     const torch::NoGradGuard no_grad;
     validate(unresolved);
     const Request r = resolve_defaults(unresolved, models_->traits(), {});
-    const Prompts prompts = encode_prompts(*models_, r, {});
+    const Prompts prompts = encode_prompts(*models_, r, {}).stages.front();
     const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
     const PromptNetwork network = make_prompt_network(*models_, r, prompts, {});
     const Guided guided = make_guided(network, *models_, r, prompts, plan);

@@ -84,6 +84,24 @@ TEST(ImageMetadata, ClipSkipCountsFromTheFamilysOwnLayer) {
             std::string::npos);
 }
 
+TEST(ImageMetadata, TagsInThePromptStandThereOnce) {
+  Request request = resolved_request();
+  request.prompt = "a fox <lora:ink:0.5>";
+  const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
+  EXPECT_TRUE(line.starts_with("a fox <lora:ink:0.5> <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"))
+      << line;
+}
+
+TEST(ImageMetadata, TheMathematicsOfWeightsAreNamedWhereThereAreAny) {
+  Request request = resolved_request();
+  const auto line = [&] { return image_metadata(request, Family::kSdxl).at("parameters"); };
+  EXPECT_EQ(line().find("Emphasis"), std::string::npos);
+  request.prompt = "a (red:1.2) fox";
+  EXPECT_NE(line().find("Emphasis: No norm"), std::string::npos);
+  request.dialect = "a1111";
+  EXPECT_EQ(line().find("Emphasis"), std::string::npos) << "A1111's own needs no word";
+}
+
 TEST(ImageMetadata, APromptOfAnyBytesIsWritten) {
   Request request = resolved_request();
   request.prompt = "caf\xE9";

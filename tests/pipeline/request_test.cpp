@@ -31,6 +31,8 @@ Request filled() {
   request.cfg_scale = 1.5;
   request.zero_snr = true;
   request.lora_partial = true;
+  request.lora_dir = {"a folder", "/b,c"};
+  request.emphasis = "comfyui";
   return request;
 }
 
@@ -93,6 +95,13 @@ TEST(Request, ValidateNamesWhatCannotWork) {
   request.sigmas.clear();
   request.noise = "gpu";
   EXPECT_THROW(validate(request), InvalidRequest) << "unknown word";
+  request.noise = "auto";
+  request.emphasis = "strong";
+  EXPECT_THROW(validate(request), InvalidRequest) << "unknown mathematics of weights";
+  request.emphasis = "ignore";
+  EXPECT_NO_THROW(validate(request));
+  request.prompt = std::string(65537, 'x');
+  EXPECT_THROW(validate(request), InvalidRequest) << "64 KiB and one";
 }
 
 }  // namespace

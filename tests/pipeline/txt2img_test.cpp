@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "io/safetensors.h"
 #include "support/golden.h"
 #include "support/tiny_model.h"
 
@@ -33,7 +34,7 @@ class Txt2Img : public ::testing::Test {
     models.set_loras(r.loras, r.lora_partial, events);
     std::vector<GeneratedImage> images;
     const Request resolved = resolve_defaults(r, models.traits(), events);
-    const Prompts prompts = encode_prompts(models, resolved, events);
+    const PromptPlan prompts = encode_prompts(models, resolved, events);
     models.free_text_encoders();
     txt2img(models, resolved, prompts, events,
             [&](const GeneratedImage& image) { images.push_back(image); });
@@ -43,6 +44,23 @@ class Txt2Img : public ::testing::Test {
   std::vector<GeneratedImage> run(const Request& r, const Events& events = {}) {
     Models models(r, {});
     return run(models, r, events);
+  }
+
+  Tensor latent_of(const std::string& prompt) {
+    Request r = request();
+    r.prompt = prompt;
+    return run(r)[0].latent;
+  }
+
+  std::vector<int64_t> encoder_widths() const {
+    std::vector<int64_t> widths;
+    for (const Component part : {Component::kTextEncoder, Component::kTextEncoder2}) {
+      widths.push_back(testing::tiny_sdxl()
+                           .components.at(part)
+                           .at("text_model.embeddings.token_embedding.weight")
+                           .size(1));
+    }
+    return widths;
   }
 
   testing::TemporaryFolder folder_;
@@ -193,6 +211,104 @@ TEST_F(Txt2Img, VPredictionChangesTheResultAsTheFileSays) {
   testing::write_tiny_sdxl(model(),
                            [](Checkpoint& checkpoint) { checkpoint.prediction = Prediction::kV; });
   EXPECT_TRUE(torch::equal(run(request())[0].latent, asked));
+}
+
+TEST_F(Txt2Img, AScheduleThatNeverSwitchesIsThePlainPrompt) {
+  const Tensor cat = latent_of("a cat"), fox = latent_of("a fox");
+  EXPECT_TRUE(torch::equal(latent_of("a [cat:fox:9]"), cat));
+  EXPECT_TRUE(torch::equal(latent_of("a [cat:fox:0]"), fox));
+  const Tensor both = latent_of("a [cat:fox:1]");
+  EXPECT_FALSE(torch::equal(both, cat));
+  EXPECT_FALSE(torch::equal(both, fox));
+}
+
+TEST_F(Txt2Img, EveryImageBeginsItsScheduleAnew) {
+  Request batch = request(), single = request();
+  batch.prompt = single.prompt = "a [cat:fox:1]";
+  batch.images = 2;
+  single.seed = 8;
+  EXPECT_TRUE(torch::equal(run(batch)[1].latent, run(single)[0].latent));
+}
+
+TEST_F(Txt2Img, PartsOfOneTextAddUpToIt) {
+  // u + w (c - u) + (1 - w) (c - u) = c
+  const Tensor cat = latent_of("a cat");
+  EXPECT_LE((latent_of("a cat :0.25 AND a cat :0.75") - cat).abs().max().item<double>(), 1e-4);
+  EXPECT_LE((latent_of("a cat :0.5 AND a fox :0 AND a cat :0.5") - cat).abs().max().item<double>(),
+            1e-4);
+  EXPECT_GT((latent_of("a cat AND a fox") - cat).abs().max().item<double>(), 1e-3);
+}
+
+TEST_F(Txt2Img, AWeightOfThePromptIsAScaleOfGuidance) {
+  // u + 2 (c - u), with the scale 1 and the part's weight 2 or the other way round.
+  Request scaled = request();
+  scaled.cfg_scale = 2;
+  EXPECT_LE((latent_of("a cat :2") - run(scaled)[0].latent).abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(Txt2Img, WeightsActByTheChosenMathematics) {
+  const Tensor plain = latent_of("a cat");
+  std::vector<Tensor> latents;
+  for (const char* emphasis : {"original", "no_norm", "comfyui", "ignore"}) {
+    Request r = request();
+    r.prompt = "a (cat:1.5)";
+    r.emphasis = emphasis;
+    latents.push_back(run(r)[0].latent);
+    EXPECT_EQ(torch::equal(latents.back(), plain), r.emphasis == "ignore") << emphasis;
+  }
+  EXPECT_FALSE(torch::equal(latents[0], latents[1]));
+  EXPECT_FALSE(torch::equal(latents[1], latents[2]));
+  EXPECT_TRUE(torch::equal(latent_of("a (cat:1.5)"), latents[1])) << "the dialect's own";
+}
+
+TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
+  const std::string folder = (folder_.path() / "embeddings").string();
+  std::filesystem::create_directory(folder);
+  const auto widths = encoder_widths();
+  write_safetensors(folder + "/blue.safetensors", {{"clip_l", torch::ones({2, widths[0]})},
+                                                   {"clip_g", torch::ones({2, widths[1]})}});
+  write_safetensors(folder + "/old.safetensors", {{"emb_params", torch::ones({1, 7})}});
+  Request r = request();
+  r.prompt = "a blue cat";
+  const Tensor word = run(r)[0].latent;
+  r.embedding_dir = {folder};
+  const Tensor learned = run(r)[0].latent;
+  EXPECT_FALSE(torch::equal(learned, word));
+  r.dialect = "comfyui";
+  r.prompt = "a embedding:blue cat";
+  EXPECT_EQ(run(r).size(), 1u);
+  r.prompt = "a embedding:old cat";
+  EXPECT_THROW(run(r), Error);
+}
+
+TEST_F(Txt2Img, TheTextEncodersWeightOfALoraIsItsOwn) {
+  const int64_t width = encoder_widths()[0];
+  NamedTensors tensors;
+  const std::string name = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
+  tensors[name + ".lora_down.weight"] = torch::ones({1, width});
+  tensors[name + ".lora_up.weight"] = torch::ones({width, 1});
+  tensors[name + ".alpha"] = torch::tensor(1.f);
+  write_safetensors(lora(), tensors);
+  const Tensor plain = run(request())[0].latent;
+  Request with = request();
+  with.loras = {{lora(), 1, 0}};
+  EXPECT_TRUE(torch::equal(run(with)[0].latent, plain)) << "the file has no part for the UNet";
+  with.loras = {{lora(), 0, 1}};
+  EXPECT_FALSE(torch::equal(run(with)[0].latent, plain));
+}
+
+TEST_F(Txt2Img, ACacheOfEncodingsGivesTheSameImages) {
+  Models models(request(), {});
+  EncodingCache cache;
+  const Request r = resolve_defaults(request(), models.traits(), {});
+  const PromptPlan first = encode_prompts(models, r, {}, cache);
+  EXPECT_EQ(cache.by_text.size(), 1u);
+  const PromptPlan second = encode_prompts(models, r, {}, cache);
+  EXPECT_EQ(first.stages[0].cond.context.data_ptr(), second.stages[0].cond.context.data_ptr());
+  Request other = r;
+  other.clip_skip = 1;
+  EXPECT_NO_THROW(encode_prompts(models, other, {}, cache));
+  EXPECT_EQ(cache.by_text.size(), 1u) << "of the other setting";
 }
 
 TEST_F(Txt2Img, LongAndEmptyPromptsWork) {

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
-#include <optional>
-
 #include "base/error.h"
 #include "support/random_weights.h"
 #include "text/text_cases.h"
@@ -17,6 +14,8 @@ using nlohmann::json;
 using testing::relative_error;
 using testing::unpack;
 using Ids = std::vector<int64_t>;
+
+constexpr PromptRules kTruncated{PromptSyntax::kPlain, ChunkRule::kTruncate, EmphasisRule::kIgnore};
 
 ClipText golden_model(const json& shapes_json) {
   const auto shapes = shapes_json.get<NamedShapes>();
@@ -69,7 +68,7 @@ TEST(GoldenConditioning, EqualsEncodePromptOfDiffusers) {
   for (const json& test_case : golden->at("cases")) {
     SCOPED_TRACE(test_case.dump().substr(0, 150));
     const TextEncoders encoders = test_case.at("model") == "sdxl" ? toy.sdxl() : toy.sd15();
-    PromptOptions options{ChunkRule::kTruncate, EmptyPrompt::kEncode, test_case.at("clip_skip"), 1};
+    PromptOptions options{kTruncated, EmptyPrompt::kEncode, test_case.at("clip_skip")};
     const std::string prompt = test_case.at("prompt");
     expect_equal(encode_prompt(encoders, prompt, options), test_case, "");
     // diffusers gives clip_skip to the positive prompt alone, and zeros for a negative prompt of None.
@@ -81,101 +80,6 @@ TEST(GoldenConditioning, EqualsEncodePromptOfDiffusers) {
   }
   testing::report_golden(kFile, golden->at("cases").size(), 0);
   EXPECT_GT(golden->at("cases").size(), 0u);
-}
-
-/// Syntax of the two programs beyond plain text.
-bool has_a1111_syntax(const std::string& prompt) {
-  return prompt.find_first_of("()[]\\") != std::string::npos ||
-         prompt.find("BREAK") != std::string::npos;
-}
-bool has_comfyui_syntax(const std::string& prompt) {
-  return prompt.find_first_of("()\\") != std::string::npos;
-}
-
-void expect_chunks(const std::string& prompt, ChunkRule rule, int64_t pad, const json& expected) {
-  const Tokenizer& tokenizer = testing::clip_tokenizer();
-  const Tensor rows = pad_chunks(split_chunks(tokenizer.encode(prompt), rule, tokenizer.comma_id()),
-                                 tokenizer, pad);
-  ASSERT_EQ(rows.size(0), static_cast<int64_t>(expected.size())) << prompt;
-  for (int64_t i = 0; i < rows.size(0); ++i) {
-    const Tensor chunk = torch::tensor(expected[i].at("tokens").get<Ids>());
-    EXPECT_TRUE(torch::equal(rows[i], chunk)) << prompt << ": chunk " << i;
-  }
-}
-
-TEST(GoldenConditioning, ChunksOfPlainPrompts) {
-  SKIP_WITHOUT_CLIP_MERGES();
-  const auto golden = testing::load_golden("prompt_chunks.json");
-  if (!golden) GTEST_SKIP() << "prompt_chunks.json is not there";
-  const int64_t eos = testing::clip_tokenizer().eos_id();
-  size_t checked = 0, skipped = 0;
-  const auto run = [&](bool has_syntax, const json& test_case, ChunkRule rule, int64_t pad,
-                       const char* column) {
-    ++(has_syntax ? skipped : checked);
-    if (!has_syntax) expect_chunks(test_case.at("prompt"), rule, pad, test_case.at(column));
-  };
-  for (const json& test_case : golden->at("cases")) {
-    const std::string prompt = test_case.at("prompt");
-    const bool for_a1111 = has_a1111_syntax(prompt), for_comfyui = has_comfyui_syntax(prompt);
-    run(for_a1111, test_case, ChunkRule::kCommaBackOff, eos, "a1111_chunks");
-    run(for_comfyui, test_case, ChunkRule::kPlain, eos, "comfyui_clip_l");
-    run(for_comfyui, test_case, ChunkRule::kPlain, 0, "comfyui_clip_g");
-    EXPECT_EQ(testing::clip_tokenizer().encode(prompt), test_case.at("bpe_ids").get<Ids>());
-  }
-  testing::report_golden("prompt_chunks.json (three columns)", checked, skipped);
-  EXPECT_GT(checked, 0u);
-}
-
-Ids ascending(int64_t count, std::optional<size_t> comma = std::nullopt) {
-  Ids ids(count);
-  std::iota(ids.begin(), ids.end(), 1000);
-  if (comma) ids[*comma] = 267;
-  return ids;
-}
-
-std::vector<size_t> chunk_sizes(const Ids& ids, ChunkRule rule) {
-  std::vector<size_t> sizes;
-  for (const auto& chunk : split_chunks(ids, rule, 267)) sizes.push_back(chunk.size());
-  return sizes;
-}
-
-using Sizes = std::vector<size_t>;
-
-TEST(Chunks, NoTokensAreOneEmptyChunk) {
-  EXPECT_EQ(chunk_sizes({}, ChunkRule::kPlain), Sizes{0});
-  EXPECT_EQ(chunk_sizes({}, ChunkRule::kTruncate), Sizes{0});
-}
-
-TEST(Chunks, AFullChunkStartsNoSecond) {
-  EXPECT_EQ(chunk_sizes(ascending(75), ChunkRule::kPlain), Sizes{75});
-  EXPECT_EQ(chunk_sizes(ascending(151), ChunkRule::kPlain), (Sizes{75, 75, 1}));
-  EXPECT_EQ(chunk_sizes(ascending(151), ChunkRule::kTruncate), Sizes{75});
-}
-
-TEST(Chunks, OnlyACommaAmongTheLastTwentyTokensMovesTheTail) {
-  EXPECT_EQ(chunk_sizes(ascending(80, 55), ChunkRule::kCommaBackOff), (Sizes{56, 24}));
-  EXPECT_EQ(chunk_sizes(ascending(80, 54), ChunkRule::kCommaBackOff), (Sizes{75, 5}));
-  EXPECT_EQ(chunk_sizes(ascending(75, 60), ChunkRule::kCommaBackOff), Sizes{75});
-}
-
-TEST(Chunks, ACommaAfterAFullChunkMovesNothing) {
-  Ids ids = ascending(80, 60);
-  ids[75] = 267;
-  EXPECT_EQ(chunk_sizes(ids, ChunkRule::kCommaBackOff), (Sizes{75, 5}));
-}
-
-TEST(Chunks, NoTokenIsLost) {
-  const Ids ids = ascending(500, 70);
-  Ids joined;
-  for (const auto& chunk : split_chunks(ids, ChunkRule::kCommaBackOff, 267)) {
-    joined.insert(joined.end(), chunk.begin(), chunk.end());
-  }
-  EXPECT_EQ(joined, ids);
-}
-
-TEST(Chunks, PaddingRefusesMoreThanFits) {
-  const Tokenizer tokenizer("a b\n", "toy");
-  EXPECT_THROW(pad_chunks({ascending(76)}, tokenizer, 0), Error);
 }
 
 TEST(Conditioning, LongPromptsAreEncodedChunkByChunk) {
@@ -211,15 +115,15 @@ TEST(Conditioning, TokenizersThatDisagreeOnTheNumberOfChunksAreLevelled) {
   if (!toy) GTEST_SKIP() << kFile << " is not there";
   const std::string prompt(
       76, '!');  // with merges for none: 76 tokens for the one, specials for the other
-  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, ChunkRule::kPlain), 2);
-  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, ChunkRule::kTruncate), 1);
+  EXPECT_EQ(count_chunks(toy->sdxl(), prompt), 2);
+  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, {kTruncated}), 1);
   EXPECT_EQ(encode_prompt(toy->sdxl(), prompt).context.size(1), 154);
 }
 
 TEST(Conditioning, OnlyTheEmptyPromptIsZeroed) {
   const auto toy = load_toy();
   if (!toy) GTEST_SKIP() << kFile << " is not there";
-  const PromptOptions zero{ChunkRule::kPlain, EmptyPrompt::kZero, 0, 2};
+  const PromptOptions zero{{}, EmptyPrompt::kZero, 0, 2};
   const Conditioning empty = encode_prompt(toy->sdxl(), "", zero);
   EXPECT_EQ(empty.context.sizes(), (Shape{1, 154, 192}));
   EXPECT_EQ(empty.context.abs().max().item<float>(), 0);
@@ -233,6 +137,122 @@ TEST(Conditioning, ImpossibleClipSkipIsRefused) {
   PromptOptions options;
   options.clip_skip = 99;
   EXPECT_THROW(encode_prompt(toy->sdxl(), "cat", options), InvalidRequest);
+}
+
+PromptOptions options_of(Dialect dialect) {
+  PromptOptions options;
+  options.rules = prompt_rules(dialect);
+  return options;
+}
+
+TEST(Conditioning, WeightsActOnTheirOwnTokensAndNotOnPooled) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const PromptOptions no_norm = options_of(Dialect::kFourstep);
+  const Conditioning plain = encode_prompt(toy->sdxl(), "a red dog", no_norm);
+  const Conditioning weighted = encode_prompt(toy->sdxl(), "a (red:1.5) dog", no_norm);
+  const auto length = static_cast<int64_t>(toy->tokenizer.encode("red").size());
+  const auto before = static_cast<int64_t>(toy->tokenizer.encode("a").size());
+  Tensor expected = plain.context.clone();
+  expected.narrow(1, 1 + before, length).mul_(1.5);
+  EXPECT_LE(relative_error(weighted.context, expected), 1e-6);
+  EXPECT_TRUE(torch::equal(weighted.pooled, plain.pooled));
+}
+
+TEST(Conditioning, ComfyUisWeightsStartFromTheEmptyPrompt) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const PromptOptions comfy = options_of(Dialect::kComfy);
+  const Tensor plain = encode_prompt(toy->sdxl(), "red", comfy).context;
+  const Tensor empty = encode_prompt(toy->sdxl(), "", comfy).context;
+  const Tensor none = encode_prompt(toy->sdxl(), "(red:0)", comfy).context;
+  const auto length = static_cast<int64_t>(toy->tokenizer.encode("red").size());
+  // Not equal to the bit: the empty prompt is a second row of the same call.
+  EXPECT_LE(relative_error(none.narrow(1, 1, length), empty.narrow(1, 1, length)), 1e-5);
+  EXPECT_LE(relative_error(none.narrow(1, 0, 1), plain.narrow(1, 0, 1)), 1e-5);
+}
+
+TEST(Conditioning, OfNeutralWeightsNothingIsLeft) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  for (const Dialect dialect : {Dialect::kFourstep, Dialect::kA1111, Dialect::kComfy}) {
+    const PromptOptions options = options_of(dialect);
+    EXPECT_TRUE(torch::equal(encode_prompt(toy->sdxl(), "a (red:1.0) dog", options).context,
+                             encode_prompt(toy->sdxl(), "a red dog", options).context));
+  }
+}
+
+TEST(Conditioning, BreakBeginsAChunkAndOnlyInA1111sGrammar) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const auto chunks = [&](Dialect dialect) {
+    return count_chunks(toy->sdxl(), "a dog BREAK a cat", options_of(dialect));
+  };
+  EXPECT_EQ(chunks(Dialect::kFourstep), 2);
+  EXPECT_EQ(chunks(Dialect::kA1111), 2);
+  EXPECT_EQ(chunks(Dialect::kComfy), 1);
+  EXPECT_EQ(chunks(Dialect::kDiffusers), 1);
+}
+
+/// "moods/blue": two vectors of ones for the first encoder, of twos for the second.
+InversionTable blue_table() {
+  return {{"moods/blue"}, [](size_t, size_t encoder) {
+            return torch::full({2, encoder == 0 ? 64 : 128}, encoder + 1.0);
+          }};
+}
+
+TEST(TextualInversion, VectorsTakeThePlaceOfTheName) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const InversionTable table = blue_table();
+  const auto ones = [](const TokenPart& part) {
+    return part.tokens.size() == 2 && part.tokens[0].vector.defined() && part.tokens[0].id == 0;
+  };
+  const auto words =
+      tokenize_prompt(toy->tokenizer, "a (BLUE:1.3) dog", PromptSyntax::kA1111, &table);
+  ASSERT_EQ(words.size(), 3u);
+  EXPECT_TRUE(ones(words[1]));
+  EXPECT_EQ(words[1].tokens[1].weight, 1.3);
+  const auto references = tokenize_prompt(toy->tokenizer, "a embedding:moods/Blue.pt, dog",
+                                          PromptSyntax::kComfy, &table);
+  ASSERT_EQ(references.size(), 3u);
+  EXPECT_TRUE(ones(references[1]));
+  for (const TokenPart& part :
+       tokenize_prompt(toy->tokenizer, "blue", PromptSyntax::kComfy, &table))
+    EXPECT_FALSE(ones(part)) << "ComfyUI knows references alone";
+}
+
+TEST(TextualInversion, AnUnknownReferenceIsRefused) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const InversionTable table = blue_table();
+  EXPECT_THROW(tokenize_prompt(toy->tokenizer, "embedding:green", PromptSyntax::kComfy, &table),
+               InvalidRequest);
+}
+
+TEST(TextualInversion, BothEncodersTakeTheirOwnVectors) {
+  const auto toy = load_toy();
+  if (!toy) GTEST_SKIP() << kFile << " is not there";
+  const int64_t first_width = toy->first->config.width, second_width = toy->second->config.width;
+  const InversionTable table = {
+      {"blue"}, [&](size_t, size_t encoder) {
+        return torch::full({2, encoder == 0 ? first_width : second_width}, 0.5);
+      }};
+  PromptOptions options = options_of(Dialect::kFourstep);
+  const Tensor plain = encode_prompt(toy->sdxl(), "blue", options).context;
+  options.inversions = &table;
+  const Tensor learned = encode_prompt(toy->sdxl(), "blue", options).context;
+  EXPECT_TRUE(torch::equal(learned.narrow(1, 0, 1), plain.narrow(1, 0, 1)));
+  const Tensor change = (learned - plain).abs().narrow(1, 1, 2);
+  EXPECT_GT(change.narrow(2, 0, first_width).max().item<double>(), 1e-3);
+  EXPECT_GT(change.narrow(2, first_width, second_width).max().item<double>(), 1e-3);
+}
+
+TEST(PromptRules, PlainWordsHaveNoSignsOfTheGrammar) {
+  EXPECT_EQ(plain_words("a (red:1.2) fox <lora:x:1> AND a [cat]:2", PromptSyntax::kA1111),
+            "a red fox  a cat");
+  EXPECT_EQ(plain_words("a (red:1.2) fox [x]", PromptSyntax::kComfy), "a red fox [x]");
+  EXPECT_EQ(plain_words("(a)", PromptSyntax::kPlain), "(a)");
 }
 
 TEST(Conditioning, TimeIdsAreHeightBeforeWidth) {

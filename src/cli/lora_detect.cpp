@@ -1,0 +1,125 @@
+// fourstep lora detect, fingerprint, doctor: which LoRA a checkpoint already wears, and why one does nothing.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/request_options.h"
+#include "cli/run_settings.h"
+#include "cli/workbench_options.h"
+#include "inspect/model_facts.h"
+#include "io/fields_json.h"
+#include "pipeline/lint.h"
+#include "workbench/detect_report.h"
+#include "workbench/merge_metadata.h"
+
+namespace fourstep {
+
+namespace {
+
+struct DetectCommand {
+  DetectOptions what;
+  PrintOptions print;
+};
+
+void run_detect(const DetectCommand& options) {
+  ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
+  const Detection found = detect(options.what.checkpoint, options.what.settings(), events_of(bar));
+  bar.finish();
+  fmt::print("{}", options.print.is_json ? dump_json(json_of(found), 1) + "\n" : text_of(found));
+}
+
+struct FingerprintCommand {
+  std::string base, lora, output;
+  bool without_hashes = false, is_quiet = false;
+};
+
+void run_fingerprint(const FingerprintCommand& options) {
+  ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
+  const Events events = events_of(bar);
+  Fingerprint fingerprint = make_fingerprint(options.base, options.lora, events);
+  if (!options.without_hashes) fingerprint.base_sha256 = sha256_of(options.base, events);
+  write_fingerprint(options.output, fingerprint);
+  bar.finish();
+  fmt::print("{}: {} modules\n", options.output, fingerprint.modules.size());
+}
+
+struct DoctorCommand {
+  Request request;
+  PrintOptions print;
+};
+
+/// What `generate` would say of sampler, schedule, steps, guidance and size. Only for LoRAs that fit.
+std::vector<Finding> request_findings(const Request& asked) {
+  const ModelFacts model = model_facts(asked);
+  const Request request = resolve_defaults(asked, model.traits, {});
+  const SamplingPlan plan = plan_sampling(request, model.schedule);
+  std::vector<Finding> findings;
+  for (const Problem& problem : lint({asked, request, model.traits, plan})) {
+    findings.push_back({true, problem.code, problem.sentence, problem.remedy});
+  }
+  return findings;
+}
+
+void run_doctor(const DoctorCommand& options) {
+  const Request& request = options.request;
+  if (request.model.empty() || request.loras.size() != 1) {
+    throw InvalidRequest("lora doctor: name a --model and one --lora, as FILE or FILE:WEIGHT");
+  }
+  validate(request);
+  ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
+  const LoraUse& lora = request.loras.front();
+  Examination found = examine(request.model, lora.file, lora.unet_weight, events_of(bar));
+  bar.finish();
+  const bool does_fit = !found.findings.front().is_problem;
+  if (does_fit || (request.lora_partial && !found.losses.empty())) {
+    const std::vector<Finding> more = request_findings(request);
+    found.findings.insert(found.findings.end(), more.begin(), more.end());
+  }
+  fmt::print("{}", options.print.is_json ? dump_json(json_of(found), 1) + "\n" : text_of(found));
+}
+
+void add_detect(CLI::App& lora) {
+  auto options = std::make_shared<DetectCommand>();
+  CLI::App* command =
+      lora.add_subcommand("detect", "is this LoRA in that checkpoint, and how strongly");
+  add_detect_options(*command, options->what);
+  add_print_options(*command, options->print);
+  command->callback([options] { run_detect(*options); });
+}
+
+void add_fingerprint(CLI::App& lora) {
+  auto options = std::make_shared<FingerprintCommand>();
+  CLI::App* command =
+      lora.add_subcommand("fingerprint", "what lora detect needs of a base model, in a small file");
+  command->add_option("BASE", options->base, "checkpoint file or diffusers folder")
+      ->type_name("")
+      ->required();
+  command->add_option("--lora", options->lora, "the LoRA to look for later")->required();
+  command->add_option("-o,--output", options->output, "JSON file")->required();
+  command->add_flag("--no-hashes", options->without_hashes, "leave the SHA-256 of BASE out");
+  command->add_flag("-q,--quiet", options->is_quiet, "no progress bar");
+  command->callback([options] { run_fingerprint(*options); });
+}
+
+void add_doctor(CLI::App& lora) {
+  auto options = std::make_shared<DoctorCommand>();
+  CLI::App* command =
+      lora.add_subcommand("doctor", "why a LoRA does nothing or looks wrong on a model");
+  add_request_options(*command, options->request);
+  add_print_options(*command, options->print);
+  command->callback([options] { run_doctor(*options); });
+}
+
+}  // namespace
+
+void add_lora_detect_verbs(CLI::App& lora) {
+  add_detect(lora);
+  add_fingerprint(lora);
+  add_doctor(lora);
+}
+
+}  // namespace fourstep

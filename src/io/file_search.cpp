@@ -1,0 +1,120 @@
+#include "io/file_search.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/text_tools.h"
+
+namespace fourstep {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool has_extension(const fs::path& path, const std::vector<std::string>& extensions) {
+  const std::string extension = lower_ascii(path.extension().string());
+  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+}
+
+void add_folder(const fs::path& folder, const std::vector<std::string>& extensions, int depth,
+                std::vector<NamedFile>& files) {
+  using Walk = fs::recursive_directory_iterator;
+  std::error_code ignored;  // a file that cannot be looked at is not found
+  const auto options = fs::directory_options::follow_directory_symlink |
+                       fs::directory_options::skip_permission_denied;
+  const auto first = static_cast<std::ptrdiff_t>(files.size());
+  for (Walk walk(folder, options, ignored); walk != Walk(); walk.increment(ignored)) {
+    if (walk.depth() >= depth) walk.disable_recursion_pending();
+    const fs::path& path = walk->path();
+    if (!has_extension(path, extensions) || !walk->is_regular_file(ignored)) continue;
+    fs::path name = path.lexically_relative(folder);
+    files.push_back({path, name.replace_extension().generic_string()});
+  }
+  std::sort(files.begin() + first, files.end(),
+            [](const NamedFile& a, const NamedFile& b) { return a.name < b.name; });
+}
+
+std::string_view without_folder(std::string_view name) { return name.substr(name.rfind('/') + 1); }
+
+/// How well a file answers to a name; 0: not at all.
+int agreement(const NamedFile& file, std::string_view name) {
+  const std::string extension = file.path.extension().string();
+  const auto is = [&](std::string_view known, std::string_view wanted, std::string_view ending) {
+    return wanted == known || (wanted.size() == known.size() + ending.size() &&
+                               wanted.starts_with(known) && wanted.ends_with(ending));
+  };
+  if (is(file.name, name, extension)) return 4;
+  if (is(without_folder(file.name), name, extension)) return 3;
+  const std::string known = lower_ascii(file.name), wanted = lower_ascii(name);
+  const std::string ending = lower_ascii(extension);
+  if (is(known, wanted, ending)) return 2;
+  return is(without_folder(known), wanted, ending) ? 1 : 0;
+}
+
+/// Levenshtein's distance. Longer texts are compared in their first 64 bytes.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  constexpr size_t kCompared = 64;
+  a = a.substr(0, kCompared);
+  b = b.substr(0, kCompared);
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::vector<NamedFile> list_files(const std::vector<std::string>& folders,
+                                  const std::vector<std::string>& extensions, const char* flag,
+                                  int depth) {
+  std::vector<NamedFile> files;
+  for (const std::string& folder : folders) {
+    std::error_code ignored;
+    if (!fs::is_directory(folder, ignored)) {
+      throw InvalidRequest("{} {}: there is no such folder", flag, folder);
+    }
+    add_folder(folder, extensions, depth, files);
+  }
+  return files;
+}
+
+const NamedFile* find_named(const std::vector<NamedFile>& files, std::string_view name) {
+  const NamedFile* best = nullptr;
+  int best_agreement = 0;
+  for (const NamedFile& file : files) {
+    const int agrees = agreement(file, name);
+    if (agrees > best_agreement) best = &file;
+    best_agreement = std::max(agrees, best_agreement);
+  }
+  return best;
+}
+
+std::string nearest_names(const std::vector<NamedFile>& files, std::string_view name) {
+  constexpr size_t kShown = 3;
+  const std::string wanted = lower_ascii(without_folder(name));
+  std::vector<std::pair<size_t, std::string>> names;
+  for (const NamedFile& file : files) {
+    const std::string known = lower_ascii(without_folder(file.name));
+    names.emplace_back(edit_distance(known, wanted), file.name);
+  }
+  const size_t shown = std::min(kShown, names.size());
+  std::partial_sort(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), names.end());
+  std::string text;
+  for (size_t i = 0; i < shown; ++i) {
+    text += fmt::format("{}{}", i == 0 ? "; nearest: " : ", ", names[i].second);
+  }
+  return text;
+}
+
+}  // namespace fourstep

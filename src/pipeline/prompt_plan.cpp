@@ -1,0 +1,204 @@
+#include "pipeline/prompt_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/dialect.h"
+#include "pipeline/guidance_stages.h"
+#include "pipeline/textual_inversions.h"
+#include "sampling/guidance.h"
+#include "sampling/samplers.h"
+#include "text/composition.h"
+#include "text/network_tags.h"
+#include "text/prompt_schedule.h"
+
+namespace fourstep {
+
+namespace {
+
+PromptRules rules_of(const Request& request) {
+  return prompt_rules(dialect_from_name(request.dialect), request.emphasis);
+}
+
+/// A1111 counts two calls for each step of these.
+int64_t calls_per_step(const std::string& sampler) {
+  static const std::set<std::string> kSecondOrder = {
+      "heun", "dpm_2", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde", "restart"};
+  return kSecondOrder.count(sampler) ? 2 : 1;
+}
+
+/// ComfyUI's own parser leaves these to the part of the program that chooses between "{a|b}".
+std::string without_brace_escapes(const std::string& prompt) {
+  std::string text;
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    const bool is_escape = prompt[i] == '\\' && i + 1 < prompt.size() &&
+                           std::string_view("{|}").find(prompt[i + 1]) != std::string_view::npos;
+    if (!is_escape) text += prompt[i];
+  }
+  return text;
+}
+
+using Schedule = std::vector<ScheduledText>;
+
+const std::string& text_at(const Schedule& schedule, int64_t call) {
+  const auto found = std::find_if(schedule.begin(), schedule.end(),
+                                  [&](const ScheduledText& s) { return call <= s.last_call; });
+  return (found == schedule.end() ? schedule.back() : *found).text;
+}
+
+TextPlan unchanging(StageTexts texts) { return {{std::move(texts)}, {{0, 0}}}; }
+
+TextPlan plan_scheduled(const Request& request) {
+  const PromptClock clock{
+      *request.steps * calls_per_step(request.sampler), {}, request.old_prompt_schedules};
+  const auto parts = parse_composition(parse_network_tags(request.prompt).text);
+  std::vector<Schedule> schedules;
+  for (const WeightedText& part : parts) {
+    schedules.push_back(parse_prompt_schedule(part.text, clock));
+  }
+  const Schedule negative = parse_prompt_schedule(request.negative_prompt, clock);
+  std::set<int64_t> ends;
+  for (const ScheduledText& text : negative) ends.insert(text.last_call);
+  for (const Schedule& schedule : schedules) {
+    for (const ScheduledText& text : schedule) ends.insert(text.last_call);
+  }
+  TextPlan plan;
+  for (const int64_t end : ends) {
+    StageTexts texts{parts, text_at(negative, end)};
+    for (size_t i = 0; i < parts.size(); ++i) texts.parts[i].text = text_at(schedules[i], end);
+    const auto known = std::find(plan.stages.begin(), plan.stages.end(), texts);
+    plan.spans.push_back({end, static_cast<size_t>(known - plan.stages.begin())});
+    if (known == plan.stages.end()) plan.stages.push_back(std::move(texts));
+  }
+  return plan;
+}
+
+/// What all texts of a request have in common on their way through the encoders.
+class PromptEncoder {
+ public:
+  PromptEncoder(Models& models, const Request& request, const Events& events, EncodingCache& cache)
+      : encoders_(models.text_encoders(events)), cache_(cache) {
+    options_.rules = rules_of(request);
+    options_.clip_skip = request.clip_skip;
+    std::vector<int64_t> widths;
+    for (const TextEncoder& encoder : encoders_.encoders) {
+      widths.push_back(encoder.model.config.width);
+    }
+    inversions_ = open_inversions(request.embedding_dir, widths);
+    if (!request.embedding_dir.empty()) options_.inversions = &inversions_;
+    // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
+    const bool is_sdxl = encoders_.state == ContextState::kPenultimate;
+    const bool is_zero = request.empty_negative == "zeros" ||
+                         (request.empty_negative == "auto" && is_sdxl &&
+                          dialect_from_name(request.dialect) != Dialect::kComfy);
+    empty_negative_ = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+    const std::string settings =
+        fmt::format("{} {} {} {} {}", request.dialect, request.emphasis, request.clip_skip,
+                    text_from_value(request.embedding_dir), text_from_value(models.loras()));
+    if (cache.settings != settings) cache = {settings, {}};
+  }
+
+  Conditioning prompt(const std::string& text) { return encode(text, EmptyPrompt::kEncode); }
+  Conditioning negative(const std::string& text) { return encode(text, empty_negative_); }
+
+ private:
+  Conditioning encode(const std::string& text, EmptyPrompt empty) {
+    const std::string key = empty == EmptyPrompt::kZero && text.empty() ? "zeros" : "text " + text;
+    const auto known = cache_.by_text.find(key);
+    if (known != cache_.by_text.end()) return known->second;
+    options_.empty = empty;
+    return cache_.by_text[key] = encode_prompt(encoders_, text, options_);
+  }
+
+  TextEncoders encoders_;
+  EncodingCache& cache_;
+  InversionTable inversions_;
+  PromptOptions options_;
+  EmptyPrompt empty_negative_ = EmptyPrompt::kEncode;
+};
+
+Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Request& request) {
+  Prompts prompts;
+  prompts.cond = encoder.prompt(texts.parts[0].text);
+  prompts.weight = texts.parts[0].weight;
+  for (size_t i = 1; i < texts.parts.size(); ++i) {
+    prompts.others.push_back({encoder.prompt(texts.parts[i].text), texts.parts[i].weight});
+  }
+  if (uses_negative(request, texts)) prompts.uncond = encoder.negative(texts.negative);
+  const GuidanceOptions& guidance = request.guidance;
+  if (has_nag(guidance)) {
+    prompts.nag =
+        encoder.prompt(guidance.nag_prompt.empty() ? texts.negative : guidance.nag_prompt);
+  }
+  if (is_method_on(guidance, "perp_neg")) prompts.empty = encoder.prompt("");
+  return prompts;
+}
+
+void report_references_without_folder(const Request& request, const Events& events) {
+  const bool is_comfy = rules_of(request).syntax == PromptSyntax::kComfy;
+  if (!is_comfy || !request.embedding_dir.empty()) return;
+  if (has_inversion_reference(request.prompt) || has_inversion_reference(request.negative_prompt)) {
+    events.notice("\"embedding:\" in the prompt is text as long as no --embedding-dir is given");
+  }
+}
+
+}  // namespace
+
+size_t stage_at(const std::vector<StageSpan>& spans, int64_t call) {
+  for (const StageSpan& span : spans) {
+    if (call <= span.last_call) return span.stage;
+  }
+  return spans.back().stage;
+}
+
+double Prompts::total_weight() const {
+  double total = weight;
+  for (const PromptPart& part : others) total += part.weight;
+  return total;
+}
+
+TextPlan plan_texts(const Request& request) {
+  switch (rules_of(request).syntax) {
+    case PromptSyntax::kA1111:
+      return plan_scheduled(request);
+    case PromptSyntax::kComfy:
+      return unchanging({{{without_brace_escapes(request.prompt), 1}},
+                         without_brace_escapes(request.negative_prompt)});
+    case PromptSyntax::kPlain:
+      break;
+  }
+  return unchanging({{{request.prompt, 1}}, request.negative_prompt});
+}
+
+bool uses_negative(const Request& request, const StageTexts& texts) {
+  double total_weight = 0;
+  for (const WeightedText& part : texts.parts) total_weight += part.weight;
+  return needs_uncond(request.guidance, *request.cfg_scale,
+                      find_sampler(request.sampler).needs.uncond) ||
+         !is_neutral_scale(total_weight);
+}
+
+PromptPlan encode_prompts(Models& models, const Request& request, const Events& events,
+                          EncodingCache& cache) {
+  const torch::NoGradGuard no_grad;
+  report_references_without_folder(request, events);
+  PromptEncoder encoder(models, request, events, cache);
+  const TextPlan texts = plan_texts(request);
+  PromptPlan plan{{}, texts.spans};
+  const auto count = static_cast<int64_t>(texts.stages.size());
+  for (const StageTexts& stage : texts.stages) {
+    events.report({Stage::kEncode, static_cast<int64_t>(plan.stages.size()), count});
+    plan.stages.push_back(encode_stage(encoder, stage, request));
+  }
+  events.report({Stage::kEncode, count, count});
+  return plan;
+}
+
+PromptPlan encode_prompts(Models& models, const Request& request, const Events& events) {
+  EncodingCache cache;
+  return encode_prompts(models, request, events, cache);
+}
+
+}  // namespace fourstep

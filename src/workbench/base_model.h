@@ -1,0 +1,35 @@
+#pragma once
+// A checkpoint as the workbench changes it: the tensors of a single file, each with the parameters (diffusers
+// names) that it holds, and LoRA files resolved against it.
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "io/checkpoint.h"
+#include "io/key_names.h"
+#include "lora/lora_match.h"
+
+namespace fourstep {
+
+struct BaseModel {
+  TensorFile file;                     ///< single-file names; of a folder: what would be its file
+  Checkpoint checkpoint;               ///< the same memory under diffusers names
+  std::map<std::string, KeyRow> rows;  ///< by key of `file`; keys that hold no parameter have none
+};
+
+/// Opens a file or a diffusers folder as open_checkpoint() does; weights of scaled fp8 files come out in fp16.
+/// Throws Error as open_checkpoint(), and when there is no UNet.
+BaseModel open_base_model(const std::filesystem::path& path);
+
+/// open_lora(), match_lora() and check_complete().
+LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint& checkpoint,
+                            bool is_partial_allowed = false);
+
+/// The dtype that most elements of the UNet are stored in.
+torch::ScalarType unet_dtype(const Checkpoint& checkpoint);
+
+/// "F16", "BF16": the name in files.
+std::string dtype_name(torch::ScalarType dtype);
+
+}  // namespace fourstep

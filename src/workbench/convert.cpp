@@ -1,0 +1,124 @@
+#include "workbench/convert.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "io/atomic_file.h"
+#include "io/diffusers_configs.h"
+#include "io/safetensors.h"
+
+namespace fourstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder that is removed at the end of the scope unless it was renamed.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(const fs::path& target)
+      : target_(target), path_(target.string() + fmt::format(".{}.tmp", ::getpid())) {
+    std::error_code error;
+    fs::create_directory(path_, error);
+    if (error) {
+      throw Error("model convert: cannot make the folder \"{}\": {}", path_.string(),
+                  error.message());
+    }
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!is_renamed_) fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+  void rename() {
+    fs::rename(path_, target_);
+    is_renamed_ = true;
+  }
+
+ private:
+  fs::path target_, path_;
+  bool is_renamed_ = false;
+};
+
+void write_text(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  write_atomically(path, [&](std::ostream& out) { out << text; });
+}
+
+/// Weights of one component; counts into `report` and reports to `events` as it goes.
+class FolderWriter {
+ public:
+  FolderWriter(const Checkpoint& checkpoint, const MergeSettings& settings, const Events& events)
+      : checkpoint_(checkpoint), settings_(settings), events_(events) {
+    for (const auto& [component, weights] : checkpoint.components)
+      report.num_tensors += weights.size();
+  }
+
+  void write(Component component, const fs::path& folder) {
+    const NamedTensors& weights = checkpoint_.components.at(component);
+    std::map<std::string, TensorPlan> plans;
+    for (const auto& [name, tensor] : weights) {
+      plans[name] = {stored_dtype(tensor, component, settings_.storage), shape_of(tensor)};
+    }
+    const auto make = [&](const std::string& name) {
+      events_.report({Stage::kSave, done_++, static_cast<int64_t>(report.num_tensors)});
+      const Tensor& tensor = weights.at(name);
+      Tensor out = converted(tensor, plans.at(name).dtype);
+      report.num_bytes += out.nbytes();
+      return out;
+    };
+    fs::create_directories(folder / to_string(component));
+    const char* file = component == Component::kUnet || component == Component::kVae
+                           ? "diffusion_pytorch_model.safetensors"
+                           : "model.safetensors";
+    write_safetensors(folder / to_string(component) / file, plans, make, {{"format", "pt"}});
+  }
+
+  MergeReport report;
+
+ private:
+  Tensor converted(const Tensor& tensor, torch::ScalarType dtype) const {
+    if (dtype == tensor.scalar_type()) return tensor;
+    const Tensor values = aligned(tensor).to(torch::kFloat).contiguous();
+    return stored(values, dtype, settings_.rounding, settings_.seed + static_cast<uint64_t>(done_));
+  }
+
+  const Checkpoint& checkpoint_;
+  const MergeSettings& settings_;
+  const Events& events_;
+  int64_t done_ = 0;
+};
+
+}  // namespace
+
+MergeReport convert_model(const fs::path& input, const MergeSettings& settings,
+                          const fs::path& output, const Events& events,
+                          const std::map<std::string, std::string>& extra_files) {
+  if (output.extension() == ".safetensors") {
+    MergeSettings plain = settings;
+    plain.loras.clear();
+    return merge_into_file(input, plain, output, events);
+  }
+  if (fs::exists(output)) {
+    throw InvalidRequest("model convert: \"{}\" exists already; name a new folder",
+                         output.string());
+  }
+  const Checkpoint checkpoint = open_checkpoint(input);
+  auto files = diffusers_configs(checkpoint);
+  files.insert(extra_files.begin(), extra_files.end());
+  const fs::path target = output.has_filename() ? output : output.parent_path();
+  TemporaryFolder folder(target);
+  FolderWriter writer(checkpoint, settings, events);
+  for (const auto& [component, weights] : checkpoint.components) {
+    writer.write(component, folder.path());
+  }
+  for (const auto& [name, text] : files) write_text(folder.path() / name, text);
+  folder.rename();
+  const auto total = static_cast<int64_t>(writer.report.num_tensors);
+  events.report({Stage::kSave, total, total});
+  return writer.report;
+}
+
+}  // namespace fourstep

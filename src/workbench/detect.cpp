@@ -1,0 +1,243 @@
+#include "workbench/detect.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "io/dtypes.h"
+#include "workbench/base_model.h"
+#include "workbench/low_rank_evidence.h"
+#include "workbench/rounding_loss.h"
+
+namespace fourstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What one module shows: projections of the checkpoint's weight, and of its difference to the base.
+struct Measured {
+  ParameterId id;
+  Projection difference;   ///< dot and delta_norm2 are what counts
+  double noise_norm2 = 0;  ///< of what is not the LoRA, or a number in proportion to it
+};
+
+/// The smallest noise that is believed: rounding to fp16, 2^-11 of a weight, evenly spread (/ sqrt 3).
+constexpr double kLeastNoise = 0.0003;
+
+ModuleStrength strength_of(const Measured& m) {
+  const Projection& p = m.difference;
+  return {m.id, p.dot / p.delta_norm2,
+          static_cast<double>(p.num_elements) * p.delta_norm2 / m.noise_norm2};
+}
+
+std::vector<ModuleStrength> strengths_of(const std::vector<Measured>& measured) {
+  std::vector<ModuleStrength> strengths;
+  for (const Measured& m : measured) strengths.push_back(strength_of(m));
+  return strengths;
+}
+
+/// One detection; its members are what every step needs.
+class Detector {
+ public:
+  Detector(const fs::path& path, const DetectSettings& settings, const Events& events)
+      : path_(path),
+        settings_(settings),
+        events_(events),
+        checkpoint_(open_base_model(path).checkpoint),
+        match_(open_matched_lora(settings.lora, checkpoint_, settings.is_partial_allowed)) {}
+
+  Detection run() {
+    if (settings_.base) {
+      by_base();
+    } else {
+      by_projections();
+    }
+    add_rounding();
+    result_.verdict = verdict_of(result_.estimate);
+    if (result_.verdict == Verdict::kNone && result_.is_other_low_rank) {
+      result_.verdict = Verdict::kOther;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  const Tensor& weight(const Checkpoint& of, const MatchedModule& m) const {
+    const auto component = of.components.find(m.component);
+    const bool is_there =
+        component != of.components.end() && component->second.count(m.parameter) != 0;
+    if (is_there && shape_of(component->second.at(m.parameter)) ==
+                        shape_of(checkpoint_.components.at(m.component).at(m.parameter))) {
+      return component->second.at(m.parameter);
+    }
+    throw Error("lora detect: \"{}\" has no weight \"{}\" like that of \"{}\"; name its real base",
+                of.path.string(), m.parameter, path_.string());
+  }
+
+  /// Twice over the modules, in memory: the second time the noise of each is known from what the first one left.
+  void by_base() {
+    const Checkpoint base = open_base_model(*settings_.base).checkpoint;
+    result_.reference = fmt::format("base \"{}\"", settings_.base->filename().string());
+    reference_dtype_ = unet_dtype(base);
+    int64_t done = 0;
+    std::vector<Measured> measured;
+    std::vector<double> weight_norms;
+    for (const MatchedModule& m : match_.matched) {
+      events_.report({Stage::kLoad, done++, static_cast<int64_t>(match_.matched.size())});
+      if (!is_projectable(m.module)) continue;
+      const Tensor& now = weight(checkpoint_, m);
+      const Tensor& before = weight(base, m);
+      const Projection p = project_difference(now, before, m.module);
+      if (p.delta_norm2 <= 0) continue;
+      const double norm = aligned(before).to(torch::kFloat).norm().item<double>();
+      measured.push_back({{m.component, m.parameter}, p, norm * norm});
+      weight_norms.push_back(norm * norm);
+      drop_pages(now);
+      drop_pages(before);
+    }
+    result_.estimate = pooled(strengths_of(measured));
+    weigh_by_residual(measured, weight_norms);
+    result_.modules = strengths_of(measured);
+    result_.estimate = pooled(result_.modules);
+    const double change = result_.estimate.strength;
+    result_.is_other_low_rank = has_other_low_rank_change(checkpoint_, base, match_, change);
+  }
+
+  void weigh_by_residual(std::vector<Measured>& measured, const std::vector<double>& weights) {
+    const double s = result_.estimate.strength;
+    double residual = 0, total = 0;
+    for (size_t i = 0; i < measured.size(); ++i) {
+      const Projection& p = measured[i].difference;
+      const double rest = p.weight_norm2 - 2 * s * p.dot + s * s * p.delta_norm2;
+      measured[i].noise_norm2 = std::max(rest, kLeastNoise * kLeastNoise * weights[i]);
+      residual += std::max(rest, 0.0);
+      total += weights[i];
+    }
+    result_.other_change = std::sqrt(residual / std::max(total, 1e-300));
+  }
+
+  /// Without the base: its projections come from the fingerprint that leaves the least scatter; without any,
+  /// they are taken for zero, which holds for directions that the base does not prefer.
+  void by_projections() {
+    const auto projections = project_all(checkpoint_, match_, events_);
+    if (settings_.fingerprints.empty()) {
+      result_.reference = "no base: the LoRA's directions are taken for random ones";
+      result_.modules = strengths_of(against(projections, nullptr));
+      result_.estimate = pooled(result_.modules);
+      return;
+    }
+    std::vector<std::pair<Fingerprint, Candidate>> tried;
+    for (const fs::path& path : settings_.fingerprints) {
+      Fingerprint fingerprint = read_fingerprint(path);
+      const auto strengths = strengths_of(against(projections, &fingerprint));
+      tried.push_back({std::move(fingerprint), {"", pooled(strengths)}});
+      tried.back().second.name = tried.back().first.base_name;
+    }
+    std::stable_sort(tried.begin(), tried.end(), [](const auto& a, const auto& b) {
+      return a.second.estimate.scatter < b.second.estimate.scatter;
+    });
+    for (const auto& entry : tried) result_.candidates.push_back(entry.second);
+    const Fingerprint& best = tried.front().first;
+    result_.reference = fmt::format("fingerprint of \"{}\"", best.base_name);
+    const FileDtype* dtype = find_file_dtype(best.base_dtype);
+    if (dtype) reference_dtype_ = dtype->scalar_type;
+    result_.modules = strengths_of(against(projections, &best));
+    result_.estimate = tried.front().second.estimate;
+  }
+
+  std::vector<Measured> against(const std::map<std::string, Projection>& projections,
+                                const Fingerprint* base) const {
+    std::vector<Measured> measured;
+    for (const MatchedModule& m : match_.matched) {
+      const ParameterId id{m.component, m.parameter};
+      const auto found = projections.find(module_key(id));
+      if (found == projections.end() || found->second.delta_norm2 <= 0) continue;
+      Projection p = found->second;
+      if (base) p.dot -= projection_of_base(*base, module_key(id), p).dot;
+      measured.push_back({id, p, std::max(p.weight_norm2, 1e-300)});
+    }
+    return measured;
+  }
+
+  const Projection& projection_of_base(const Fingerprint& base, const std::string& key,
+                                       const Projection& own) const {
+    const auto found = base.modules.find(key);
+    constexpr double kTolerance = 0.02;  // fp16 against fp32 file: 0.001
+    const bool fits = found != base.modules.end() &&
+                      found->second.num_elements == own.num_elements &&
+                      std::abs(found->second.delta_norm2 / own.delta_norm2 - 1) < kTolerance;
+    if (fits) return found->second;
+    throw Error(
+        "lora detect: fingerprint \"{}\" was made with another LoRA (\"{}\") or architecture: "
+        "module \"{}\" differs; make one with lora fingerprint BASE --lora \"{}\"",
+        base.path.string(), base.lora_name, key, settings_.lora.string());
+  }
+
+  /// Where the base was already on the grid of the checkpoint's type, rounding to the nearest loses small changes
+  /// one-sidedly, unless other changes of the same weights carry them over. The truth lies between "no loss" and
+  /// "all of the loss": the estimate moves to the middle and the error bar reaches both ends.
+  void add_rounding() {
+    const auto storage = storage_of(unet_dtype(checkpoint_));
+    if (!storage || *storage == Storage::kFp32 || !is_base_on_grid(*storage)) return;
+    const double observed = result_.estimate.strength;
+    const double whole = strength_before_rounding(samples(), observed, *storage);
+    result_.rounding = std::abs(whole - observed) / 2;
+    result_.estimate.strength = (observed + whole) / 2;
+    result_.estimate.error += result_.rounding;
+  }
+
+  bool is_base_on_grid(Storage storage) const {
+    const auto base = reference_dtype_ ? storage_of(*reference_dtype_) : std::nullopt;
+    return !base || *base >= storage;  // in the order of falling precision
+  }
+
+  std::vector<SampledRows> samples() const {
+    constexpr size_t kModules = 100;
+    constexpr int64_t kRows = 8;
+    const size_t step = std::max<size_t>(result_.modules.size() / kModules, 1);
+    std::map<std::string, double> shares;
+    for (size_t i = 0; i < result_.modules.size(); i += step) {
+      shares[module_key(result_.modules[i].id)] = result_.modules[i].information;
+    }
+    std::vector<SampledRows> samples;
+    for (const MatchedModule& m : match_.matched) {
+      const auto share = shares.find(module_key({m.component, m.parameter}));
+      if (share == shares.end()) continue;
+      samples.push_back(sample_rows(weight(checkpoint_, m), m.module, kRows));
+      samples.back().share = share->second;
+    }
+    return samples;
+  }
+
+  const fs::path& path_;
+  const DetectSettings& settings_;
+  const Events& events_;
+  Checkpoint checkpoint_;
+  LoraMatch match_;
+  std::optional<torch::ScalarType> reference_dtype_;
+  Detection result_;
+};
+
+}  // namespace
+
+const char* to_string(Verdict verdict) {
+  constexpr const char* kNames[] = {
+      "none", "partial", "full", "more than full", "negative", "other distillation", "unclear"};
+  return kNames[static_cast<int>(verdict)];
+}
+
+Verdict verdict_of(const StrengthEstimate& estimate) {
+  constexpr double kNear = 0.05, kTooWide = 0.35;
+  const double tolerance = std::max(kNear, estimate.error);
+  if (!(estimate.error < kTooWide)) return Verdict::kUnclear;
+  if (std::abs(estimate.strength) <= tolerance) return Verdict::kNone;
+  if (std::abs(estimate.strength - 1) <= tolerance) return Verdict::kFull;
+  if (estimate.strength < 0) return Verdict::kNegative;
+  return estimate.strength > 1 ? Verdict::kMore : Verdict::kPartial;
+}
+
+Detection detect(const fs::path& checkpoint, const DetectSettings& settings, const Events& events) {
+  const torch::NoGradGuard no_grad;
+  return Detector(checkpoint, settings, events).run();
+}
+
+}  // namespace fourstep

@@ -1,0 +1,169 @@
+#include "workbench/merge.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "workbench/merge_metadata.h"
+
+namespace fourstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<AppliedLora> apply(const MergeSettings& settings, const Checkpoint& checkpoint) {
+  std::vector<AppliedLora> applied;
+  for (const WeightedLora& lora : settings.loras) {
+    applied.push_back({open_matched_lora(lora.path, checkpoint, settings.is_partial_allowed),
+                       lora.unet_weight, lora.text_weight});
+  }
+  return applied;
+}
+
+/// Makes the tensors of the new file, one at a time.
+class Merger {
+ public:
+  Merger(const BaseModel& base, const MergeSettings& settings, LoraTerms terms)
+      : base_(base), settings_(settings), terms_(std::move(terms)) {}
+
+  std::map<std::string, TensorPlan> plans() const {
+    std::map<std::string, TensorPlan> plans;
+    for (const auto& [key, tensor] : base_.file.tensors) {
+      plans[key] = {stored_dtype(tensor, component_of(key), settings_.storage), shape_of(tensor)};
+    }
+    return plans;
+  }
+
+  /// The tensor of `key` in `dtype`; a view of the base's file where nothing changes.
+  Tensor make(const std::string& key, torch::ScalarType dtype) const {
+    const Tensor& pristine = base_.file.tensors.at(key);
+    const bool is_changed = changes(key);
+    if (!is_changed && dtype == pristine.scalar_type()) return pristine;
+    const bool is_direct =
+        settings_.rounding == StorageRounding::kNearest && dtype != torch::kFloat8_e4m3fn;
+    Tensor out = torch::empty(pristine.sizes(), is_direct ? dtype : torch::kFloat);
+    fill(key, pristine, out);
+    if (!is_direct) out = stored(out, dtype, settings_.rounding, seed_of(key));
+    check_overflow(key, out);
+    return out;
+  }
+
+  bool changes(const std::string& key) const {
+    const auto row = base_.rows.find(key);
+    if (row == base_.rows.end()) return false;
+    for (const std::string& target : row->second.targets) {
+      if (terms_.count({row->second.component, target})) return true;
+    }
+    return false;
+  }
+
+ private:
+  std::optional<Component> component_of(const std::string& key) const {
+    const auto row = base_.rows.find(key);
+    return row == base_.rows.end() ? std::nullopt : std::optional(row->second.component);
+  }
+
+  /// A tensor of the file can hold three parameters (q, k, v), or one transposed: the same views are taken of
+  /// both sides, and each parameter is fused from the one into the other.
+  void fill(const std::string& key, const Tensor& pristine, Tensor& out) const {
+    const auto row = base_.rows.find(key);
+    if (row == base_.rows.end()) {
+      fuse_into(out, pristine, {});
+      return;
+    }
+    std::map<Component, NamedTensors> from, to;
+    apply_row(row->second, pristine, from);
+    apply_row(row->second, out, to);
+    for (const auto& [name, target] : to[row->second.component]) {
+      const auto terms = terms_.find({row->second.component, name});
+      fuse_into(target, from[row->second.component].at(name),
+                terms == terms_.end() ? std::vector<WeightedModule>{} : terms->second);
+    }
+  }
+
+  /// Another stream of random numbers for every tensor, the same in every run.
+  uint64_t seed_of(const std::string& key) const {
+    uint64_t hash = 0xCBF29CE484222325ULL ^ settings_.seed;  // FNV-1a
+    for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
+    return hash;
+  }
+
+  void check_overflow(const std::string& key, const Tensor& out) const {
+    if (out.scalar_type() != torch::kHalf || out.numel() == 0) return;
+    const auto [least, most] = at::aminmax(out);
+    if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
+    throw Error(
+        "model merge: \"{}\" of \"{}\" is beyond fp16's largest value (65504) or NaN; use --dtype "
+        "bf16 or fp32, or smaller weights",
+        key, base_.file.path.string());
+  }
+
+  const BaseModel& base_;
+  const MergeSettings& settings_;
+  LoraTerms terms_;
+};
+
+void check_output(const fs::path& base, const MergeSettings& settings, const fs::path& output) {
+  std::vector<fs::path> parts{base};
+  for (const WeightedLora& lora : settings.loras) parts.push_back(lora.path);
+  for (const fs::path& part : parts) {
+    std::error_code missing;
+    if (!fs::equivalent(part, output, missing) || missing) continue;
+    throw InvalidRequest("model merge: \"{}\" is a part of the merge; name another output",
+                         output.string());
+  }
+  if (output.extension() != ".safetensors") {
+    throw InvalidRequest("model merge: \"{}\": the output's name must end with .safetensors",
+                         output.string());
+  }
+}
+
+/// Before hours of work rather than after them.
+void check_space(const fs::path& output, uint64_t num_bytes) {
+  std::error_code error;
+  const fs::path folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  const fs::space_info space = fs::space(folder, error);
+  if (error || space.available >= num_bytes) return;
+  throw InvalidRequest("model merge: \"{}\" needs {} MB and its disk has {} MB left; free some",
+                       output.string(), num_bytes >> 20, space.available >> 20);
+}
+
+uint64_t size_of(const std::map<std::string, TensorPlan>& plans) {
+  uint64_t num_bytes = 0;
+  for (const auto& [key, plan] : plans) {
+    uint64_t count = 1;
+    for (const int64_t length : plan.shape) count *= static_cast<uint64_t>(length);
+    num_bytes += count * c10::elementSize(plan.dtype);
+  }
+  return num_bytes;
+}
+
+}  // namespace
+
+MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& settings,
+                            const fs::path& output, const Events& events) {
+  check_output(base_path, settings, output);
+  const BaseModel base = open_base_model(base_path);
+  const std::vector<AppliedLora> applied = apply(settings, base.checkpoint);
+  const Merger merger(base, settings, terms_by_parameter(applied));
+  const std::map<std::string, TensorPlan> plans = merger.plans();
+  MergeReport report{{}, 0, plans.size(), size_of(plans)};
+  check_space(output, report.num_bytes);
+  for (const AppliedLora& lora : applied) {
+    report.loras.push_back(fmt::format("{}: {} at {}", lora.match.path.filename().string(),
+                                       summary(lora.match), lora.unet_weight));
+  }
+  const auto metadata = merge_metadata(base, applied, settings, events);
+  int64_t done = 0;
+  const auto total = static_cast<int64_t>(plans.size());
+  const auto make = [&](const std::string& key) {
+    events.report({Stage::kSave, done++, total});
+    report.num_changed += merger.changes(key) ? 1 : 0;
+    return merger.make(key, plans.at(key).dtype);
+  };
+  write_safetensors(output, plans, make, metadata);
+  events.report({Stage::kSave, total, total});
+  return report;
+}
+
+}  // namespace fourstep

@@ -1,0 +1,49 @@
+#pragma once
+// LoRAs into a checkpoint, for good. The arithmetic is that of lora/fuse.h: fp32, all LoRAs of a weight summed
+// first, rounded once. Tensors stream from the mapped file to the new one, so memory does not grow with the
+// checkpoint.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "lora/lora_stack.h"
+#include "workbench/base_model.h"
+#include "workbench/storage.h"
+
+namespace fourstep {
+
+struct WeightedLora {
+  std::filesystem::path path;
+  double unet_weight = 1;  ///< negative weights take the LoRA out
+  double text_weight = 1;
+};
+
+struct MergeSettings {
+  std::vector<WeightedLora> loras;  ///< may be empty: only the type changes
+  std::optional<Storage> storage;   ///< nothing: every tensor keeps its type
+  StorageRounding rounding = StorageRounding::kNearest;
+  uint64_t seed = 0;                ///< of random rounding
+  bool is_partial_allowed = false;  ///< a LoRA may have modules that the base has no place for
+  bool with_hashes =
+      true;  ///< SHA-256 of the parts go into the metadata; they are read whole for it
+};
+
+struct MergeReport {
+  std::vector<std::string> loras;  ///< "NAME: 788/788 modules at 0.7"
+  size_t num_changed = 0;          ///< weights that a LoRA changed
+  size_t num_tensors = 0;
+  uint64_t num_bytes = 0;  ///< of the file written
+};
+
+/// Writes `base` with the LoRAs in it to `output` (safetensors, single-file names, atomically). Metadata: that of
+/// the base, and what merge_metadata.h adds. Reports kSave, one step per tensor.
+/// Throws InvalidRequest when `output` is one of the parts or has no room on its disk, Error when a LoRA does not
+/// fit (nothing is written then) or a value overflows fp16.
+MergeReport merge_into_file(const std::filesystem::path& base, const MergeSettings& settings,
+                            const std::filesystem::path& output, const Events& events);
+
+}  // namespace fourstep

@@ -1,0 +1,139 @@
+#include "workbench/storage.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/fields.h"
+
+namespace fourstep {
+namespace {
+
+constexpr float kLargestFp8 = 448;  // e4m3fn
+constexpr int64_t kGrain = 1 << 16;
+
+/// The grid of a floating type: bits behind the leading one, and the exponent below which spacing is constant.
+struct Grid {
+  int mantissa_bits = 0, smallest_exponent = 0;
+};
+
+Grid grid_of(torch::ScalarType dtype) {
+  switch (dtype) {
+    case torch::kHalf:
+      return {10, -14};
+    case torch::kBFloat16:
+      return {7, -126};
+    case torch::kFloat8_e4m3fn:
+      return {3, -6};
+    default:
+      throw Error("stored: weights cannot be rounded at random to {}", c10::toString(dtype));
+  }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014: Fast splittable pseudorandom number generators): the number at position `index` of the stream of `seed`.
+uint64_t random_word(uint64_t seed, uint64_t index) {
+  uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15ULL;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+/// `value` on the grid, its magnitude down or up with the probability of its place between the two neighbours.
+/// In the normal range adding random bits below the last kept one does that; below it, spacing is constant.
+float round_at_random(float value, const Grid& grid, uint32_t random) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const int exponent = static_cast<int>(bits >> 23 & 0xFF) - 127;
+  const uint32_t dropped = (1U << (23 - grid.mantissa_bits)) - 1;
+  if (exponent == 128) return value;  // infinite or NaN
+  if (exponent >= grid.smallest_exponent) {
+    return std::bit_cast<float>((bits + (random & dropped)) & ~dropped);
+  }
+  const float spacing = std::ldexp(1.F, grid.smallest_exponent - grid.mantissa_bits);
+  const float chance = static_cast<float>(random >> 8) * 0x1p-24F;
+  return std::copysign(std::floor(std::abs(value) / spacing + chance) * spacing, value);
+}
+
+Tensor rounded_at_random(const Tensor& values, const Grid& grid, uint64_t seed) {
+  Tensor out = torch::empty_like(values);
+  const float* from = values.const_data_ptr<float>();
+  float* to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, values.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const uint64_t word = random_word(seed, static_cast<uint64_t>(i));
+      to[i] = round_at_random(from[i], grid, static_cast<uint32_t>(word >> 32));
+    }
+  });
+  return out;
+}
+
+Tensor limited(const Tensor& values, torch::ScalarType dtype) {
+  return dtype == torch::kFloat8_e4m3fn ? values.clamp(-kLargestFp8, kLargestFp8) : values;
+}
+
+/// One scale per row. Rows of zeros have none and stay zero.
+Tensor as_int8(const Tensor& values) {
+  const Tensor rows = values.flatten(1);
+  const Tensor scale = rows.abs().amax(1, /*keepdim=*/true).clamp_min(1e-30) / 127;
+  return (rows.div(scale).round_() * scale).view(values.sizes());
+}
+
+}  // namespace
+
+const char* to_string(Storage storage) {
+  constexpr const char* kNames[] = {"fp32", "fp16", "bf16", "fp8", "int8"};
+  return kNames[static_cast<int>(storage)];
+}
+
+Storage storage_from_text(const char* flag, const std::string& word) {
+  check_word(flag, word, {"fp32", "fp16", "bf16", "fp8"});
+  for (const Storage storage : {Storage::kFp32, Storage::kFp16, Storage::kBf16}) {
+    if (word == to_string(storage)) return storage;
+  }
+  return Storage::kFp8;
+}
+
+std::optional<Storage> storage_of(torch::ScalarType dtype) {
+  switch (dtype) {
+    case torch::kFloat:
+      return Storage::kFp32;
+    case torch::kHalf:
+      return Storage::kFp16;
+    case torch::kBFloat16:
+      return Storage::kBf16;
+    case torch::kFloat8_e4m3fn:
+      return Storage::kFp8;
+    default:
+      return std::nullopt;
+  }
+}
+
+torch::ScalarType dtype_of(Storage storage) {
+  constexpr torch::ScalarType kTypes[] = {torch::kFloat, torch::kHalf, torch::kBFloat16,
+                                          torch::kFloat8_e4m3fn};
+  if (storage == Storage::kInt8) throw Error(std::string("int8 weights cannot be written"));
+  return kTypes[static_cast<int>(storage)];
+}
+
+torch::ScalarType stored_dtype(const Tensor& tensor, std::optional<Component> component,
+                               std::optional<Storage> wanted) {
+  if (!wanted || !at::isFloatingType(tensor.scalar_type())) return tensor.scalar_type();
+  const bool is_weight = tensor.dim() >= 2 && component && *component != Component::kVae;
+  return *wanted == Storage::kFp8 && !is_weight ? torch::kHalf : dtype_of(*wanted);
+}
+
+Tensor stored(const Tensor& values, torch::ScalarType dtype, StorageRounding rounding,
+              uint64_t seed) {
+  const bool is_random = rounding == StorageRounding::kStochastic && dtype != torch::kFloat;
+  const Tensor rounded = is_random ? rounded_at_random(values, grid_of(dtype), seed) : values;
+  return limited(rounded, dtype).to(dtype);
+}
+
+Tensor as_stored(const Tensor& values, Storage storage) {
+  if (storage == Storage::kInt8) return as_int8(values);
+  return stored(values, dtype_of(storage), StorageRounding::kNearest, 0).to(torch::kFloat);
+}
+
+}  // namespace fourstep

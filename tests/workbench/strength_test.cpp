@@ -1,0 +1,81 @@
+#include "workbench/strength.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "workbench/detect.h"
+
+namespace fourstep {
+namespace {
+
+std::vector<ModuleStrength> modules_of(const std::vector<double>& strengths) {
+  std::vector<ModuleStrength> modules;
+  for (const double strength : strengths) modules.push_back({{}, strength, 1});
+  return modules;
+}
+
+TEST(Strength, StudentQuantilesAreThoseOfTheTables) {
+  EXPECT_NEAR(student_quantile(3), 3.182, 0.03);
+  EXPECT_NEAR(student_quantile(5), 2.571, 0.01);
+  EXPECT_NEAR(student_quantile(10), 2.228, 0.002);
+  EXPECT_NEAR(student_quantile(30), 2.042, 0.001);
+  EXPECT_NEAR(student_quantile(1e9), 1.960, 0.001);
+}
+
+TEST(Strength, EqualModulesHaveNoErrorBar) {
+  const StrengthEstimate estimate = pooled(modules_of({0.7, 0.7, 0.7}));
+  EXPECT_DOUBLE_EQ(estimate.strength, 0.7);
+  EXPECT_NEAR(estimate.error, 0, 1e-12);
+  EXPECT_EQ(estimate.num_modules, 3U);
+}
+
+TEST(Strength, OneModuleCannotTellItsError) {
+  const StrengthEstimate estimate = pooled(modules_of({0.7}));
+  EXPECT_DOUBLE_EQ(estimate.strength, 0.7);
+  EXPECT_TRUE(std::isinf(estimate.error));
+  EXPECT_THROW(pooled({}), Error);
+}
+
+TEST(Strength, OutliersHardlyMoveTheEstimate) {
+  std::vector<double> strengths;
+  for (int i = 0; i < 101; ++i) strengths.push_back(0.5 + 0.0001 * (i - 50));
+  strengths.insert(strengths.end(), {100, 80, 60});
+  EXPECT_NEAR(pooled(modules_of(strengths)).strength, 0.5, 0.001);
+}
+
+TEST(Strength, InformativeModulesCountMore) {
+  std::vector<ModuleStrength> modules = modules_of({0.0, 0.0, 1.0, 1.0});
+  modules[2].information = modules[3].information = 1e6;
+  EXPECT_NEAR(pooled(modules).strength, 1, 1e-3);
+}
+
+/// The error bar of a mean of normal numbers is known: 1.96 / sqrt(n) of their deviation.
+TEST(Strength, ErrorBarIsThatOfTheMean) {
+  const Tensor noise = torch::randn({4000}, torch::make_generator<at::CPUGeneratorImpl>(3));
+  std::vector<ModuleStrength> modules;
+  for (int64_t i = 0; i < noise.size(0); ++i) {
+    const double deviation = i % 2 == 0 ? 0.1 : 1;
+    modules.push_back({{}, 0.3 + deviation * noise[i].item<double>(), 1 / (deviation * deviation)});
+  }
+  const StrengthEstimate estimate = pooled(modules);
+  const double expected = 1.96 / std::sqrt(2000 / 0.01 + 2000);
+  EXPECT_NEAR(estimate.error, expected, 0.1 * expected);
+  EXPECT_NEAR(estimate.scatter, 1, 0.05);
+  EXPECT_NEAR(estimate.strength, 0.3, 2 * expected);
+}
+
+TEST(Strength, VerdictsFollowTheInterval) {
+  EXPECT_EQ(verdict_of({0.01, 0.004, 0, 9}), Verdict::kNone);
+  EXPECT_EQ(verdict_of({0.2, 0.01, 0, 9}), Verdict::kPartial);
+  EXPECT_EQ(verdict_of({0.2, 0.25, 0, 9}), Verdict::kNone);
+  EXPECT_EQ(verdict_of({0.98, 0.01, 0, 9}), Verdict::kFull);
+  EXPECT_EQ(verdict_of({1.2, 0.01, 0, 9}), Verdict::kMore);
+  EXPECT_EQ(verdict_of({-0.25, 0.01, 0, 9}), Verdict::kNegative);
+  EXPECT_EQ(verdict_of({0.5, 0.6, 0, 9}), Verdict::kUnclear);
+  EXPECT_EQ(verdict_of({0.5, INFINITY, 0, 1}), Verdict::kUnclear);
+}
+
+}  // namespace
+}  // namespace fourstep
