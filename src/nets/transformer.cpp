@@ -2,6 +2,7 @@
 
 #include "layers/linear.h"
 #include "nets/branches.h"
+#include "nets/hooked_attention.h"
 #include "nets/resblock.h"
 
 namespace fourstep {
@@ -53,6 +54,16 @@ Tensor TransformerBlockImpl::forward(Tensor x, const Tensor& context) {
   return ff(norm3(x)).add_(x);
 }
 
+Tensor TransformerBlockImpl::forward_hooked(Tensor x, const Tensor& context,
+                                            const TransformerHooks& hooks) {
+  x = hooked_self_attention(*attn1, norm1(x), hooks).add_(x);
+  const Tensor normed = norm2(x);
+  x = (hooks.nag ? nag_cross_attention(*attn2, normed, context, *hooks.nag)
+                 : attn2(normed, context))
+          .add_(x);
+  return ff(norm3(x)).add_(x);
+}
+
 TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
   const Shape shape = is_linear ? Shape{channels, channels} : Shape{channels, channels, 1, 1};
   weight = register_parameter("weight", placeholder(shape), /*requires_grad=*/false);
@@ -78,6 +89,17 @@ Tensor SpatialTransformerImpl::forward(const Tensor& x, const Tensor& context, b
   Tensor tokens = proj_in(tokens_from_map(norm(x)));
   for (auto& block : *transformer_blocks) {
     tokens = is_recomputed ? recompute_module(block, tokens, context) : block(tokens, context);
+  }
+  return map_from_tokens(proj_out(tokens), x.size(2), x.size(3)).add_(x);
+}
+
+Tensor SpatialTransformerImpl::forward_hooked(const Tensor& x, const Tensor& context,
+                                              TransformerHooks hooks) {
+  if (hooks.degraded && hooks.degraded->kind == Degradation::kSkipped) return x;
+  Tensor tokens = proj_in(tokens_from_map(norm(x)));
+  for (auto& block : *transformer_blocks) {
+    tokens = block->forward_hooked(tokens, context, hooks);
+    hooks.self_attention = nullptr;  // the first block's alone
   }
   return map_from_tokens(proj_out(tokens), x.size(2), x.size(3)).add_(x);
 }

@@ -4,6 +4,7 @@
 
 #include "layers/layers.h"
 #include "layers/module_list.h"
+#include "nets/unet_hooks.h"
 
 namespace fourstep {
 
@@ -52,6 +53,9 @@ struct TransformerBlockImpl : nn::Module {
   /// x: [B,L,channels]; context: [B,Lc,cross_width]. Returns [B,L,channels].
   Tensor forward(Tensor x, const Tensor& context);
 
+  /// The same with hooks; with NAG, context has the rows of cat_nag_context().
+  Tensor forward_hooked(Tensor x, const Tensor& context, const TransformerHooks& hooks);
+
   LayerNorm norm1{nullptr}, norm2{nullptr}, norm3{nullptr};
   CrossAttention attn1{nullptr}, attn2{nullptr};
   FeedForward ff{nullptr};
@@ -76,6 +80,9 @@ struct SpatialTransformerImpl : nn::Module {
   /// x: [B,channels,h,w]; context: [B,Lc,cross_width]. Returns [B,channels,h,w], channels-last.
   /// is_recomputed: gradient checkpointing of each transformer block, see recompute().
   Tensor forward(const Tensor& x, const Tensor& context, bool is_recomputed = false);
+
+  /// The same with hooks; with NAG, context has the rows of cat_nag_context().
+  Tensor forward_hooked(const Tensor& x, const Tensor& context, TransformerHooks hooks);
 
   GroupNorm norm{nullptr};  ///< eps 1e-6, unlike the UNet's other group norms
   TokenProjection proj_in{nullptr}, proj_out{nullptr};

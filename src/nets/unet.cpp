@@ -1,5 +1,7 @@
 #include "nets/unet.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "nets/branches.h"
 
@@ -17,6 +19,13 @@ TransformerOptions transformer_options(const UNetLevel& level, const UNetConfig&
           .has_linear_projection = config.has_linear_projection};
 }
 
+void check_nag(const Tensor& context, int64_t batch, const UNetConfig& config) {
+  check_shape(context, {-1, -1, config.cross_width}, "UNet: context of NAG");
+  if (context.size(0) <= batch && context.size(1) > 0) return;
+  throw Error("UNet: context of NAG: shape {}, expected at most {} rows of some tokens",
+              to_string(shape_of(context)), batch);
+}
+
 void check_input(const UNetInput& input, const UNetConfig& config) {
   const auto check = [](const Tensor& tensor, const Shape& expected, const std::string& name) {
     if (!tensor.defined())
@@ -27,6 +36,7 @@ void check_input(const UNetInput& input, const UNetConfig& config) {
   const int64_t batch = input.x.size(0);
   check(input.timestep, {batch}, "timestep");
   check(input.context, {batch, -1, config.cross_width}, "context");
+  if (input.hooks && input.hooks->nag) check_nag(input.hooks->nag->context, batch, config);
   if (config.added_width == 0) return;
   check(input.pooled, {batch, -1}, "pooled");
   check(input.time_ids, {batch, -1}, "time_ids");
@@ -70,8 +80,18 @@ Tensor run_resnet(ResBlock& resnet, const Tensor& x, const UNetCondition& condit
 }
 
 Tensor run_transformer(SpatialTransformer& transformer, const Tensor& x,
-                       const UNetCondition& condition) {
-  return transformer(x, condition.context, condition.is_recomputed);
+                       const UNetCondition& condition, const std::string& name) {
+  if (!condition.hooks) return transformer(x, condition.context, condition.is_recomputed);
+  return transformer->forward_hooked(x, condition.context,
+                                     hooks_at(*condition.hooks, name, x.size(2), x.size(3)));
+}
+
+/// What the up path goes on with.
+Tensor join_skip(const Tensor& x, const Tensor& skip, const UNetHooks* hooks,
+                 int64_t model_channels) {
+  if (!hooks || !hooks->freeu) return at::cat({x, skip}, 1);
+  const BackboneAndSkip parts = apply_freeu({x, skip}, *hooks->freeu, model_channels);
+  return at::cat({parts.backbone, parts.skip}, 1);
 }
 
 }  // namespace
@@ -92,7 +112,9 @@ UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNet
 
 Tensor UNetBlockImpl::run_layer(size_t i, const Tensor& x, const UNetCondition& condition) {
   const Tensor h = run_resnet((*resnets)[i], x, condition);
-  return i < attentions->size() ? run_transformer((*attentions)[i], h, condition) : h;
+  if (i >= attentions->size()) return h;
+  const std::string layer = condition.hooks ? fmt::format("{}.{}", name, i) : std::string();
+  return run_transformer((*attentions)[i], h, condition, layer);
 }
 
 UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
@@ -109,7 +131,7 @@ UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
 Tensor UNetMidBlockImpl::forward(Tensor x, const UNetCondition& condition) {
   x = run_resnet((*resnets)[0], x, condition);
   if (attentions->empty()) return x;
-  x = run_transformer((*attentions)[0], x, condition);
+  x = run_transformer((*attentions)[0], x, condition, "mid");
   return run_resnet((*resnets)[1], x, condition);
 }
 
@@ -126,6 +148,7 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
   for (size_t i = 0; i < levels.size(); ++i) {
     down_blocks->push_back(
         UNetBlock(down_widths(config, i), levels[i], levels[i].down_depth, config));
+    down_blocks->back()->name = fmt::format("down.{}", i);
     if (i + 1 == levels.size()) continue;
     down_blocks->back()->downsamplers->push_back(
         Downsampler(levels[i].channels, DownsamplePadding::kAllSides));
@@ -134,6 +157,7 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
   up_blocks = register_module("up_blocks", make_module_list<UNetBlock>());
   for (size_t i = levels.size(); i-- > 0;) {
     up_blocks->push_back(UNetBlock(up_widths(config, i), levels[i], levels[i].up_depth, config));
+    up_blocks->back()->name = fmt::format("up.{}", levels.size() - 1 - i);
     if (i > 0) up_blocks->back()->upsamplers->push_back(Upsampler(levels[i].channels));
   }
   conv_norm_out = register_module("conv_norm_out", GroupNorm(kNormGroups, width, 1e-5));
@@ -152,7 +176,12 @@ Tensor UNetImpl::embed_condition(const UNetInput& input) {
 
 UNetCondition UNetImpl::make_condition(const UNetInput& input) {
   check_input(input, config);
-  return {embed_condition(input), input.context.to(conv_in->weight.scalar_type()), is_recomputed};
+  const auto dtype = conv_in->weight.scalar_type();
+  Tensor context = input.context.to(dtype);
+  if (input.hooks && input.hooks->nag) {
+    context = cat_nag_context(context, input.hooks->nag->context.to(context.options()));
+  }
+  return {embed_condition(input), context, is_recomputed, input.hooks};
 }
 
 Tensor UNetImpl::run_down_and_middle(const UNetInput& input, const UNetCondition& condition,
@@ -180,7 +209,7 @@ Tensor UNetImpl::forward(const UNetInput& input) {
   Tensor x = run_down_and_middle(input, condition, skips);
   for (auto& block : *up_blocks) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
-      x = at::cat({x, skips.back()}, 1);
+      x = join_skip(x, skips.back(), input.hooks, config.levels.front().channels);
       skips.pop_back();
       x = block->run_layer(i, x, condition);
     }

@@ -17,13 +17,15 @@ struct UNetInput {
   Tensor pooled{};    ///< [B,P], text as a whole; undefined without added condition
   Tensor time_ids{};  ///< [B,N], sizes and crops in pixels (SDXL: 6), each embedded to
                       ///< (added_width - P) / N numbers; undefined without added condition
+  const UNetHooks* hooks = nullptr;  ///< not owned; null: a plain call
 };
 
 /// What every block of the UNet is conditioned on, in the dtype of the weights.
 struct UNetCondition {
   Tensor temb;                 ///< [B,time_width]
-  Tensor context;              ///< [B,L,cross_width]
-  bool is_recomputed = false;  ///< UNetImpl's
+  Tensor context;              ///< [B,L,cross_width]; with NAG, the rows of cat_nag_context()
+  bool is_recomputed = false;  ///< UNetImpl's; hooked calls are not recomputed
+  const UNetHooks* hooks = nullptr;
 };
 
 /// The resnets of one level, each with a transformer behind it where the config says so.
@@ -39,6 +41,7 @@ struct UNetBlockImpl : nn::Module {
   ModuleList<SpatialTransformer> attentions;  ///< empty, or one per resnet from the first on
   ModuleList<Downsampler> downsamplers;       ///< one, or none on the last level and in the up path
   ModuleList<Upsampler> upsamplers;  ///< one, or none in the down path and on the last block
+  std::string name;                  ///< "down.0", "up.2": see transformer_names()
 };
 TORCH_MODULE(UNetBlock);
 

@@ -1,6 +1,7 @@
 #include "pipeline/defaults.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "io/fields_json.h"
@@ -90,6 +93,27 @@ std::string known_or_same(const std::map<std::string, std::string>& names,
   return found == names.end() ? name : found->second;
 }
 
+/// "Nag scale" from "nag_scale".
+std::string spoken_name(std::string_view field) {
+  std::string name(field);
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (!name.empty()) name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+  return name;
+}
+
+/// What differs from the defaults.
+void add_guidance(Infotext& text, const GuidanceOptions& options) {
+  std::map<std::string_view, std::string> defaults;
+  const GuidanceOptions neutral;
+  visit_guidance_fields(neutral, [&](const FieldInfo& field, const auto& value) {
+    defaults[field.name] = text_from_value(value);
+  });
+  visit_guidance_fields(options, [&](const FieldInfo& field, const auto& value) {
+    const std::string set = text_from_value(value);
+    if (set != defaults[field.name]) text.fields.push_back({spoken_name(field.name), set});
+  });
+}
+
 }  // namespace
 
 std::string a1111_sampler_name(const std::string& sampler) {
@@ -148,6 +172,7 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"Lora hashes", hashes.loras},
       {"Version", "fourstep"},
   };
+  add_guidance(text, request.guidance);
   return {{"parameters", format_infotext(text)},
           {"fourstep", dump_json(json_from_request(request))}};
 }

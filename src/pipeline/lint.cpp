@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
 #include "sampling/grid_distance.h"
-#include "sampling/guidance.h"
 
 namespace fourstep {
 
@@ -61,11 +61,12 @@ MaybeFinding schedule_off_grid(const LintSubject& s) {
 
 MaybeFinding cfg_burns(const LintSubject& s) {
   constexpr double kBurns = 1.5;
-  if (!is_distilled(s) || *s.request.cfg_scale <= kBurns) return {};
+  const double scale = highest_cfg_scale(s.request.guidance, *s.request.cfg_scale);
+  if (!is_distilled(s) || scale <= kBurns) return {};
   return Finding{
       fmt::format(
           "CFG scale {} burns the pictures of a distilled model, which has its guidance inside",
-          *s.request.cfg_scale),
+          scale),
       fmt::format("use --cfg-scale 1, at most {}", kBurns)};
 }
 
@@ -121,13 +122,21 @@ MaybeFinding size_too_small(const LintSubject& s) {
 }
 
 MaybeFinding idle_negative_prompt(const LintSubject& s) {
-  if (s.request.negative_prompt.empty() || !is_neutral_scale(*s.request.cfg_scale) ||
-      s.plan.sampler.needs.uncond) {
+  const GuidanceOptions& guidance = s.request.guidance;
+  if (s.request.negative_prompt.empty() || has_nag(guidance) ||
+      needs_uncond(guidance, *s.request.cfg_scale, s.plan.sampler.needs.uncond)) {
     return {};
   }
   return Finding{"the negative prompt has no effect at CFG scale 1",
                  "leave it out, raise --cfg-scale, or use normalized attention guidance (NAG), "
-                 "which works at CFG 1"};
+                 "which works at CFG 1: --nag-scale 3"};
+}
+
+MaybeFinding idle_guidance(const LintSubject& s) {
+  const auto idle = methods_without_effect(s.request.guidance, *s.request.cfg_scale);
+  if (idle.empty()) return {};
+  return Finding{fmt::format("without effect at CFG scale 1: {}", fmt::join(idle, ", ")),
+                 "leave it out or raise --cfg-scale"};
 }
 
 std::vector<std::string> names_of(const std::vector<LoraTraits>& loras,
@@ -219,6 +228,7 @@ constexpr Rule kRules[] = {
     {"size-too-large", size_too_large},
     {"size-too-small", size_too_small},
     {"idle-negative-prompt", idle_negative_prompt},
+    {"idle-guidance", idle_guidance},
     {"missing-text-part", missing_text_part},
     {"lora-strength", lora_strength},
     {"idle-lora", idle_loras},

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/dialect.h"
+#include "pipeline/guidance_stages.h"
 #include "pipeline/textual_inversions.h"
 #include "sampling/guidance.h"
 #include "sampling/samplers.h"
@@ -126,6 +127,12 @@ Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Requ
     prompts.others.push_back({encoder.prompt(texts.parts[i].text), texts.parts[i].weight});
   }
   if (uses_negative(request, texts)) prompts.uncond = encoder.negative(texts.negative);
+  const GuidanceOptions& guidance = request.guidance;
+  if (has_nag(guidance)) {
+    prompts.nag =
+        encoder.prompt(guidance.nag_prompt.empty() ? texts.negative : guidance.nag_prompt);
+  }
+  if (is_method_on(guidance, "perp_neg")) prompts.empty = encoder.prompt("");
   return prompts;
 }
 
@@ -168,7 +175,8 @@ TextPlan plan_texts(const Request& request) {
 bool uses_negative(const Request& request, const StageTexts& texts) {
   double total_weight = 0;
   for (const WeightedText& part : texts.parts) total_weight += part.weight;
-  return !is_neutral_scale(*request.cfg_scale) || find_sampler(request.sampler).needs.uncond ||
+  return needs_uncond(request.guidance, *request.cfg_scale,
+                      find_sampler(request.sampler).needs.uncond) ||
          !is_neutral_scale(total_weight);
 }
 

@@ -19,6 +19,8 @@ struct PromptPart {
 struct Prompts {
   Conditioning cond;                    ///< of the first part
   std::optional<Conditioning> uncond;   ///< absent where it has no influence
+  std::optional<Conditioning> nag;      ///< what NAG leads away from; absent without NAG
+  std::optional<Conditioning> empty;    ///< of the empty prompt; absent without Perp-Neg
   double weight = 1;                    ///< of the first part
   std::vector<PromptPart> others = {};  ///< the further parts
 

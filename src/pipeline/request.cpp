@@ -103,6 +103,7 @@ void validate(const Request& request) {
   }
   check_falls("--timesteps", request.timesteps);
   check_falls("--sigmas", request.sigmas);
+  validate_guidance(request.guidance);
 }
 
 }  // namespace fourstep

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "pipeline/guidance_options.h"
 
 namespace fourstep {
 
@@ -61,6 +62,7 @@ struct Request {
   std::string precision = "auto";
   std::string vae_precision = "auto";
   int64_t vae_tile = 0;
+  GuidanceOptions guidance;
 
   bool operator==(const Request&) const = default;
 };
@@ -90,7 +92,7 @@ template <typename AnyRequest, typename Visitor>
 void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"prompt", "what the image shows"}, r.prompt);
-  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1)"},
+  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1, or NAG)"},
         r.negative_prompt);
   visit(Info{"emphasis",
              "what weights in prompts do: original, no_norm (both A1111), comfyui, ignore, or auto "
@@ -192,6 +194,7 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit_sampling_fields(r, visit);
   visit_noise_fields(r, visit);
   visit_network_fields(r, visit);
+  visit_guidance_fields(r.guidance, visit);
 }
 
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.

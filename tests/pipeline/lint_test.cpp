@@ -72,7 +72,9 @@ std::vector<Example> examples_of_sampling() {
       {"size-too-small", with([](Request& r) { r.width = 512, r.height = 512; }),
        with([](Request& r) { r.width = 768, r.height = 768; })},
       {"idle-negative-prompt", with([](Request& r) { r.negative_prompt = "blurry"; }),
-       with([](Request& r) { r.negative_prompt = "blurry", r.cfg_scale = 1.5; })},
+       with([](Request& r) { r.negative_prompt = "blurry", r.guidance.nag_scale = 3; })},
+      {"idle-guidance", with([](Request& r) { r.guidance.apg = true; }),
+       with([](Request& r) { r.guidance.apg = true, r.cfg_scale = 1.5; })},
       {"idle-options", with([](Request& r) {
          r.timesteps = {999, 499}, r.schedule = "simple";
        }),

@@ -1,0 +1,276 @@
+// All guidance methods and all pairs of them on a whole tiny model.
+
+#include "pipeline/guided_denoiser.h"
+
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "guided_request.h"
+#include "pipeline/guidance_stages.h"
+#include "pipeline/txt2img.h"
+#include "support/golden.h"
+#include "support/tiny_model.h"
+
+namespace fourstep {
+namespace {
+
+using testing::MethodCase;
+
+/// The model is so small that threads would mostly wait for each other.
+const bool kOneThread = (at::set_num_threads(1), true);
+
+class Guidance : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::write_tiny_sdxl(model_);
+    models_.emplace(request(), Placement{});
+  }
+
+  /// CFG 3 with a negative prompt, so that every method has something to do.
+  Request request() const {
+    Request r;
+    r.model = model_;
+    r.prompt = "a cat";
+    r.negative_prompt = "fox";
+    r.width = r.height = 64;
+    r.steps = 3;
+    r.sampler = "euler";
+    r.schedule = "simple";
+    r.cfg_scale = 3;
+    r.seed = 7;
+    return r;
+  }
+
+  Request with(const MethodCase& one, double cfg_scale = 3) const {
+    Request r = request();
+    r.cfg_scale = cfg_scale;
+    one.switch_on(r.guidance);
+    return r;
+  }
+
+  /// The final latent, without decoding it.
+  Tensor latent(const Request& unresolved) {
+    const torch::NoGradGuard no_grad;
+    validate(unresolved);
+    const Request r = resolve_defaults(unresolved, models_->traits(), {});
+    const Prompts prompts = encode_prompts(*models_, r, {}).stages.front();
+    const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
+    const PromptNetwork network = make_prompt_network(*models_, r, prompts, {});
+    const Guided guided = make_guided(network, *models_, r, prompts, plan);
+    const NoiseSource noise = make_image_noise(image_seed(r));
+    const Tensor first = noise({1, 4, r.height / 8, r.width / 8});
+    const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
+    return sample(plan.sampler,
+                  {guided.denoise, plan.sigmas, plan.schedule, plan.settings, noise_like(noise),
+                   guided.uncond},
+                  x);
+  }
+
+  testing::TemporaryFolder folder_;
+  const std::string model_ = (folder_.path() / "tiny.safetensors").string();
+  std::optional<Models> models_;
+};
+
+TEST_F(Guidance, SideSettingsOfAMethodThatIsOffChangeNoBit) {
+  for (const double cfg_scale : {1.0, 3.0}) {
+    Request plain = request();
+    plain.cfg_scale = cfg_scale;
+    const Tensor expected = latent(plain);
+    for (const MethodCase& one : testing::method_cases()) {
+      Request off = plain;
+      one.move_sides(off.guidance);
+      EXPECT_TRUE(torch::equal(latent(off), expected)) << one.name << " at CFG " << cfg_scale;
+    }
+  }
+}
+
+TEST_F(Guidance, AMethodWhoseIntervalIsEmptyChangesNoBit) {
+  const Tensor expected = latent(request());
+  for (const GuidanceMethod& method : guidance_methods()) {
+    if (!method.has_interval) continue;
+    Request r = request();
+    for (const MethodCase& one : testing::method_cases()) {
+      if (one.name == method.name) one.switch_on(r.guidance);
+    }
+    r.guidance.guidance_intervals = std::string(method.name) + ":0:0";
+    EXPECT_TRUE(torch::equal(latent(r), expected)) << method.name;
+  }
+}
+
+TEST_F(Guidance, EveryMethodChangesThePictureWhereItClaimsTo) {
+  const Tensor guided = latent(request());
+  Request unguided = request();
+  unguided.cfg_scale = 1;
+  const Tensor plain = latent(unguided);
+  for (const MethodCase& one : testing::method_cases()) {
+    EXPECT_GT((latent(with(one)) - guided).abs().max().item<double>(), 1e-6) << one.name;
+    const auto& methods = guidance_methods();
+    const auto method = std::find_if(methods.begin(), methods.end(),
+                                     [&](const auto& m) { return m.name == one.name; });
+    EXPECT_EQ(torch::equal(latent(with(one, 1)), plain), method->needs_cfg)
+        << one.name << " at CFG scale 1";
+  }
+}
+
+TEST_F(Guidance, AllPairsOfMethodsGiveFinitePicturesOrAReason) {
+  const auto& cases = testing::method_cases();
+  int finite = 0, refused = 0;
+  for (auto one = cases.begin(); one != cases.end(); ++one) {
+    for (auto other = one + 1; other != cases.end(); ++other) {
+      Request r = with(*one);
+      other->switch_on(r.guidance);
+      const bool is_refused = !reason_against(one->name, other->name).empty();
+      if (is_refused) {
+        EXPECT_THROW(latent(r), InvalidRequest) << one->name << " and " << other->name;
+        ++refused;
+        continue;
+      }
+      EXPECT_TRUE(latent(r).isfinite().all().item<bool>()) << one->name << " and " << other->name;
+      ++finite;
+    }
+  }
+  printf("guidance: %d pairs gave a finite picture, %d were refused with a reason\n", finite,
+         refused);
+  EXPECT_EQ(finite + refused, static_cast<int>(cases.size() * (cases.size() - 1) / 2));
+}
+
+TEST_F(Guidance, AllMethodsTogetherThatDoNotExcludeEachOtherWork) {
+  Request r = request();
+  for (const MethodCase& one : testing::method_cases()) {
+    const auto excludes = [&](std::string_view name) {
+      return !reason_against(one.name, name).empty() && is_method_on(r.guidance, name);
+    };
+    const auto& methods = guidance_methods();
+    const bool fits = std::none_of(methods.begin(), methods.end(),
+                                   [&](const auto& method) { return excludes(method.name); });
+    if (fits) one.switch_on(r.guidance);
+  }
+  EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
+}
+
+TEST_F(Guidance, EverySkimmingModeWorks) {
+  const Tensor plain = latent(request());
+  for (const char* mode : {"single", "replace", "linear", "dual", "difference", "timed_flip"}) {
+    Request r = request();
+    r.guidance.skimmed_cfg = mode;
+    r.guidance.skim_scale = 2;
+    const Tensor got = latent(r);
+    EXPECT_TRUE(got.isfinite().all().item<bool>()) << mode;
+    EXPECT_FALSE(torch::equal(got, plain)) << mode;
+  }
+}
+
+TEST_F(Guidance, EqualScalesForAllStepsAreOneScale) {
+  Request list = request();
+  list.guidance.cfg_steps = {3, 3};
+  EXPECT_TRUE(torch::equal(latent(list), latent(request())));
+  list.guidance.cfg_steps = {3, 1, 1};
+  Request interval = request();
+  interval.guidance.guidance_intervals = "cfg:0:0.1";
+  EXPECT_TRUE(torch::equal(latent(list), latent(interval))) << "both guide the first step alone";
+  Request off = request();
+  off.cfg_scale = 1;
+  Request ones = request();
+  ones.guidance.cfg_steps = {1};
+  EXPECT_TRUE(torch::equal(latent(ones), latent(off)));
+}
+
+TEST_F(Guidance, NagGivesTheNegativePromptAnEffectAtCfgOne) {
+  Request r = request();
+  r.cfg_scale = 1;
+  const Tensor plain = latent(r);
+  r.guidance.nag_scale = 4;
+  const Tensor nag = latent(r);
+  EXPECT_GT((nag - plain).abs().max().item<double>(), 1e-4);
+  r.guidance.nag_prompt = "cat";
+  EXPECT_FALSE(torch::equal(latent(r), nag));
+  r.guidance.nag_prompt = "fox";
+  EXPECT_TRUE(torch::equal(latent(r), nag)) << "the negative prompt by another name";
+  r.guidance.nag_end_sigma = 100;
+  EXPECT_TRUE(torch::equal(latent(r), plain)) << "over before the first step";
+}
+
+TEST_F(Guidance, PromptsOfDifferentLengthsAreGuidedToo) {
+  Request r = request();
+  r.negative_prompt.clear();
+  for (int i = 0; i < 100; ++i) r.negative_prompt += "fox cat ";
+  r.guidance.nag_scale = 3;
+  r.guidance.sag_scale = 0.5;
+  EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
+}
+
+TEST_F(Guidance, ASamplerWithCfgPlusPlusGetsTheUncondEstimateThatWasCombined) {
+  Request r = request();
+  r.sampler = "euler_cfg_pp";
+  const Tensor plain = latent(r);
+  r.guidance.tcfg = true;  // changes uncond
+  EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
+  EXPECT_FALSE(torch::equal(latent(r), plain));
+}
+
+TEST_F(Guidance, UnknownLayersAreRefusedWithTheKnownOnes) {
+  Request r = request();
+  r.guidance.pag_scale = 3;
+  r.guidance.pag_layers = "mid,down.7";
+  try {
+    latent(r);
+    FAIL() << "no error";
+  } catch (const InvalidRequest& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("--pag-layers: \"down.7\""));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("up.0.1"));
+  }
+}
+
+TEST_F(Guidance, ApgForgetsTheImageBefore) {
+  Request r = request();
+  r.images = 2;
+  r.guidance.apg = true;
+  r.guidance.apg_momentum = -0.5;
+  std::vector<Tensor> latents;
+  const auto run = [&](const Request& asked) {
+    const Request resolved = resolve_defaults(asked, models_->traits(), {});
+    txt2img(*models_, resolved, encode_prompts(*models_, resolved, {}), {},
+            [&](const GeneratedImage& image) { latents.push_back(image.latent); });
+  };
+  run(r);
+  r.images = 1;
+  r.seed = 8;
+  run(r);
+  ASSERT_EQ(latents.size(), 3u);
+  EXPECT_TRUE(torch::equal(latents[1], latents[2]));
+}
+
+TEST(GuidanceStages, EstimatesThatWereMadeWorseAddUpInAnyOrder) {
+  GuidanceOptions options;
+  options.pag_scale = 3;
+  options.seg_scale = 2;
+  options.slg_scale = 1.5;
+  const NoiseSchedule schedule = make_sdxl_noise_schedule();
+  const std::vector<double> sigmas = {14, 3, 0};
+  StageCalls calls;
+  calls.degraded_cond = [](const Tensor& x, const Tensor&, const DegradedLayers& layers) {
+    return x * (1.0 / (2 + static_cast<int>(layers.kind)));
+  };
+  GuidancePipeline pipeline = make_guidance_pipeline({options, 1, sigmas, schedule}, calls);
+  ASSERT_EQ(pipeline.after.size(), 3u);
+  const Denoiser cond = [](const Tensor& x, const Tensor&) { return x * 0.9; };
+  const Tensor x = at::randn({1, 4, 4, 4}, torch::kFloat64), sigma = at::full({1}, 3.0);
+  const auto run = [&] { return guided_estimate(pipeline, cond, {}, x, sigma); };
+  const Tensor expected = run();
+  std::sort(pipeline.after.begin(), pipeline.after.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  int orders = 0;
+  do {
+    EXPECT_LE((run() - expected).abs().max().item<double>(), 1e-12);
+    ++orders;
+  } while (std::next_permutation(pipeline.after.begin(), pipeline.after.end(),
+                                 [](const auto& a, const auto& b) { return a.name < b.name; }));
+  EXPECT_EQ(orders, 6);
+}
+
+}  // namespace
+}  // namespace fourstep
