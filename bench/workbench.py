@@ -141,8 +141,7 @@ def main():
             ("lora fingerprint", [args.program, "lora", "fingerprint", base, "--lora", lora, "-o", fingerprint,
                                   "--no-hashes", "-q"]),
             ("lora detect with it", [args.program, "lora", "detect", merged, "--lora", lora, "--fingerprint",
-                                     fingerprint, "-q"]),
-            ("lora detect --base", [args.program, "lora", "detect", merged, "--lora", lora, "--base", base, "-q"])):
+                                     fingerprint, "-q"])):
         row(name, timed(command))
     if args.strengths:
         print("| type | strength | found | +- | verdict |\n|---|---|---|---|---|")

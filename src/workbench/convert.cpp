@@ -82,6 +82,7 @@ class FolderWriter {
   Tensor converted(const Tensor& tensor, torch::ScalarType dtype) const {
     if (dtype == tensor.scalar_type()) return tensor;
     const Tensor values = aligned(tensor).to(torch::kFloat).contiguous();
+    drop_pages(tensor);
     return stored(values, dtype, settings_.rounding, settings_.seed + static_cast<uint64_t>(done_));
   }
 

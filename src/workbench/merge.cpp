@@ -43,6 +43,7 @@ class Merger {
         settings_.rounding == StorageRounding::kNearest && dtype != torch::kFloat8_e4m3fn;
     Tensor out = torch::empty(pristine.sizes(), is_direct ? dtype : torch::kFloat);
     fill(key, pristine, out);
+    drop_pages(pristine);
     if (!is_direct) out = stored(out, dtype, settings_.rounding, seed_of(key));
     check_overflow(key, out);
     return out;

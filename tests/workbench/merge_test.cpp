@@ -55,7 +55,7 @@ class Merge : public ::testing::Test {
     for (const auto& [key, tensor] : a) {
       ASSERT_EQ(b.count(key), 1U) << key;
       EXPECT_EQ(tensor.scalar_type(), b.at(key).scalar_type()) << key;
-      EXPECT_EQ(bytes_of(tensor), bytes_of(b.at(key))) << key;
+      EXPECT_TRUE(bytes_of(tensor) == bytes_of(b.at(key))) << key;
     }
   }
 
@@ -110,11 +110,15 @@ TEST_F(Merge, WithoutATypeOnlyTheLorasWeightsChange) {
   EXPECT_EQ(changed, open_matched_lora(path("a.safetensors"), base.checkpoint).matched.size());
 }
 
-TEST_F(Merge, AnFp32MergeIsTakenOutAgainToTheBit) {
+/// The sum is off by 2^-24 of it, far less than half a step of fp16. Only a zero may come back with the other sign.
+TEST_F(Merge, AnFp32MergeIsTakenOutAgainExactly) {
   merged(with({{path("a.safetensors"), 0.7, 0.7}}, Storage::kFp32), "in32.safetensors");
   const NamedTensors out = merged(with({{path("a.safetensors"), -0.7, -0.7}}, Storage::kFp16),
                                   "back.safetensors", "in32.safetensors");
-  expect_same(out, open_safetensors(path("base.safetensors")).tensors);
+  for (const auto& [key, tensor] : open_safetensors(path("base.safetensors")).tensors) {
+    EXPECT_EQ(out.at(key).scalar_type(), tensor.scalar_type()) << key;
+    EXPECT_TRUE(torch::equal(out.at(key), tensor)) << key;
+  }
 }
 
 /// Two roundings to fp16 of values near a weight: at most one spacing, 2^-10 of its size (2^-24 below 2^-14).
