@@ -219,6 +219,7 @@ void export_emoji_model(const TrainConfig& config, const std::filesystem::path& 
 void train_emoji_model(const TrainConfig& config, const TrainRun& run, const Events& events) {
   check_training_precision(config.precision);  // now, not after the autoencoder
   const EmojiData data = open_emoji_data(config);
+  std::filesystem::create_directories(config.out);
   train_autoencoder(config, data, run, events);
   TrainedModel trained = first_model(config, data);
   trained.move_to(run.device);
