@@ -1,65 +1,35 @@
 #include "io/hashes.h"
 
-#ifndef FOURSTEP_MINIMAL
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <fstream>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "io/mapped_file.h"
 #include "io/safetensors_header.h"
-#endif
+#include "io/sha256.h"
 
 namespace fourstep {
-
-#ifdef FOURSTEP_MINIMAL
-
-std::optional<std::string> sha256_of(std::string_view) { return std::nullopt; }
-
-std::optional<FileHashes> compute_hashes(const std::filesystem::path&, const HashProgress&) {
-  return std::nullopt;
-}
-
-#else
-
 namespace {
 
 /// SHA-256 of the part [begin, end) of a file that is passed through block by block.
 class RangeHash {
  public:
-  RangeHash(uint64_t begin, uint64_t end)
-      : begin_(begin), end_(end), context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    check(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
-  }
+  RangeHash(uint64_t begin, uint64_t end) : begin_(begin), end_(end) {}
 
   /// block: the bytes of the file from `position` on.
   void update(uint64_t position, std::string_view block) {
     const uint64_t from = std::clamp(begin_, position, position + block.size());
     const uint64_t to = std::clamp(end_, from, position + block.size());
-    check(EVP_DigestUpdate(context_.get(), block.data() + (from - position), to - from));
+    sha256_.update(block.substr(from - position, to - from));
   }
 
-  std::string finish() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned int length = 0;
-    check(EVP_DigestFinal_ex(context_.get(), digest.data(), &length));
-    return fmt::format("{:02x}", fmt::join(digest.begin(), digest.begin() + length, ""));
-  }
+  std::string finish() { return sha256_.finish(); }
 
  private:
-  static void check(bool ok) {
-    if (!ok) throw Error("compute_hashes: SHA-256 is not available from OpenSSL");
-  }
-
   uint64_t begin_, end_;
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+  Sha256 sha256_;
 };
 
 /// Where the data area of a safetensors file begins; nothing for other files.
@@ -88,13 +58,15 @@ void read_blocks(const std::filesystem::path& path, uint64_t total,
 }  // namespace
 
 std::optional<std::string> sha256_of(std::string_view bytes) {
-  RangeHash hash(0, bytes.size());
-  hash.update(0, bytes);
+  if (!has_sha256()) return std::nullopt;
+  Sha256 hash;
+  hash.update(bytes);
   return hash.finish();
 }
 
 std::optional<FileHashes> compute_hashes(const std::filesystem::path& path,
                                          const HashProgress& progress) {
+  if (!has_sha256()) return std::nullopt;
   constexpr uint64_t kAutoV1Begin = 0x100000, kAutoV1Bytes = 0x10000;
   const uint64_t total = MappedFile::open(path, "compute_hashes")->bytes().size();
   const std::optional<uint64_t> data = find_data_area(path);
@@ -113,7 +85,5 @@ std::optional<FileHashes> compute_hashes(const std::filesystem::path& path,
   if (data) hashes.auto_v3 = v3.finish().substr(0, 12);
   return hashes;
 }
-
-#endif
 
 }  // namespace fourstep

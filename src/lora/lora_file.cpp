@@ -4,107 +4,22 @@
 #include <cstddef>
 #include <cstring>
 #include <set>
-#include <string_view>
 
 #include "base/error.h"
 #include "lora/foreign_keys.h"
+#include "lora/lora_suffix.h"
 
 namespace fourstep {
 namespace {
 
-/// What a tensor is within its module. kDiff is a difference of any weight, kMagnitude PEFT's form of kDora.
-enum Role {
-  kDown,
-  kUp,
-  kMid,
-  kHadaW1A,
-  kHadaW1B,
-  kHadaT1,
-  kHadaW2A,
-  kHadaW2B,
-  kHadaT2,
-  kLokrW1,
-  kLokrW1A,
-  kLokrW1B,
-  kLokrW2,
-  kLokrW2A,
-  kLokrW2B,
-  kLokrT2,
-  kDiff,
-  kBias,
-  kDora,
-  kMagnitude,
-  kAlpha,
-  kScale,
-  kNumRoles
+using enum LoraRole;
+
+/// The tensors of one module; undefined where the file has none.
+struct Parts {
+  std::array<Tensor, kNumLoraRoles> tensors;
+  Tensor& operator[](LoraRole role) { return tensors[static_cast<size_t>(role)]; }
+  const Tensor& operator[](LoraRole role) const { return tensors[static_cast<size_t>(role)]; }
 };
-
-struct Suffix {
-  std::string_view text;
-  Role role;
-};
-
-constexpr Suffix kSuffixes[] = {
-    {".lora_down.weight", kDown},
-    {".lora.down.weight", kDown},
-    {"_lora.down.weight", kDown},
-    {".lora_linear_layer.down.weight", kDown},
-    {".lora_A.weight", kDown},
-    {".lora_A", kDown},
-    {".lora_up.weight", kUp},
-    {".lora.up.weight", kUp},
-    {"_lora.up.weight", kUp},
-    {".lora_linear_layer.up.weight", kUp},
-    {".lora_B.weight", kUp},
-    {".lora_B", kUp},
-    {".lora_mid.weight", kMid},
-    {".alpha", kAlpha},
-    {".scale", kScale},
-    {".dora_scale", kDora},
-    {".lora_magnitude_vector", kMagnitude},
-    {".hada_w1_a", kHadaW1A},
-    {".hada_w1_b", kHadaW1B},
-    {".hada_t1", kHadaT1},
-    {".hada_w2_a", kHadaW2A},
-    {".hada_w2_b", kHadaW2B},
-    {".hada_t2", kHadaT2},
-    {".lokr_w1", kLokrW1},
-    {".lokr_w1_a", kLokrW1A},
-    {".lokr_w1_b", kLokrW1B},
-    {".lokr_w2", kLokrW2},
-    {".lokr_w2_a", kLokrW2A},
-    {".lokr_w2_b", kLokrW2B},
-    {".lokr_t2", kLokrT2},
-    {".diff", kDiff},
-    {".w_norm", kDiff},
-    {".diff_b", kBias},
-    {".b_norm", kBias},
-};
-
-using Parts = std::array<Tensor, kNumRoles>;
-
-/// PEFT's state dicts carry the adapter's name behind the factor: "x.lora_A.default.weight".
-std::string without_adapter_name(const std::string& key) {
-  for (const std::string factor : {".lora_A", ".lora_B", ".lora_magnitude_vector"}) {
-    const size_t at = key.rfind(factor + ".");
-    if (at == std::string::npos) continue;
-    std::string_view rest = std::string_view(key).substr(at + factor.size());
-    if (rest.ends_with(".weight")) rest.remove_suffix(7);
-    const bool is_name = rest.empty() || rest.find('.', 1) == std::string_view::npos;
-    if (is_name) return key.substr(0, at + factor.size());
-  }
-  return key;
-}
-
-const Suffix* find_suffix(const std::string& key) {
-  const Suffix* best = nullptr;
-  for (const Suffix& suffix : kSuffixes) {
-    if (key.ends_with(suffix.text) && (!best || suffix.text.size() > best->text.size())) {
-      best = &suffix;
-    }
-  }
-  return best;
-}
 
 /// True when an exponent of all ones occurs, which is NaN or infinity in every IEEE-like format.
 template <typename Word>
@@ -135,7 +50,8 @@ bool is_finite(const Tensor& tensor) {
 /// Collects one file's modules; its members carry what every message needs.
 class Parser {
  public:
-  Parser(const TensorFile& file, const std::optional<PeftConfig>& peft) : file_(file), peft_(peft) {
+  Parser(const TensorFile& file, const std::optional<PeftConfig>& peft, ValueCheck check)
+      : file_(file), peft_(peft), check_(check) {
     result_.path = file.path;
     result_.metadata = file.metadata;
     const auto entry = file.metadata.find("lora_adapter_metadata");
@@ -169,9 +85,8 @@ class Parser {
           "differences",
           where(key), kind);
     }
-    const std::string plain = without_adapter_name(key);
-    const Suffix* suffix = find_suffix(plain);
-    if (!suffix) {
+    const std::optional<LoraKey> split = split_lora_key(key);
+    if (!split) {
       result_.unknown_keys.push_back(key);
       return;
     }
@@ -179,8 +94,9 @@ class Parser {
       throw Error("{}: shape {} is empty", where(key), to_string(shape_of(tensor)));
     // Views of a file are contiguous, but not always aligned; bytes can be compared only of contiguous ones.
     const Tensor flat = aligned(tensor).contiguous();
-    if (!is_finite(flat)) throw Error("{}: holds NaN or infinity; the file is damaged", where(key));
-    Tensor& slot = parts_[plain.substr(0, plain.size() - suffix->text.size())][suffix->role];
+    if (check_ == ValueCheck::kFinite && !is_finite(flat))
+      throw Error("{}: holds NaN or infinity; the file is damaged", where(key));
+    Tensor& slot = parts_[split->module][split->role];
     if (slot.defined()) throw Error("{}: the module has this tensor twice", where(key));
     slot = flat;
   }
@@ -286,6 +202,7 @@ class Parser {
 
   const TensorFile& file_;
   const std::optional<PeftConfig>& peft_;
+  ValueCheck check_;
   std::map<std::string, PeftConfig> by_prefix_;
   std::map<std::string, Parts> parts_;
   LoraFile result_;
@@ -301,8 +218,9 @@ std::vector<std::string> LoraFile::module_names() const {
   return {names.begin(), names.end()};
 }
 
-LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft) {
-  return Parser(file, peft).parse();
+LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft,
+                    ValueCheck check) {
+  return Parser(file, peft, check).parse();
 }
 
 int64_t rank_of(const LoraModule& module) {

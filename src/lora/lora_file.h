@@ -62,16 +62,27 @@ struct LoraFile {
   std::vector<std::string> module_names() const;
 };
 
+/// kNone leaves the values unread, for a look at names and shapes: NaN and infinity are then not refused.
+enum class ValueCheck { kFinite, kNone };
+
 /// Sorts the tensors of `file` into modules. peft: the configuration beside a PEFT folder's weights; a
 /// configuration in the file's metadata is found without it.
 /// Throws Error naming the file and key when a factor is missing, ranks disagree, a value is NaN or
 /// infinite, the kind cannot be applied (OFT, BOFT, GLoRA, IA3, replaced weights), or the file is
 /// something else (then it says what).
-LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft = std::nullopt);
+LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft = std::nullopt,
+                    ValueCheck check = ValueCheck::kFinite);
 
 /// Opens a file, or a PEFT or diffusers folder (`adapter_model` or `pytorch_lora_weights`, safetensors
 /// or bin) with its `adapter_config.json`. Throws Error as parse_lora and open_tensor_file do.
-LoraFile open_lora(const std::filesystem::path& path);
+LoraFile open_lora(const std::filesystem::path& path, ValueCheck check = ValueCheck::kFinite);
+
+/// The same before its tensors are sorted into modules.
+struct LoraSource {
+  TensorFile file;
+  std::optional<PeftConfig> peft;  ///< from the folder of a PEFT adapter
+};
+LoraSource open_lora_source(const std::filesystem::path& path);
 
 /// Rank of the decomposition; 0 for what has none (full differences, whole LoKr factors).
 int64_t rank_of(const LoraModule& module);

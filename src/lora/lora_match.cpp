@@ -39,7 +39,7 @@ class Matcher {
     UnmatchedModule misfit{name, {}, {}};
     for (const LoraTargets::Target& target : targets_.find(name)) {
       std::vector<MatchedModule> found;
-      if (place(name, target, found, misfit) && take(found)) {
+      if (place(name, target, found, misfit) && take(name, found)) {
         ++match_.num_matched[target.component];
         return;
       }
@@ -69,20 +69,22 @@ class Matcher {
         if (!misfit.expected) misfit.expected = full;
         return false;
       }
-      found.push_back(
-          {target.component, parameter,
-           slice.count < 0 ? module : take_rows(module, full, slice.begin, slice.count)});
+      found.push_back({target.component,
+                       parameter,
+                       slice.count < 0 ? module : take_rows(module, full, slice.begin, slice.count),
+                       {}});
     }
     return true;
   }
 
   /// Adds the modules to the result; false when an earlier name of the file meant one of the weights.
-  bool take(std::vector<MatchedModule>& found) {
+  bool take(const std::string& name, std::vector<MatchedModule>& found) {
     for (const MatchedModule& m : found) {
       if (taken_.count({m.component, m.parameter}) != 0) return false;
     }
     for (MatchedModule& m : found) {
       taken_.emplace(m.component, m.parameter);
+      m.name = name;
       match_.matched.push_back(std::move(m));
     }
     return true;

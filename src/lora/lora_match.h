@@ -20,6 +20,7 @@ struct MatchedModule {
   Component component = Component::kUnet;
   std::string parameter;  ///< diffusers name, with ".weight" or ".bias"
   LoraModule module;
+  std::string name = {};  ///< as in the file
 };
 
 struct UnmatchedModule {

@@ -19,13 +19,17 @@ std::filesystem::path weights_in(const std::filesystem::path& folder) {
 
 }  // namespace
 
-LoraFile open_lora(const std::filesystem::path& path) {
+LoraSource open_lora_source(const std::filesystem::path& path) {
   const bool is_folder = std::filesystem::is_directory(path);
   const std::filesystem::path file = is_folder ? weights_in(path) : path;
   // A configuration counts only beside PEFT's own file name: a folder of downloads may hold anything.
   const bool is_peft = file.stem() == "adapter_model";
-  return parse_lora(open_tensor_file(file),
-                    is_peft ? read_peft_config(file.parent_path()) : std::nullopt);
+  return {open_tensor_file(file), is_peft ? read_peft_config(file.parent_path()) : std::nullopt};
+}
+
+LoraFile open_lora(const std::filesystem::path& path, ValueCheck check) {
+  const LoraSource source = open_lora_source(path);
+  return parse_lora(source.file, source.peft, check);
 }
 
 }  // namespace fourstep

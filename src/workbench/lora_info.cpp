@@ -1,0 +1,120 @@
+#include "workbench/lora_info.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "io/dtypes.h"
+#include "workbench/lora_algebra.h"
+#include "workbench/lora_blocks.h"
+#include "workbench/lora_content.h"
+#include "workbench/lora_styles.h"
+
+namespace fourstep {
+namespace {
+
+constexpr size_t kUnmatchedShown = 5;
+
+std::string kind_of(const LoraModule& module) {
+  struct Visitor {
+    std::string operator()(const LowRank& m) const {
+      if (m.mid.defined()) return "LoCon, Tucker";
+      return m.down.dim() == 4 ? "LoCon (convolution)" : "LoRA";
+    }
+    std::string operator()(const LoHa&) const { return "LoHa"; }
+    std::string operator()(const LoKr&) const { return "LoKr"; }
+    std::string operator()(const FullDiff&) const { return "full difference"; }
+  };
+  const std::string kind = std::visit(Visitor{}, module.weight);
+  return module.dora_scale.defined() ? kind + " with DoRA" : kind;
+}
+
+void count_module(const LoraModule& module, LoraInfo& info) {
+  ++info.kinds[kind_of(module)];
+  const int64_t rank = rank_of(module);
+  if (rank == 0) return;
+  ++info.ranks[rank];
+  ++info.factors[factor_of(module)];
+  if (module.alpha) ++info.alphas[*module.alpha];
+}
+
+std::string family_text(const FittedLora& lora) {
+  if (lora.kind == FitKind::kComplete) return lora.layout.name;
+  if (lora.kind == FitKind::kOtherWidths) return lora.layout.name + "'s layout in other widths";
+  return lora.match.matched.empty() ? "none that this program knows"
+                                    : lora.layout.name + ", in part";
+}
+
+void add_blocks(const FittedLora& lora, bool with_norms, LoraInfo& info) {
+  std::map<std::string, LoraBlockInfo, BlockOrder> blocks;
+  for (const auto& [id, module] : lora.modules()) {
+    const std::string name = shown_block(id, lora.layout);
+    LoraBlockInfo& block = blocks[name];
+    block.block = name;
+    ++block.num_modules;
+    if (!with_norms) continue;
+    const double norm = norm_squared(module);
+    if (!std::isfinite(norm)) {
+      throw Error("lora inspect(\"{}\"): {} holds NaN or infinity; the file is damaged",
+                  info.path.string(), text_of(id));
+    }
+    block.norm_squared += norm;
+  }
+  for (const auto& [name, block] : blocks) info.blocks.push_back(block);
+  info.has_norms = with_norms;
+}
+
+void add_file_facts(const FittedLora& lora, LoraInfo& info) {
+  for (const auto* modules : {&lora.file.weights, &lora.file.biases}) {
+    for (const auto& [name, module] : *modules) count_module(module, info);
+  }
+  info.num_matched = 0;
+  for (const auto& [component, count] : lora.match.num_matched) info.num_matched += count;
+  info.num_modules = lora.match.num_modules;
+  info.components = lora.match.num_matched;
+  info.cause = lora.match.likely_cause;
+  for (const UnmatchedModule& module : lora.match.unmatched) {
+    if (info.first_unmatched.size() < kUnmatchedShown) info.first_unmatched.push_back(module.name);
+  }
+}
+
+void add_metadata_facts(const Metadata& metadata, LoraInfo& info) {
+  info.metadata = metadata;
+  info.title = first_entry(metadata, {"modelspec.title", "ss_output_name"});
+  info.licence = licence_of(metadata);
+  info.base_model = first_entry(
+      metadata, {"ss_base_model_version", "modelspec.architecture", "ss_sd_model_name"});
+  info.trigger_words = trigger_words(metadata);
+}
+
+}  // namespace
+
+LoraInfo describe_lora(const std::filesystem::path& path, const std::vector<LoraLayout>& layouts,
+                       bool with_norms) {
+  const LoraSource source = open_lora_source(path);
+  const FittedLora lora =
+      fit_lora(parse_lora(source.file, source.peft, ValueCheck::kNone), layouts);
+  LoraInfo info;
+  info.path = path;
+  info.family = family_text(lora);
+  info.num_tensors = source.file.tensors.size();
+  std::vector<std::string> keys;
+  for (const auto& [key, tensor] : source.file.tensors) {
+    keys.push_back(key);
+    const FileDtype* dtype = find_file_dtype(tensor.scalar_type());
+    ++info.dtypes[dtype ? std::string(dtype->name) : "other"];
+  }
+  info.style = describe_style(lora.file.module_names(), keys);
+  add_file_facts(lora, info);
+  add_blocks(lora, with_norms, info);
+  add_metadata_facts(source.file.metadata, info);
+  return info;
+}
+
+void add_hashes(LoraInfo& info, const std::vector<LoraLayout>& layouts,
+                const HashProgress& progress) {
+  if (!std::filesystem::is_directory(info.path)) info.hashes = compute_hashes(info.path, progress);
+  info.content = content_hash(fit_lora(open_lora(info.path, ValueCheck::kNone), layouts));
+}
+
+}  // namespace fourstep

@@ -1,0 +1,45 @@
+#pragma once
+// Several LoRAs as one, and one at another rank.
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/events.h"
+#include "workbench/lora_blocks.h"
+#include "workbench/lora_fit.h"
+#include "workbench/lora_ranks.h"
+
+namespace fourstep {
+
+struct MergePart {
+  std::map<ParameterId, LoraModule> modules;
+  double unet_weight = 1, text_weight = 1;  ///< any finite numbers
+  BlockWeights blocks;
+};
+
+struct MergeResult {
+  std::map<ParameterId, LoraModule> modules;  ///< new factors in fp32
+  double total_squared = 0;                   ///< ||sum of the parts||^2
+  double lost_squared = 0;  ///< ||result - sum||^2, discarded singular values included
+
+  /// The root of their ratio: 0 for an exact result.
+  double relative_error() const;
+};
+
+/// The sum of weight * difference over the parts. Without `rank` exact: the factors are stacked,
+/// B = [c_1 B_1, c_2 B_2, ...], A = [A_1; A_2; ...], alpha such that one c_k is 1, so ranks add up; a module
+/// that only one part has keeps its factors bit by bit, its weight in alpha. Kinds that are no plain factors become
+/// full differences where several meet. With `rank`: singular values of the sum, the best approximation of
+/// that rank (Eckart and Young).
+/// layout: for block weights and shapes. Throws Error where DoRA modules meet others, and InvalidRequest when
+/// nothing is left.
+MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& layout,
+                        const std::optional<RankChoice>& rank, const Events& events = {});
+
+/// `modules` at the ranks that `choice` picks for each; one that has that rank already keeps its factors.
+/// Full differences of weights become factors; norms, biases and DoRA modules stay as they are.
+MergeResult resize_lora(const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
+                        const RankChoice& choice, const Events& events = {});
+
+}  // namespace fourstep
