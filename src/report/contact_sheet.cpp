@@ -113,6 +113,7 @@ void place_columns(const SheetSpec& spec, const Fonts& fonts, Layout& layout) {
     layout.x.push_back(first + column * (layout.cell_width + layout.gap));
   }
   layout.width = layout.x.back() + layout.cell_width + layout.margin;
+  if (!fonts.label) return;
   for (const std::string& label : spec.row_labels) {
     const int64_t max_lines =
         std::max<int64_t>(1, layout.cell_height / fonts.label->line_height_px());

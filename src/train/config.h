@@ -50,6 +50,24 @@ struct TrainConfig {
   int64_t sample_every = 1000;
 };
 
+/// The fields of the autoencoder's stage.
+template <typename AnyConfig, typename Visitor>
+void visit_autoencoder_fields(AnyConfig& c, Visitor&& visit) {
+  using Info = FieldInfo;
+  visit(Info{"vae_channels", "widths of the autoencoder's levels, multiples of 32"},
+        c.vae_channels);
+  visit(Info{"vae_resnets", "residual blocks per level of the encoder", "", 1, 8}, c.vae_resnets);
+  visit(Info{"vae_iterations", "training steps of the autoencoder", "steps", 0, 1e9},
+        c.vae_iterations);
+  visit(Info{"vae_batch", "crops per step of the autoencoder", "", 1, 65536}, c.vae_batch);
+  visit(Info{"vae_crop", "side of the crops that the autoencoder trains on", "px", 8, 4096},
+        c.vae_crop);
+  visit(Info{"vae_lr", "peak learning rate of the autoencoder", "", 0, 1}, c.vae_lr);
+  visit(Info{"vae_kl", "weight of the KL term, mean per latent number", "", 0, 1}, c.vae_kl);
+  visit(Info{"vae_edges", "weight of the loss on differences of neighbouring pixels", "", 0, 100},
+        c.vae_edges);
+}
+
 template <typename AnyConfig, typename Visitor>
 void visit_fields(AnyConfig& c, Visitor&& visit) requires
     std::is_same_v<std::remove_const_t<AnyConfig>, TrainConfig> {
@@ -67,19 +85,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
            "UNet are trained further"},
       c.init);
   visit_fields(c.scenes, visit);
-
-  visit(Info{"vae_channels", "widths of the autoencoder's levels, multiples of 32"},
-        c.vae_channels);
-  visit(Info{"vae_resnets", "residual blocks per level of the encoder", "", 1, 8}, c.vae_resnets);
-  visit(Info{"vae_iterations", "training steps of the autoencoder", "steps", 0, 1e9},
-        c.vae_iterations);
-  visit(Info{"vae_batch", "crops per step of the autoencoder", "", 1, 65536}, c.vae_batch);
-  visit(Info{"vae_crop", "side of the crops that the autoencoder trains on", "px", 8, 4096},
-        c.vae_crop);
-  visit(Info{"vae_lr", "peak learning rate of the autoencoder", "", 0, 1}, c.vae_lr);
-  visit(Info{"vae_kl", "weight of the KL term, mean per latent number", "", 0, 1}, c.vae_kl);
-  visit(Info{"vae_edges", "weight of the loss on differences of neighbouring pixels", "", 0, 100},
-        c.vae_edges);
+  visit_autoencoder_fields(c, visit);
 
   visit(Info{"latents", "pictures that are drawn and encoded for the diffusion model", "", 1, 1e9},
         c.latents);
