@@ -47,9 +47,9 @@ std::optional<double> finite_number(std::string_view text) {
   if (has_plus) text.remove_prefix(1);
   if (text.empty() || (has_plus && text.starts_with('-'))) return std::nullopt;
   double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, failure] = std::from_chars(text.data(), end, value);
-  if (failure != std::errc() || stop != end || !std::isfinite(value)) return std::nullopt;
+  const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || stop != text.data() + text.size() || !std::isfinite(value))
+    return std::nullopt;
   return value;
 }
 

@@ -129,8 +129,8 @@ class Detector {
     for (const fs::path& path : settings_.fingerprints) {
       Fingerprint fingerprint = read_fingerprint(path);
       const auto strengths = strengths_of(against(projections, &fingerprint));
-      tried.push_back({std::move(fingerprint), {"", pooled(strengths)}});
-      tried.back().second.name = tried.back().first.base_name;
+      const Candidate candidate{fingerprint.base_name, pooled(strengths)};
+      tried.emplace_back(std::move(fingerprint), candidate);
     }
     std::stable_sort(tried.begin(), tried.end(), [](const auto& a, const auto& b) {
       return a.second.estimate.scatter < b.second.estimate.scatter;
