@@ -32,7 +32,8 @@ struct SheetSpec {
 
 /// The sheet as an image without alpha. All pictures must have one size.
 /// Throws InvalidRequest when there is no picture, a size differs, labels do not match the grid, or the sheet
-/// would be larger than kMaxImageSidePx; Error when there is text and it cannot be drawn (see Font).
+/// would be larger than kMaxImageSidePx; Error when there is text and its font cannot be read (see Font). Builds that
+/// cannot draw text leave it out.
 Image contact_sheet(const SheetSpec& spec);
 
 /// The file of a run's sheet: "sheet-000500.png".
