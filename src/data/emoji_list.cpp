@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <map>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/utf8.h"
+#include "data/emoji_choice.h"
 #include "data/emoji_keywords.h"
 
 namespace fourstep {
@@ -144,34 +146,29 @@ std::map<char32_t, std::vector<std::string>> read_annotations(const std::filesys
   return keywords;
 }
 
-bool is_sensible_group(const std::string& group) {
-  return group != "Component" && group != "Flags" && group != "Symbols";
-}
-
-/// Keeps the emoji of the named groups, or of all sensible ones.
-void keep_groups(std::vector<Emoji>& list, const std::vector<std::string>& groups) {
-  std::set<std::string> known;
-  for (const Emoji& emoji : list) known.insert(emoji.group);
-  for (const std::string& group : groups) {
-    if (!known.contains(group)) {
-      throw Error("read_emoji_list: there is no emoji group \"{}\"; known: {}", group,
-                  fmt::join(known, ", "));
-    }
+/// Those that are wanted, or of all groups with things that a caption names well; flags never.
+void keep_sensible(std::vector<Emoji>& list, const std::vector<std::string>& wanted) {
+  std::set<std::string> groups;
+  for (const Emoji& emoji : list) groups.insert(emoji.group);
+  if (const auto missing = wanted.empty() ? std::nullopt : keep_wanted(list, wanted)) {
+    throw Error(
+        "read_emoji_list: there is no emoji group, subgroup or name \"{}\"; groups: {}; subgroups "
+        "and names are in Unicode's emoji-test.txt",
+        *missing, fmt::join(groups, ", "));
   }
-  const std::set<std::string> wanted(groups.begin(), groups.end());
   std::erase_if(list, [&](const Emoji& emoji) {
-    return emoji.group == "Flags" ||
-           !(wanted.empty() ? is_sensible_group(emoji.group) : wanted.contains(emoji.group));
+    const bool is_odd = emoji.group == "Component" || emoji.group == "Symbols";
+    return emoji.group == "Flags" || (wanted.empty() && is_odd);
   });
 }
 
 }  // namespace
 
 std::vector<Emoji> read_emoji_list(const EmojiSources& sources,
-                                   const std::vector<std::string>& groups) {
+                                   const std::vector<std::string>& wanted) {
   std::vector<Emoji> list = read_names(sources.emoji_test);
   auto keywords = read_annotations(sources.annotations);
-  keep_groups(list, groups);
+  keep_sensible(list, wanted);
   for (Emoji& emoji : list) emoji.keywords = std::move(keywords[emoji.code]);
   select_keywords(list);
   return list;

@@ -29,12 +29,11 @@ struct EmojiSources {
 /// Groups of emoji-test.txt with things that a caption names well, separated by ';'.
 constexpr const char* kDefaultEmojiGroups = "Food & Drink;Animals & Nature";
 
-/// The emoji of `groups` in the order of emoji-test.txt: fully qualified, of one code point (so without skin
-/// tones and sequences), no flags, each name once. No groups: all but Component, Flags and Symbols. Emoji
-/// newer than version 15.0 are left out, so that all releases of Debian from 12 on give the same list.
-/// Throws Error when a file is missing (naming the package), a line or the XML is malformed, or a group is
-/// unknown.
+/// The emoji whose group, subgroup or name is `wanted`, in the order of emoji-test.txt: fully qualified, of one code
+/// point (so without skin tones and sequences), no flags, each name once. Nothing wanted: all but Component, Flags and
+/// Symbols. Emoji newer than version 15.0 are left out, so that all releases of Debian from 12 on give the same list.
+/// Throws Error when a file is missing (naming the package), a line or the XML is malformed, or nothing is called so.
 std::vector<Emoji> read_emoji_list(const EmojiSources& sources,
-                                   const std::vector<std::string>& groups);
+                                   const std::vector<std::string>& wanted);
 
 }  // namespace fourstep

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "data/emoji_choice.h"
 #include "io/safetensors.h"
 
 namespace fourstep {
@@ -46,22 +46,15 @@ Emoji emoji_from_words(char32_t code, std::vector<std::string> words) {
   return emoji;
 }
 
-/// Those of the groups, in their order. Throws Error for a group that has none.
-std::vector<Emoji> of_groups(const EmojiPack& pack, const std::vector<std::string>& groups,
+/// Those that are wanted, in their order. Throws Error for a name that no emoji has.
+std::vector<Emoji> wanted_of(const EmojiPack& pack, const std::vector<std::string>& wanted,
                              const std::filesystem::path& path) {
-  std::vector<Emoji> chosen;
-  std::set<std::string> missing(groups.begin(), groups.end());
-  const std::set<std::string> wanted = missing;
-  for (const Emoji& emoji : pack.emoji) {
-    if (!wanted.contains(emoji.group)) continue;
-    chosen.push_back(emoji);
-    missing.erase(emoji.group);
-  }
-  if (!missing.empty()) {
+  std::vector<Emoji> chosen = pack.emoji;
+  if (const auto missing = keep_wanted(chosen, wanted)) {
     throw Error(
-        "\"{}\" has no emoji of the group \"{}\"; make one with it by \"fourstep train "
-        "--emoji-groups GROUPS --export-emoji FILE\"",
-        path.string(), *missing.begin());
+        "\"{}\" has no emoji of the group, subgroup or name \"{}\"; make one with it by \"fourstep "
+        "train --emoji-groups GROUPS --export-emoji FILE\"",
+        path.string(), *missing);
   }
   return chosen;
 }
@@ -104,7 +97,7 @@ EmojiData open_emoji_data(const SceneConfig& scenes, const std::string& groups,
   if (pack.empty()) return EmojiData(scenes, EmojiSources(), names);
   const EmojiPack read = read_emoji_pack(pack);
   // Every emoji of the list has its picture.
-  return EmojiData(scenes, of_groups(read, names, pack),
+  return EmojiData(scenes, wanted_of(read, names, pack),
                    [glyphs = read.glyphs](char32_t code) { return glyphs.at(code); });
 }
 

@@ -1,6 +1,7 @@
 #include "distill/prompt_source.h"
 
 #include "base/error.h"
+#include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "io/safetensors.h"
 #include "train/captions.h"
@@ -32,7 +33,8 @@ PromptSource::PromptSource(const DistillConfig& config) : config_(config) {
                          config.gan_weight);
   }
   if (config.prompts == "emoji") {
-    emoji_ = open_emoji_data(config.scenes, config.emoji_groups, config.emoji_pack);
+    emoji_ = open_emoji_data(config.scenes, emoji_groups_of(config.emoji_groups, config.model),
+                             config.emoji_pack);
   } else {
     lines_ = read_prompts(config.prompts);
   }

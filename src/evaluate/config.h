@@ -96,7 +96,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
         c.classifier_tests);
 
   visit(Info{"emoji_groups",
-             "groups of emoji-test.txt, separated by ';'; by the model's file when not given"},
+             "emoji of the prompts, as for train; those of the model when not given"},
         c.emoji_groups);
   visit(Info{"emoji_pack",
              "file with names and pictures of the emoji (train --export-emoji); Debian's font and "

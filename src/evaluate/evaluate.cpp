@@ -1,8 +1,8 @@
 #include "evaluate/evaluate.h"
 
+#include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "evaluate/measure.h"
-#include "io/checkpoint.h"
 
 namespace fourstep {
 
@@ -119,20 +119,11 @@ SceneConfig scenes_of(const EvaluateConfig& config) {
 
 }  // namespace
 
-std::string emoji_groups_of(const EvaluateConfig& config) {
-  if (!config.emoji_groups.empty()) return config.emoji_groups;
-  if (!config.model.empty()) {
-    const Checkpoint checkpoint = open_checkpoint(config.model);
-    const auto found = checkpoint.metadata.find("fourstep.emoji_groups");
-    if (found != checkpoint.metadata.end()) return found->second;
-  }
-  return kDefaultEmojiGroups;
-}
-
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
   const std::vector<EvaluationRow> rows = rows_of(config);
   const EmojiData data =
-      open_emoji_data(scenes_of(config), emoji_groups_of(config), config.emoji_pack);
+      open_emoji_data(scenes_of(config), emoji_groups_of(config.emoji_groups, config.model),
+                      config.emoji_pack);
   const PromptSets sets = make_prompt_sets(data, config);
   Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
   check_rows(work, rows);

@@ -13,7 +13,4 @@ namespace fourstep {
 /// Throws Cancelled; InvalidRequest for settings that cannot work; Error naming the file that is broken.
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events);
 
-/// The emoji groups of the config, else of the model's file (metadata "fourstep.emoji_groups"), else the default ones.
-std::string emoji_groups_of(const EvaluateConfig& config);
-
 }  // namespace fourstep

@@ -74,7 +74,9 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   using Info = FieldInfo;
   visit(Info{"out", "folder for states, logs, sheets and the results"}, c.out);
   visit(Info{"seed", "seed of weights, data order and noise"}, c.seed);
-  visit(Info{"emoji_groups", "groups of emoji-test.txt to draw, separated by ';'"}, c.emoji_groups);
+  visit(Info{"emoji_groups",
+             "what to draw: groups, subgroups or names of emoji-test.txt, separated by ';'"},
+        c.emoji_groups);
   visit(Info{"emoji_pack",
              "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
              "lists when not given"},

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "base/error.h"
+#include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "io/checkpoint.h"
 #include "io/fields_json.h"
@@ -186,7 +187,7 @@ std::map<std::string, std::string> model_metadata(const TrainConfig& config,
           {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
           {"modelspec.title", "emoji"},
           {"modelspec.resolution", fmt::format("{}x{}", side, side)},
-          {"fourstep.emoji_groups", config.emoji_groups},
+          {kEmojiGroupsKey, config.emoji_groups},
           {kKnownWordsKey, fmt::format("{}", fmt::join(caption_words(data.emoji()), " "))},
           {"fourstep.recipe", dump_json(recipe_of(config))}};
 }

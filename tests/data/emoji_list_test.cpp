@@ -94,6 +94,11 @@ TEST_F(EmojiList, WithoutNamedGroupsSymbolsAndFlagsAreLeftOut) {
   EXPECT_THAT(names({"Flags"}), IsEmpty());
 }
 
+TEST_F(EmojiList, SubgroupsAndNamesChooseToo) {
+  EXPECT_THAT(names({"animal-mammal", "cheese wedge"}),
+              ElementsAre("cheese wedge", "dog face", "t-rex"));
+}
+
 TEST_F(EmojiList, AnEntryHasItsCodeItsGroupAndItsSubgroup) {
   const Emoji pepper = read_emoji_list(sources_, {})[1];
   EXPECT_EQ(pepper.code, U'\U0001F336');
@@ -112,7 +117,7 @@ TEST_F(EmojiList, KeywordsAreThoseThatNameOneEmojiAlone) {
 TEST_F(EmojiList, AnUnknownGroupIsNamedWithTheKnownOnes) {
   const std::string message =
       testing::message_of<Error>([&] { read_emoji_list(sources_, {"Food"}); });
-  EXPECT_THAT(message, HasSubstr("no emoji group \"Food\""));
+  EXPECT_THAT(message, HasSubstr("no emoji group, subgroup or name \"Food\""));
   EXPECT_THAT(message, HasSubstr("Food & Drink, Objects"));
 }
 

@@ -156,18 +156,6 @@ TEST_F(Evaluate, WithoutSamplesOnlyPromptsAreJudged) {
   EXPECT_FALSE(row.frechet_features || row.frechet_latents || row.diversity);
 }
 
-TEST_F(Evaluate, TakesTheEmojiGroupsOfTheModel) {
-  EvaluateConfig config;
-  EXPECT_EQ(emoji_groups_of(config), kDefaultEmojiGroups);
-  config.model = path("groups.safetensors");
-  testing::write_tiny_sdxl(config.model, [](Checkpoint& checkpoint) {
-    checkpoint.metadata["fourstep.emoji_groups"] = "Objects";
-  });
-  EXPECT_EQ(emoji_groups_of(config), "Objects");
-  config.emoji_groups = "Activities";
-  EXPECT_EQ(emoji_groups_of(config), "Activities");
-}
-
 TEST_F(Evaluate, RefusesModelsThatItCannotSample) {
   EvaluateConfig config = small("refused");
   config.rows = "base";
