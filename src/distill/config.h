@@ -16,7 +16,7 @@ struct DistillConfig {
   std::string out = "out/distill";
   uint64_t seed = 0;
   std::string prompts = "emoji";
-  std::string emoji_groups;
+  std::string emoji_groups = {};
   std::string emoji_pack = {};
   SceneConfig scenes = {};
   std::string real_latents = {};
@@ -87,9 +87,9 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"seed", "seed of adapters, prompts and noise"}, c.seed);
   visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"},
         c.prompts);
-  visit(Info{"emoji_groups",
-             "emoji of the prompts, as for train; those of the model when not given"},
-        c.emoji_groups);
+  visit(
+      Info{"emoji_groups", "emoji of the prompts, as for train; those of the model when not given"},
+      c.emoji_groups);
   visit(Info{"emoji_pack",
              "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
              "lists when not given"},

@@ -95,9 +95,9 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
              1e7},
         c.classifier_tests);
 
-  visit(Info{"emoji_groups",
-             "emoji of the prompts, as for train; those of the model when not given"},
-        c.emoji_groups);
+  visit(
+      Info{"emoji_groups", "emoji of the prompts, as for train; those of the model when not given"},
+      c.emoji_groups);
   visit(Info{"emoji_pack",
              "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
              "lists when not given"},

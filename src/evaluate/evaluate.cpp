@@ -121,9 +121,8 @@ SceneConfig scenes_of(const EvaluateConfig& config) {
 
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
   const std::vector<EvaluationRow> rows = rows_of(config);
-  const EmojiData data =
-      open_emoji_data(scenes_of(config), emoji_groups_of(config.emoji_groups, config.model),
-                      config.emoji_pack);
+  const EmojiData data = open_emoji_data(
+      scenes_of(config), emoji_groups_of(config.emoji_groups, config.model), config.emoji_pack);
   const PromptSets sets = make_prompt_sets(data, config);
   Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
   check_rows(work, rows);

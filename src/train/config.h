@@ -27,6 +27,7 @@ struct TrainConfig {
   double vae_lr = 3e-4;
   double vae_kl = 1e-3;
   double vae_edges = 0.5;
+  int64_t decoder_iterations = 0;
 
   int64_t latents = 12000;
 
@@ -66,6 +67,10 @@ void visit_autoencoder_fields(AnyConfig& c, Visitor&& visit) {
   visit(Info{"vae_kl", "weight of the KL term, mean per latent number", "", 0, 1}, c.vae_kl);
   visit(Info{"vae_edges", "weight of the loss on differences of neighbouring pixels", "", 0, 100},
         c.vae_edges);
+  visit(Info{"decoder_iterations",
+             "further training steps of the decoder alone, after --init; latents stay as they are",
+             "steps", 0, 1e9},
+        c.decoder_iterations);
 }
 
 template <typename AnyConfig, typename Visitor>

@@ -39,6 +39,12 @@ struct TrainedModel {
   }
 };
 
+struct Training {
+  TrainedModel& trained;
+  NamedTensors& average;  ///< of the diffusion model's weights
+  const EmojiData& data;
+};
+
 constexpr int64_t kNormalizationImages = 512;
 constexpr int64_t kEncodeBatch = 64;
 constexpr uint64_t kSheetSeed = 7;
@@ -179,6 +185,26 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, const T
   train_vae(vae, config, random_crops(data, config), run.is_resumed, events);
 }
 
+/// The decoder further, where the config says so, and the diffusion model on latents of the encoder.
+void train_networks(Training& training, const TrainConfig& config, const TrainRun& run,
+                    const Events& events) {
+  TrainedModel& trained = training.trained;
+  if (config.decoder_iterations > 0) {
+    train_decoder(trained.vae, config, random_crops(training.data, config), run.is_resumed, events);
+  }
+  if (config.iterations == 0) return;
+  const Tensor latents = training_latents(trained.vae, config, training.data, events);
+  DiffusionTask task{trained.model, training.average,
+                     latent_batches(latents, config, training.data)};
+  task.sample = [&](int64_t iteration) {
+    with_average(trained.model, training.average, [&] {
+      write_sheet(trained, training.data,
+                  std::filesystem::path(config.out) / sheet_name(iteration));
+    });
+  };
+  train_diffusion(task, config, run.is_resumed, events);
+}
+
 /// Keys of the Stability model specification, and what made the file.
 std::map<std::string, std::string> model_metadata(const TrainConfig& config,
                                                   const EmojiData& data) {
@@ -224,15 +250,10 @@ void train_emoji_model(const TrainConfig& config, const TrainRun& run, const Eve
   train_autoencoder(config, data, run, events);
   TrainedModel trained = first_model(config, data);
   trained.move_to(run.device);
-  const Tensor latents = training_latents(trained.vae, config, data, events);
-  NamedTensors average = clone_tensors(trained.model.parameters());
   const std::filesystem::path out = config.out;
-  DiffusionTask task{trained.model, average, latent_batches(latents, config, data)};
-  task.sample = [&](int64_t iteration) {
-    with_average(trained.model, average,
-                 [&] { write_sheet(trained, data, out / sheet_name(iteration)); });
-  };
-  train_diffusion(task, config, run.is_resumed, events);
+  NamedTensors average = clone_tensors(trained.model.parameters());
+  Training training{trained, average, data};
+  train_networks(training, config, run, events);
   write_small_model(out / "model.safetensors", trained.model, average, trained.vae,
                     model_metadata(config, data));
 }

@@ -4,6 +4,7 @@
 #include "io/fields_json.h"
 #include "train/frame_reference.h"
 #include "train/initialize.h"
+#include "train/mixed_precision.h"
 #include "train/optimizer.h"
 #include "train/random.h"
 #include "train/state_file.h"
@@ -28,6 +29,65 @@ Tensor multi_scale_edges(Tensor a, Tensor b) {
     sum = sum + edge_error(a, b);
   }
   return sum;
+}
+
+Tensor sample_of(const LatentMoments& moments, const Tensor& noise) {
+  return moments.mean + at::exp(0.5 * moments.logvar) * noise;
+}
+
+VaeLosses restoration_losses(const Tensor& restored, const Tensor& images,
+                             const TrainConfig& config) {
+  const Tensor pixels = (restored - images).abs().mean();
+  const Tensor edges = multi_scale_edges(restored, images);
+  return {pixels + config.vae_edges * edges, pixels.item<double>(), edges.item<double>(), {}};
+}
+
+/// Training of some of an autoencoder's weights.
+struct VaeStage {
+  Vae& vae;
+  NamedTensors parameters;  ///< what is trained
+  LoopOptions options;
+  std::function<VaeLosses(const Tensor& images, const Tensor& noise)> losses;
+};
+
+LossRow row_of(const VaeLosses& losses, double norm) {
+  LossRow row{{"pixels", losses.pixels}, {"edges", losses.edges}};
+  if (losses.kl) row.emplace_back("kl", losses.kl);
+  row.emplace_back("grad", norm);
+  return row;
+}
+
+void run_vae_stage(const VaeStage& stage, const TrainConfig& config, const ImageBatch& batch,
+                   const Events& events) {
+  require_gradients(stage.parameters, true);
+  AdamW optimizer(stage.parameters, {.weight_decay = 0});
+  Loop loop;
+  const torch::Device device = stage.parameters.begin()->second.device();
+  loop.step = [&](int64_t i) -> LossRow {
+    const Tensor images = batch(i).to(device);
+    const int64_t side = images.size(2) / stage.vae->scale();
+    const Tensor noise =
+        draw_normal({config.seed, "posterior", i},
+                    {images.size(0), stage.vae->config.latent_channels, side, side})
+            .to(device);
+    const VaeLosses losses = stage.losses(images, noise);
+    losses.total.backward();
+    const double norm = clip_gradients(stage.parameters, config.max_grad_norm);
+    optimizer.step(learning_rate_at(i, stage.options.iterations, config.vae_lr, 50, 0.05));
+    return row_of(losses, norm);
+  };
+  loop.state = [&] {
+    NamedTensors all;
+    add_prefixed(all, "vae", stage.parameters);
+    add_prefixed(all, "optimizer", optimizer.state());
+    return all;
+  };
+  loop.restore = [&](const NamedTensors& state) {
+    copy_tensors(take_prefixed(state, "vae"), stage.parameters, "autoencoder");
+    optimizer.load(take_prefixed(state, "optimizer"));
+  };
+  run_loop(stage.options, loop, events);
+  require_gradients(stage.parameters, false);
 }
 
 /// The layers that add to the map of a block: its residual blocks but the last one, and what the map begins as.
@@ -75,14 +135,23 @@ std::map<std::string, std::string> settings_of(const TrainConfig& config) {
 VaeLosses vae_losses(Vae& vae, const Tensor& images, const Tensor& noise,
                      const TrainConfig& config) {
   const LatentMoments moments = vae->encode(images);
-  const Tensor latent = moments.mean + at::exp(0.5 * moments.logvar) * noise;
-  const Tensor restored = vae->decode(latent);
-  const Tensor pixels = (restored - images).abs().mean();
-  const Tensor edges = multi_scale_edges(restored, images);
+  VaeLosses losses = restoration_losses(vae->decode(sample_of(moments, noise)), images, config);
   const Tensor kl =
       0.5 * (moments.mean.square() + moments.logvar.exp() - 1 - moments.logvar).mean();
-  return {pixels + config.vae_edges * edges + config.vae_kl * kl, pixels.item<double>(),
-          edges.item<double>(), kl.item<double>()};
+  losses.total = losses.total + config.vae_kl * kl;
+  losses.kl = kl.item<double>();
+  return losses;
+}
+
+VaeLosses decoder_losses(Vae& vae, const Tensor& images, const Tensor& noise,
+                         const TrainConfig& config) {
+  const MixedPrecision guard(config.precision, images.device());
+  Tensor latent;
+  {
+    const torch::NoGradGuard no_grad;
+    latent = sample_of(vae->encode(images), noise);
+  }
+  return restoration_losses(vae->decode(latent).to(torch::kFloat32), images, config);
 }
 
 Vae make_vae(const TrainConfig& config) {
@@ -111,35 +180,34 @@ LoopOptions vae_loop_options(const TrainConfig& config, bool is_resumed) {
 
 void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
                const Events& events) {
-  const NamedTensors parameters = parameters_of(*vae);
-  require_gradients(parameters, true);
-  AdamW optimizer(parameters, {.weight_decay = 0});
-  Loop loop;
-  const torch::Device device = parameters.begin()->second.device();
-  loop.step = [&](int64_t i) -> LossRow {
-    const Tensor images = batch(i).to(device);
-    const int64_t side = images.size(2) / vae->scale();
-    const Tensor noise = draw_normal({config.seed, "posterior", i},
-                                     {images.size(0), vae->config.latent_channels, side, side})
-                             .to(device);
-    const VaeLosses losses = vae_losses(vae, images, noise, config);
-    losses.total.backward();
-    const double norm = clip_gradients(parameters, config.max_grad_norm);
-    optimizer.step(learning_rate_at(i, config.vae_iterations, config.vae_lr, 50, 0.05));
-    return {{"pixels", losses.pixels}, {"edges", losses.edges}, {"kl", losses.kl}, {"grad", norm}};
-  };
-  loop.state = [&] {
-    NamedTensors all;
-    add_prefixed(all, "vae", parameters);
-    add_prefixed(all, "optimizer", optimizer.state());
-    return all;
-  };
-  loop.restore = [&](const NamedTensors& state) {
-    copy_tensors(take_prefixed(state, "vae"), parameters, "autoencoder");
-    optimizer.load(take_prefixed(state, "optimizer"));
-  };
-  run_loop(vae_loop_options(config, is_resumed), loop, events);
-  require_gradients(parameters, false);
+  run_vae_stage({vae, parameters_of(*vae), vae_loop_options(config, is_resumed),
+                 [&](const Tensor& images, const Tensor& noise) {
+                   return vae_losses(vae, images, noise, config);
+                 }},
+                config, batch, events);
+}
+
+LoopOptions decoder_loop_options(const TrainConfig& config, bool is_resumed) {
+  LoopOptions options = vae_loop_options(config, is_resumed);
+  options.name = "decoder";
+  options.iterations = config.decoder_iterations;
+  options.settings["init"] = config.init;
+  options.settings["precision"] = config.precision;
+  return options;
+}
+
+void train_decoder(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
+                   const Events& events) {
+  NamedTensors decoder;
+  for (const auto& [name, weight] : parameters_of(*vae)) {
+    if (name.starts_with("decoder.") || name.starts_with("post_quant_conv."))
+      decoder[name] = weight;
+  }
+  run_vae_stage({vae, decoder, decoder_loop_options(config, is_resumed),
+                 [&](const Tensor& images, const Tensor& noise) {
+                   return decoder_losses(vae, images, noise, config);
+                 }},
+                config, batch, events);
 }
 
 void normalize_latents(Vae& vae, const Tensor& images, double scaling_factor) {

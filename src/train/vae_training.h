@@ -3,6 +3,7 @@
 // distribution.
 
 #include <functional>
+#include <optional>
 
 #include "base/events.h"
 #include "nets/vae.h"
@@ -13,9 +14,9 @@ namespace fourstep {
 
 struct VaeLosses {
   Tensor total;
-  double pixels = 0;  ///< mean absolute error
-  double edges = 0;   ///< mean absolute error of neighbour differences, three scales
-  double kl = 0;      ///< mean per latent number
+  double pixels = 0;         ///< mean absolute error
+  double edges = 0;          ///< mean absolute error of neighbour differences, three scales
+  std::optional<double> kl;  ///< mean per latent number; not of the decoder alone
 };
 
 /// images: [B,3,H,W] in [-1,1]; noise: [B,latent_channels,h,w], for the sample of the posterior.
@@ -23,6 +24,10 @@ struct VaeLosses {
 /// absolute error alone blurs outlines.
 VaeLosses vae_losses(Vae& vae, const Tensor& images, const Tensor& noise,
                      const TrainConfig& config);
+
+/// The same for the decoder alone, in config.precision: the encoder gives the latents and gets no gradient.
+VaeLosses decoder_losses(Vae& vae, const Tensor& images, const Tensor& noise,
+                         const TrainConfig& config);
 
 /// Images of a training step, [B,3,crop,crop] in [-1,1].
 using ImageBatch = std::function<Tensor(int64_t iteration)>;
@@ -35,6 +40,13 @@ LoopOptions vae_loop_options(const TrainConfig& config, bool is_resumed);
 /// Trains `vae` in place; its weights at the end are those of the state.
 void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
                const Events& events);
+
+LoopOptions decoder_loop_options(const TrainConfig& config, bool is_resumed);
+
+/// Trains the decoder of a finished autoencoder further, in place. Latents keep their meaning, so a diffusion model
+/// and its LoRAs go on working with it.
+void train_decoder(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
+                   const Events& events);
 
 /// Changes quant_conv and post_quant_conv so that the latents of `images` have mean 0 per channel and
 /// `scaling_factor` times them standard deviation 1: then the number of the model family (SDXL: 0.13025) fits

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/files.h"
-#include "support/tiny_checkpoint.h"
+#include "support/golden.h"
+#include "support/tiny_model.h"
 
 namespace fourstep {
 namespace {
