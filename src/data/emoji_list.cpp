@@ -105,7 +105,10 @@ std::vector<Emoji> read_names(const std::filesystem::path& path) {
   std::set<std::string> names;
   std::string line, group, subgroup;
   for (int64_t number = 1; std::getline(in, line); ++number) {
-    if (const auto text = heading(line, "# group:")) group = *text;
+    if (const auto text = heading(line, "# group:")) {
+      group = *text;
+      subgroup.clear();
+    }
     if (const auto text = heading(line, "# subgroup:")) subgroup = *text;
     if (without_blanks(line).empty() || line[0] == '#') continue;
     const auto entry = parse_entry(line);
