@@ -11,9 +11,7 @@
 #include "base/error.h"
 #include "guided_request.h"
 #include "pipeline/guidance_stages.h"
-#include "pipeline/txt2img.h"
-#include "support/golden.h"
-#include "support/tiny_model.h"
+#include "support/tiny_run.h"
 
 namespace fourstep {
 namespace {
@@ -23,25 +21,20 @@ using testing::MethodCase;
 /// The model is so small that threads would mostly wait for each other.
 const bool kOneThread = (at::set_num_threads(1), true);
 
-class Guidance : public ::testing::Test {
+class Guidance : public testing::TinyRun {
  protected:
   void SetUp() override {
-    testing::write_tiny_sdxl(model_);
+    TinyRun::SetUp();
     models_.emplace(request(), Placement{});
   }
 
   /// CFG 3 with a negative prompt, so that every method has something to do.
   Request request() const {
-    Request r;
-    r.model = model_;
-    r.prompt = "a cat";
+    Request r = TinyRun::request();
     r.negative_prompt = "fox";
-    r.width = r.height = 64;
-    r.steps = 3;
     r.sampler = "euler";
     r.schedule = "simple";
     r.cfg_scale = 3;
-    r.seed = 7;
     return r;
   }
 
@@ -52,26 +45,8 @@ class Guidance : public ::testing::Test {
     return r;
   }
 
-  /// The final latent, without decoding it.
-  Tensor latent(const Request& unresolved) {
-    const torch::NoGradGuard no_grad;
-    validate(unresolved);
-    const Request r = resolve_defaults(unresolved, models_->traits(), {});
-    const Prompts prompts = encode_prompts(*models_, r, {}).stages.front();
-    const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
-    const PromptNetwork network = make_prompt_network(*models_, r, prompts, {});
-    const Guided guided = make_guided(network, *models_, r, prompts, plan);
-    const NoiseSource noise = make_image_noise(image_seed(r));
-    const Tensor first = noise({1, 4, r.height / 8, r.width / 8});
-    const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
-    return sample(plan.sampler,
-                  {guided.denoise, plan.sigmas, plan.schedule, plan.settings, noise_like(noise),
-                   guided.uncond},
-                  x);
-  }
+  Tensor latent(const Request& r) { return run(*models_, r)[0].latent; }
 
-  testing::TemporaryFolder folder_;
-  const std::string model_ = (folder_.path() / "tiny.safetensors").string();
   std::optional<Models> models_;
 };
 
@@ -230,18 +205,10 @@ TEST_F(Guidance, ApgForgetsTheImageBefore) {
   r.images = 2;
   r.guidance.apg = true;
   r.guidance.apg_momentum = -0.5;
-  std::vector<Tensor> latents;
-  const auto run = [&](const Request& asked) {
-    const Request resolved = resolve_defaults(asked, models_->traits(), {});
-    txt2img(*models_, resolved, encode_prompts(*models_, resolved, {}), {},
-            [&](const GeneratedImage& image) { latents.push_back(image.latent); });
-  };
-  run(r);
+  const Tensor second = run(*models_, r)[1].latent;
   r.images = 1;
   r.seed = 8;
-  run(r);
-  ASSERT_EQ(latents.size(), 3u);
-  EXPECT_TRUE(torch::equal(latents[1], latents[2]));
+  EXPECT_TRUE(torch::equal(second, latent(r)));
 }
 
 TEST(GuidanceStages, EstimatesThatWereMadeWorseAddUpInAnyOrder) {
