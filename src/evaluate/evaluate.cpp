@@ -35,7 +35,8 @@ std::string row_settings(const std::string& common, const EvaluationRow& row) {
                   identity_of(row.model), sampling.sampler, sampling.schedule, sampling.steps,
                   fmt::join(sampling.timesteps, ","), sampling.cfg_scale);
   for (const LoraUse& lora : row.loras) {
-    text += fmt::format(", {}:{}:{}", identity_of(lora.file), lora.unet_weight, lora.text_weight);
+    text +=
+        fmt::format(", {}:{}:{}", identity_of(lora.file), single_weight(lora), lora.text_weight);
   }
   return text;
 }
@@ -121,9 +122,8 @@ SceneConfig scenes_of(const EvaluateConfig& config) {
 
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
   const std::vector<EvaluationRow> rows = rows_of(config);
-  const EmojiData data =
-      open_emoji_data(scenes_of(config), emoji_groups_of(config.emoji_groups, config.model),
-                      config.emoji_pack);
+  const EmojiData data = open_emoji_data(
+      scenes_of(config), emoji_groups_of(config.emoji_groups, config.model), config.emoji_pack);
   const PromptSets sets = make_prompt_sets(data, config);
   Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
   check_rows(work, rows);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "base/step_weights.h"
 #include "pipeline/guidance_options.h"
 
 namespace fourstep {
@@ -15,8 +16,8 @@ namespace fourstep {
 /// A LoRA file and how strongly it acts; any finite weight.
 struct LoraUse {
   std::string file;
-  double unet_weight = 1;
-  double text_weight = 1;
+  StepWeights unet_weight = {};
+  double text_weight = 1;  ///< one number: text encoders run once, before the steps
 
   bool operator==(const LoraUse&) const = default;
 };
@@ -78,8 +79,8 @@ void visit_file_fields(AnyRequest& r, Visitor&& visit) {
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
   visit(Info{"lora",
-             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); several: repeat, or "
-             "separate by ';'; none: without the shipped one"},
+             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); WEIGHT by step: "
+             "0@0,1@2; several: repeat, or separate by ';'; none: without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
   visit(Info{"lora_dir",
@@ -197,10 +198,15 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
   visit_guidance_fields(r.guidance, visit);
 }
 
-/// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.
-/// Throws InvalidRequest when a file is named without a name or a weight is not a finite number.
+/// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for the text encoders
+/// too, as it is at step 0.
+/// Throws InvalidRequest when a file is named without a name, for weights that step_weights_from_text() refuses, and
+/// for a TEXT_WEIGHT that is not one number.
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
 std::string text_from_value(const std::vector<LoraUse>& value);
+
+/// The UNet's weight, for work without steps. Throws InvalidRequest naming the file when it changes over them.
+double single_weight(const LoraUse& use);
 
 /// The request for image `index` of its images alone: with its own seed, or variation seed where noise is mixed in.
 Request single_image(Request request, int64_t index);

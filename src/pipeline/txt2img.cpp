@@ -9,6 +9,7 @@
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
 #include "pipeline/guided_denoiser.h"
+#include "pipeline/lora_steps.h"
 #include "pipeline/sampling_plan.h"
 
 namespace fourstep {
@@ -48,9 +49,12 @@ void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
       stages.push_back(make_guided(networks[k], models, request, prompts.stages[k], plan));
     }
     const Guided guided = at_calls(stages, prompts.spans);
-    const SamplerRun run{
-        guided.denoise, plan.sigmas, plan.schedule, plan.settings, step_noise(plan, seed, noise),
-        guided.uncond};
+    const SamplerRun run{with_lora_steps(models, plan.sigmas, guided.denoise, events),
+                         plan.sigmas,
+                         plan.schedule,
+                         plan.settings,
+                         step_noise(plan, seed, noise),
+                         guided.uncond};
     const auto on_step = [&](const StepReport& step) {
       wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
       events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});

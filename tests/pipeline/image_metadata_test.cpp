@@ -8,6 +8,7 @@
 #include "io/infotext.h"
 #include "io/safetensors.h"
 #include "pipeline/request_json.h"
+#include "text/network_tags.h"
 
 namespace fourstep {
 namespace {
@@ -90,6 +91,17 @@ TEST(ImageMetadata, TagsInThePromptStandThereOnce) {
   const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
   EXPECT_TRUE(line.starts_with("a fox <lora:ink:0.5> <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"))
       << line;
+}
+
+TEST(ImageMetadata, WeightsByStepStandInATagThatReadsBack) {
+  Request request = resolved_request();
+  request.prompt = "a fox";
+  request.loras = {{"loras/ink.safetensors", step_weights_from_text("", "0@0,1@0.5"), 0}};
+  const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
+  ASSERT_TRUE(line.starts_with("a fox <lora:ink:0:0@0,1@0.5>\n")) << line;
+  const auto lora = lora_tag(parse_network_tags(line).tags.at(0));
+  EXPECT_EQ(lora->unet_weight, request.loras[0].unet_weight);
+  EXPECT_EQ(lora->text_weight, 0);
 }
 
 TEST(ImageMetadata, TheMathematicsOfWeightsAreNamedWhereThereAreAny) {
