@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/image_noise.h"
 #include "guided_request.h"
 #include "pipeline/guidance_stages.h"
 #include "support/tiny_run.h"
@@ -46,6 +47,23 @@ class Guidance : public testing::TinyRun {
   }
 
   Tensor latent(const Request& r) { return run(*models_, r)[0].latent; }
+
+  /// The estimates of three calls at one latent and one noise level, which differ by their prompts alone.
+  std::vector<Tensor> estimates(const Request& unresolved) {
+    const torch::NoGradGuard no_grad;
+    const Request r = resolve_defaults(unresolved, models_->traits(), {});
+    const PromptPlan prompts = encode_prompts(*models_, r, {});
+    const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
+    const auto networks = make_prompt_networks(*models_, r, prompts, {});
+    const Guided guided = make_guided(networks, *models_, r, prompts, plan);
+    const double sigma = plan.sigmas[1];
+    const Tensor x = make_image_noise(image_seed(r))({1, 4, r.height / 8, r.width / 8}) * sigma;
+    std::vector<Tensor> made;
+    for (int call = 0; call < 3; ++call) {
+      made.push_back(guided.denoise(x, at::full({1}, sigma, torch::kFloat64)));
+    }
+    return made;
+  }
 
   std::optional<Models> models_;
 };
@@ -125,6 +143,86 @@ TEST_F(Guidance, AllMethodsTogetherThatDoNotExcludeEachOtherWork) {
     if (fits) one.switch_on(r.guidance);
   }
   EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
+}
+
+TEST_F(Guidance, EveryMethodWorksWithPartsAndScheduledPrompts) {
+  constexpr std::pair<const char*, const char*> kPrompts[] = {
+      {"a cat AND a fox :0.5", "fox"}, {"a [cat:fox:1]", "fox"},
+      {"a [cat|fox]", "fox"},          {"a cat", "[fox:cat:1]"},
+      {"a cat", "[fox|cat]"},          {"a [cat:fox:1] AND a [fox|cat] :0.5", "[fox:cat:1]"}};
+  int finite = 0;
+  for (const auto& [prompt, negative] : kPrompts) {
+    Request plain = request();
+    plain.prompt = prompt;
+    plain.negative_prompt = negative;
+    const Tensor without = latent(plain);
+    for (const MethodCase& one : testing::method_cases()) {
+      Request r = plain;
+      one.switch_on(r.guidance);
+      const Tensor got = latent(r);
+      EXPECT_TRUE(got.isfinite().all().item<bool>()) << one.name << ": " << prompt;
+      EXPECT_FALSE(torch::equal(got, without)) << one.name << ": " << prompt << " / " << negative;
+      ++finite;
+    }
+  }
+  printf("guidance: %d methods with AND and scheduled prompts gave a finite picture\n", finite);
+}
+
+TEST_F(Guidance, EveryCallHasThePromptsOfItsStage) {
+  const auto with_prompts = [](Request r, const char* prompt, const char* negative) {
+    r.prompt = prompt;
+    r.negative_prompt = negative;
+    return r;
+  };
+  for (const MethodCase& one : testing::method_cases()) {
+    for (const double cfg_scale : {1.0, 3.0}) {
+      const Request r = with(one, cfg_scale);
+      const auto first = estimates(with_prompts(r, "a cat", "fox"));
+      const auto positive = estimates(with_prompts(r, "a [cat:fox:1]", "fox"));
+      const auto negative = estimates(with_prompts(r, "a cat", "[fox:cat:1]"));
+      for (const auto& scheduled : {positive, negative}) {
+        EXPECT_TRUE(torch::equal(scheduled[0], first[0])) << one.name << " at CFG " << cfg_scale;
+        EXPECT_TRUE(torch::equal(scheduled[1], first[1])) << one.name << " at CFG " << cfg_scale;
+      }
+      EXPECT_TRUE(torch::equal(positive[2], estimates(with_prompts(r, "a fox", "fox"))[2]))
+          << one.name << " at CFG " << cfg_scale;
+      EXPECT_TRUE(torch::equal(negative[2], estimates(with_prompts(r, "a cat", "cat"))[2]))
+          << one.name << " at CFG " << cfg_scale;
+    }
+  }
+}
+
+TEST_F(Guidance, NagLeadsAwayFromTheNegativePromptOfItsStage) {
+  Request r = request();
+  r.cfg_scale = 1;
+  r.guidance.nag_scale = 4;
+  r.negative_prompt = "[fox:cat:1]";
+  const auto made = estimates(r);
+  EXPECT_TRUE(torch::equal(made[0], made[1]));
+  EXPECT_GT((made[2] - made[0]).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(Guidance, AScheduleOfOneMeaningIsThePlainPrompt) {
+  const auto check = [&](const Request& plain, const std::string& name) {
+    Request scheduled = plain;
+    scheduled.prompt = "a [cat:(cat:1):1]";
+    scheduled.negative_prompt = "[fox:(fox:1):0]";
+    EXPECT_TRUE(torch::equal(latent(scheduled), latent(plain))) << name;
+  };
+  for (const MethodCase& one : testing::method_cases()) check(with(one), one.name);
+  Request momentum = request();
+  momentum.guidance.apg = true;
+  momentum.guidance.apg_momentum = -0.5;
+  check(momentum, "apg remembers the calls of other stages");
+}
+
+TEST_F(Guidance, PartsOfOneTextAreThePlainPrompt) {
+  for (const MethodCase& one : testing::method_cases()) {
+    Request parts = with(one);
+    parts.prompt = "a cat :0.25 AND a cat :0.75";
+    // u + 0.25 (c - u) + 0.75 (c - u) = c but for rounding, which CFG and the methods enlarge.
+    EXPECT_LE((latent(parts) - latent(with(one))).abs().max().item<double>(), 1e-3) << one.name;
+  }
 }
 
 TEST_F(Guidance, EverySkimmingModeWorks) {
