@@ -186,10 +186,10 @@ Job prepare(Session& session, Models& models, const Request& request, EncodingCa
   asked.loras = job.loras;
   const Request resolved = resolve_defaults(asked, models.traits(), session.events);
   tell_problems(session, models, asked, resolved);
-  job.hashes = make_hash_tags(resolved, session.events);
   job.request = resolved;
   job.request.loras = request.loras;
   job.prompts = encode_prompts(models, job.request, session.events, cache);
+  job.hashes = make_hash_tags(resolved, job.prompts.inversions, session.events);
   return job;
 }
 

@@ -172,6 +172,7 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
       {"Lora hashes", hashes.loras},
+      {"TI hashes", hashes.inversions},
       {"Version", "fourstep"},
   };
   add_guidance(text, request.guidance);

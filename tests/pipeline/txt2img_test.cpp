@@ -16,17 +16,6 @@ class Txt2Img : public testing::TinyRun {
     r.prompt = prompt;
     return run(r)[0].latent;
   }
-
-  std::vector<int64_t> encoder_widths() const {
-    std::vector<int64_t> widths;
-    for (const Component part : {Component::kTextEncoder, Component::kTextEncoder2}) {
-      widths.push_back(testing::tiny_sdxl()
-                           .components.at(part)
-                           .at("text_model.embeddings.token_embedding.weight")
-                           .size(1));
-    }
-    return widths;
-  }
 };
 
 TEST_F(Txt2Img, GivesTheSameImageFromTheSameRequest) {
@@ -227,9 +216,7 @@ TEST_F(Txt2Img, WeightsActByTheChosenMathematics) {
 TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
   const std::string folder = path("embeddings");
   std::filesystem::create_directory(folder);
-  const auto widths = encoder_widths();
-  write_safetensors(folder + "/blue.safetensors", {{"clip_l", torch::ones({2, widths[0]})},
-                                                   {"clip_g", torch::ones({2, widths[1]})}});
+  testing::write_tiny_inversion(folder + "/blue.safetensors");
   write_safetensors(folder + "/old.safetensors", {{"emb_params", torch::ones({1, 7})}});
   Request r = request();
   r.prompt = "a blue cat";
@@ -245,7 +232,7 @@ TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
 }
 
 TEST_F(Txt2Img, TheTextEncodersWeightOfALoraIsItsOwn) {
-  const int64_t width = encoder_widths()[0];
+  const int64_t width = testing::kTinyTextWidth;
   NamedTensors tensors;
   const std::string name = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
   tensors[name + ".lora_down.weight"] = torch::ones({1, width});
