@@ -68,7 +68,7 @@ struct Request {
   bool operator==(const Request&) const = default;
 };
 
-/// The groups of visit_fields() below.
+/// The groups of visit_field_groups() below.
 template <typename AnyRequest, typename Visitor>
 void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
@@ -110,7 +110,7 @@ void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
 }
 
 template <typename AnyRequest, typename Visitor>
-void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
@@ -118,6 +118,11 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
         r.images);
   visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
         r.steps);
   visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
@@ -143,7 +148,6 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"rho", "bend of the karras and polyexponential schedules; 7 and 1 when not given", "",
              0.01, 1000},
         r.rho);
-  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
 }
 
 template <typename AnyRequest, typename Visitor>
@@ -171,6 +175,7 @@ void visit_noise_fields(AnyRequest& r, Visitor&& visit) {
 template <typename AnyRequest, typename Visitor>
 void visit_network_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
+  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"empty_negative",
              "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
              "encoded)"},
@@ -187,15 +192,23 @@ void visit_network_fields(AnyRequest& r, Visitor&& visit) {
       r.vae_tile);
 }
 
-/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
+/// The fields in the order in which people read them. visitor_of(heading) gives the visitor of those below a heading.
+template <typename AnyRequest, typename VisitorOf>
+void visit_field_groups(AnyRequest& r, VisitorOf&& visitor_of) {
+  visit_file_fields(r, visitor_of("Model and LoRAs"));
+  visit_prompt_fields(r, visitor_of("Prompts"));
+  visit_picture_fields(r, visitor_of("Picture"));
+  visit_sampling_fields(r, visitor_of("Sampling"));
+  visit_noise_fields(r, visitor_of("Noise and variations"));
+  visit_network_fields(r, visitor_of("Networks"));
+  visit_guidance_groups(r.guidance, visitor_of);
+}
+
+/// Calls visit(FieldInfo, member&) for every field.
 template <typename AnyRequest, typename Visitor>
 void visit_fields(AnyRequest& r, Visitor&& visit) {
-  visit_file_fields(r, visit);
-  visit_prompt_fields(r, visit);
-  visit_sampling_fields(r, visit);
-  visit_noise_fields(r, visit);
-  visit_network_fields(r, visit);
-  visit_guidance_fields(r.guidance, visit);
+  visit_field_groups(
+      r, [&](const char*) -> auto& { return visit; });
 }
 
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for the text encoders
