@@ -14,7 +14,7 @@ namespace fourstep {
 /// The texts of the flags that were given, by field name.
 using FlagTexts = std::map<std::string, std::string>;
 
-/// "what it is (unit) [default]".
+/// "what it is (unit) [default]", in lines that fit beside the flags.
 std::string flag_help(const FieldInfo& field, const std::string& default_text);
 
 /// Declares a flag for every field of `defaults` and collects those that are given; of one given twice the last.

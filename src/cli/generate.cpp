@@ -186,10 +186,10 @@ Job prepare(Session& session, Models& models, const Request& request, EncodingCa
   asked.loras = job.loras;
   const Request resolved = resolve_defaults(asked, models.traits(), session.events);
   tell_problems(session, models, asked, resolved);
-  job.hashes = make_hash_tags(resolved, session.events);
   job.request = resolved;
   job.request.loras = request.loras;
   job.prompts = encode_prompts(models, job.request, session.events, cache);
+  job.hashes = make_hash_tags(resolved, job.prompts.inversions, session.events);
   return job;
 }
 
@@ -257,7 +257,6 @@ void add_generate_command(CLI::App& app) {
   command->add_option("PROMPT", options->request.prompt, "what the image shows")
       ->type_name("")
       ->required();
-  add_request_options(*command, options->request);
   command->add_option("--seeds", options->seeds, "several seeds, as 1,2,3")->type_name("");
   command->add_option("--sizes", options->sizes, "one or several sizes, as 1024x1024,832x1216")
       ->type_name("");
@@ -271,6 +270,7 @@ void add_generate_command(CLI::App& app) {
       ->type_name("");
   command->add_flag("--json", options->is_json, "print the result as JSON on standard output");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");
+  add_request_options(*command, options->request);
   command->footer(names_with_help("Samplers:", sampler_rows()) + "\n" +
                   names_with_help("Schedules:", schedule_rows()));
   command->callback([options] { generate(*options); });

@@ -72,7 +72,7 @@ void run_doctor(const DoctorCommand& options) {
   validate(request);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
   const LoraUse& lora = request.loras.front();
-  Examination found = examine(request.model, lora.file, lora.unet_weight, events_of(bar));
+  Examination found = examine(request.model, lora.file, single_weight(lora), events_of(bar));
   bar.finish();
   const bool does_fit = !found.findings.front().is_problem;
   if (does_fit || (request.lora_partial && !found.losses.empty())) {

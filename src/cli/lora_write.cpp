@@ -121,12 +121,12 @@ Ingredients open_parts(const WriteOptions& options) {
   for (size_t i = 0; i < loras.size(); ++i) {
     const BlockWeights blocks = block_weights_of(options, i, loras.size());
     all.push_back(loras[i].modules());
-    result.parts.push_back({all.back(), uses[i].unet_weight, uses[i].text_weight, blocks});
+    result.parts.push_back({all.back(), single_weight(uses[i]), uses[i].text_weight, blocks});
     const std::string text = options.block_weights.empty()
                                  ? ""
                                  : options.block_weights[i % options.block_weights.size()];
     result.facts.push_back(
-        {paths[i], uses[i].unet_weight, note_of(uses[i], text), loras[i].file.metadata});
+        {paths[i], single_weight(uses[i]), note_of(uses[i], text), loras[i].file.metadata});
   }
   result.dtype = dtype_of(options).value_or(widest_type(all));
   return result;

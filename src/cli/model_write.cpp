@@ -50,7 +50,7 @@ void run_model_merge(const ModelMergeCommand& options) {
     std::vector<LoraUse> uses;
     value_from_text(FieldInfo{"lora", ""}, text, uses);
     for (const LoraUse& use : uses) {
-      settings.loras.push_back({use.file, use.unet_weight, use.text_weight});
+      settings.loras.push_back({use.file, single_weight(use), use.text_weight});
     }
   }
   const MergeReport report =

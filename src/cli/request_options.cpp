@@ -7,25 +7,24 @@ namespace fourstep {
 namespace {
 
 template <typename T>
-void add_field(CLI::App& command, const FieldInfo& field, T& value) {
-  command
+CLI::Option* add_field(CLI::App& command, const FieldInfo& field, T& value) {
+  return command
       .add_option_function<std::string>(
           flag_name(field),
           [field, &value](const std::string& text) { value_from_text(field, text, value); },
           flag_help(field, text_from_value(value)))
       ->type_name("")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group("Image");
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-void add_field(CLI::App& command, const FieldInfo& field, bool& value) {
-  command.add_flag(flag_name(field), value, std::string(field.help))->group("Image");
+CLI::Option* add_field(CLI::App& command, const FieldInfo& field, bool& value) {
+  return command.add_flag(flag_name(field), value, flag_help(field, ""));
 }
 
 /// A flag that adds up when it is repeated.
 template <typename T>
-void add_list_field(CLI::App& command, const FieldInfo& field, std::vector<T>& value) {
-  command
+CLI::Option* add_list_field(CLI::App& command, const FieldInfo& field, std::vector<T>& value) {
+  return command
       .add_option_function<std::vector<std::string>>(
           flag_name(field),
           [field, &value](const std::vector<std::string>& texts) {
@@ -38,24 +37,25 @@ void add_list_field(CLI::App& command, const FieldInfo& field, std::vector<T>& v
           flag_help(field, ""))
       ->type_name("")
       ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Image");
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-void add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& value) {
-  add_list_field(command, field, value);
+CLI::Option* add_field(CLI::App& command, const FieldInfo& field, std::vector<LoraUse>& value) {
+  return add_list_field(command, field, value);
 }
 
-void add_field(CLI::App& command, const FieldInfo& field, std::vector<std::string>& value) {
-  add_list_field(command, field, value);
+CLI::Option* add_field(CLI::App& command, const FieldInfo& field, std::vector<std::string>& value) {
+  return add_list_field(command, field, value);
 }
 
 }  // namespace
 
 void add_request_options(CLI::App& command, Request& request) {
-  visit_fields(request, [&](const FieldInfo& field, auto& value) {
-    if (field.name == "prompt") return;  // the positional argument
-    add_field(command, field, value);
+  visit_field_groups(request, [&](const char* heading) {
+    return [&command, heading](const FieldInfo& field, auto& value) {
+      if (field.name == "prompt") return;  // the positional argument
+      add_field(command, field, value)->group(heading);
+    };
   });
 }
 

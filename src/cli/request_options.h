@@ -7,7 +7,7 @@
 
 namespace fourstep {
 
-/// Adds a flag for every field; `request` must outlive the parse. Repeated flags for LoRAs and folders add up. Bad values end
+/// Adds a flag for every field under the heading of its group; `request` must outlive the parse. Repeated flags for LoRAs and folders add up. Bad values end
 /// the parse with InvalidRequest.
 void add_request_options(CLI::App& command, Request& request);
 

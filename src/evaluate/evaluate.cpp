@@ -35,7 +35,8 @@ std::string row_settings(const std::string& common, const EvaluationRow& row) {
                   identity_of(row.model), sampling.sampler, sampling.schedule, sampling.steps,
                   fmt::join(sampling.timesteps, ","), sampling.cfg_scale);
   for (const LoraUse& lora : row.loras) {
-    text += fmt::format(", {}:{}:{}", identity_of(lora.file), lora.unet_weight, lora.text_weight);
+    text +=
+        fmt::format(", {}:{}:{}", identity_of(lora.file), single_weight(lora), lora.text_weight);
   }
   return text;
 }

@@ -20,6 +20,7 @@ RowKind kind_from_text(const std::string& text) {
 std::vector<LoraUse> student_loras(const EvaluateConfig& config) {
   std::vector<LoraUse> loras;
   value_from_text(FieldInfo{"lora", ""}, config.lora, loras);
+  for (const LoraUse& lora : loras) single_weight(lora);  // sample_batch() knows no steps
   return loras;
 }
 

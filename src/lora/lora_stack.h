@@ -38,7 +38,7 @@ LoraTerms terms_by_parameter(const std::vector<AppliedLora>& loras);
 class LoraStack {
  public:
   /// Gives the model the fused weight of one parameter: fuse_into() a tensor of its own from `pristine` and
-  /// `terms`, which are empty for a parameter that no LoRA changes any more.
+  /// `terms`, which are empty for a parameter that no LoRA changes any more. When it throws, the model has the old one.
   using WriteParameter = std::function<void(const ParameterId&, const Tensor& pristine,
                                             const std::vector<WeightedModule>& terms)>;
 

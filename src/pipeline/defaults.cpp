@@ -33,7 +33,8 @@ bool mentions_dmd2(const std::string& text) { return mentions(text, "dmd2"); }
 bool is_taken_out(const std::vector<LoraTraits>& loras) {
   constexpr double kHalf = -0.5;
   double weight = 0;
-  for (const LoraTraits& lora : loras) weight += lora.is_dmd2 ? lora.unet_weight : 0;
+  for (const LoraTraits& lora : loras)
+    weight += lora.is_dmd2 ? largest_weight(lora.unet_weight) : 0;
   return weight <= kHalf;
 }
 

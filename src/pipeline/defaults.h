@@ -21,7 +21,8 @@ enum class ModelKind {
 /// A LoRA in use, as far as its kind matters.
 struct LoraTraits {
   std::string file_name;
-  double unet_weight = 1, text_weight = 1;
+  StepWeights unet_weight = {};
+  double text_weight = 1;
   bool is_dmd2 = false;  ///< see looks_like_dmd2()
   bool has_text_part = true;
 };

@@ -216,12 +216,19 @@ void visit_latent_fields(Options& o, Visitor&& visit) {
         o.color_scaling);
 }
 
+/// visitor_of(heading) gives the visitor of the fields below a heading.
+template <typename Options, typename VisitorOf>
+void visit_guidance_groups(Options& options, VisitorOf&& visitor_of) {
+  visit_cfg_fields(options, visitor_of("Guidance by CFG"));
+  visit_combination_fields(options, visitor_of("Guidance, how the estimates combine"));
+  visit_attention_fields(options, visitor_of("Guidance inside the network"));
+  visit_latent_fields(options, visitor_of("Contrast and colour"));
+}
+
 template <typename Options, typename Visitor>
 void visit_guidance_fields(Options& options, Visitor&& visit) {
-  visit_cfg_fields(options, visit);
-  visit_combination_fields(options, visit);
-  visit_attention_fields(options, visit);
-  visit_latent_fields(options, visit);
+  visit_guidance_groups(
+      options, [&](const char*) -> auto& { return visit; });
 }
 
 /// One method as the rules about methods see it.

@@ -64,11 +64,6 @@ SkimOptions skim_options(const GuidanceRun& run) {
 }
 
 /// A new image starts above the level at which the last one ended, as does ComfyUI's memory.
-struct ApgMemory {
-  Tensor running;
-  double level = 0;
-};
-
 Tensor remembered_apg_cond(const GuidanceCall& call, const CondUncond& pair,
                            const ApgOptions& options, ApgMemory& memory) {
   if (call.level > memory.level) memory.running = Tensor();
@@ -96,10 +91,10 @@ void add_pair_stages(Builder& b) {
     return CondUncond{fresca_cond(pair, factors), pair.uncond};
   });
   const ApgOptions apg{o.apg_eta, o.apg_threshold, o.apg_momentum};
-  b.before("apg", [apg, memory = std::make_shared<ApgMemory>()](const GuidanceCall& call,
-                                                                const CondUncond& pair) {
-    return CondUncond{remembered_apg_cond(call, pair, apg, *memory), pair.uncond};
-  });
+  b.before("apg",
+           [apg, memory = b.run.apg_memory](const GuidanceCall& call, const CondUncond& pair) {
+             return CondUncond{remembered_apg_cond(call, pair, apg, *memory), pair.uncond};
+           });
 }
 
 DynthreshOptions dynthresh_options(const GuidanceOptions& o) {

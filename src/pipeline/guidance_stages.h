@@ -1,6 +1,8 @@
 #pragma once
 // From the options of a request to the stages of guidance and the hooks in the UNet.
 
+#include <memory>
+
 #include "nets/unet_hooks.h"
 #include "pipeline/guidance_options.h"
 #include "sampling/guidance_pipeline.h"
@@ -17,6 +19,12 @@ struct StageCalls {
   const AttentionMap* middle_attention = nullptr;  ///< of uncond, of the latest pair; for SAG
 };
 
+/// What APG remembers of earlier calls. One image has one, whatever its prompts become over the steps.
+struct ApgMemory {
+  Tensor running;
+  double level = 0;  ///< of the last call
+};
+
 /// What decides how options act on one run.
 struct GuidanceRun {
   const GuidanceOptions& options;
@@ -25,6 +33,7 @@ struct GuidanceRun {
   const NoiseSchedule& schedule;
   NetworkOutput output = NetworkOutput::kEps;  ///< in which rescale_cfg measures spreads
   bool needs_uncond = false;                   ///< the sampler does
+  std::shared_ptr<ApgMemory> apg_memory = std::make_shared<ApgMemory>();
 };
 
 /// The stages for one image: some remember earlier steps, so the next image needs its own.

@@ -92,20 +92,10 @@ NetworkOutput rescaled_output(const Request& request, NetworkOutput own) {
   return is_own ? own : NetworkOutput::kV;
 }
 
-}  // namespace
-
-Guided make_guided(const PromptNetwork& network, const Models& models, const Request& request,
-                   const Prompts& prompts, const SamplingPlan& plan) {
-  const GuidanceOptions& options = request.guidance;
+/// The estimate during one stage of the prompts.
+Guided guided_stage(const PromptNetwork& network, const Prompts& prompts, const GuidanceRun& run) {
   const auto calls = std::make_shared<GuidedCalls>(GuidedCalls{network, {}, {}});
-  calls->hooks = make_hooks(options, prompts, plan.schedule, calls->attention);
-  const bool sampler_needs_uncond = plan.sampler.needs.uncond;
-  const GuidanceRun run{options,
-                        *request.cfg_scale,
-                        plan.sigmas,
-                        plan.schedule,
-                        rescaled_output(request, models.network_output(request)),
-                        sampler_needs_uncond};
+  calls->hooks = make_hooks(run.options, prompts, run.schedule, calls->attention);
   const auto last_uncond = std::make_shared<Tensor>();
   const auto denoise = [calls, last_uncond,
                         pipeline = make_guidance_pipeline(run, make_stage_calls(calls))](
@@ -122,10 +112,11 @@ Guided make_guided(const PromptNetwork& network, const Models& models, const Req
     };
     return guided_estimate(pipeline, cond, pair, x, sigma, last_uncond.get());
   };
-  if (!sampler_needs_uncond) return {denoise, {}};
+  if (!run.needs_uncond) return {denoise, {}};
   return {denoise, [last_uncond] { return *last_uncond; }};
 }
 
+/// Counts its calls from 0 and passes each to the stage that it belongs to.
 Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>& spans) {
   if (stages.size() == 1) return stages.front();
   const auto next_call = std::make_shared<int64_t>(0);
@@ -136,6 +127,23 @@ Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>&
   };
   if (!stages.front().uncond) return {denoise, {}};
   return {denoise, [=] { return stages[*stage].uncond(); }};
+}
+
+}  // namespace
+
+Guided make_guided(const std::vector<PromptNetwork>& networks, const Models& models,
+                   const Request& request, const PromptPlan& prompts, const SamplingPlan& plan) {
+  const GuidanceRun run{request.guidance,
+                        *request.cfg_scale,
+                        plan.sigmas,
+                        plan.schedule,
+                        rescaled_output(request, models.network_output(request)),
+                        plan.sampler.needs.uncond};
+  std::vector<Guided> stages;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    stages.push_back(guided_stage(networks[i], prompts.stages[i], run));
+  }
+  return at_calls(stages, prompts.spans);
 }
 
 }  // namespace fourstep

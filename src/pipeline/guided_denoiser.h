@@ -15,11 +15,9 @@ struct Guided {
   std::function<Tensor()> uncond;  ///< empty unless the sampler needs it
 };
 
-/// For one image: some methods remember earlier steps. network: of make_prompt_network().
-Guided make_guided(const PromptNetwork& network, const Models& models, const Request& request,
-                   const Prompts& prompts, const SamplingPlan& plan);
-
-/// Counts its calls from 0 and passes each to the stage that it belongs to.
-Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>& spans);
+/// For one image: it counts its calls, each of which has the prompts of its stage, and some methods remember earlier
+/// steps. networks: of make_prompt_networks().
+Guided make_guided(const std::vector<PromptNetwork>& networks, const Models& models,
+                   const Request& request, const PromptPlan& prompts, const SamplingPlan& plan);
 
 }  // namespace fourstep

@@ -21,7 +21,9 @@ std::string prompt_with_tags(const Request& request) {
   std::string prompt = request.prompt;
   for (const LoraUse& use : request.loras) {
     prompt += fmt::format(" <lora:{}:{}", stem_of(use.file), use.text_weight);
-    prompt += use.unet_weight == use.text_weight ? ">" : fmt::format(":{}>", use.unet_weight);
+    prompt += use.unet_weight == use.text_weight
+                  ? ">"
+                  : fmt::format(":{}>", text_from_step_weights(use.unet_weight));
   }
   return prompt;
 }
@@ -170,6 +172,7 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
       {"Lora hashes", hashes.loras},
+      {"TI hashes", hashes.inversions},
       {"Version", "fourstep"},
   };
   add_guidance(text, request.guidance);

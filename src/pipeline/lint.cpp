@@ -151,7 +151,8 @@ std::vector<std::string> names_of(const std::vector<LoraTraits>& loras,
 /// One number for both parts is how people write any LoRA; two of them mean that the second matters.
 MaybeFinding missing_text_part(const LintSubject& s) {
   const auto names = names_of(s.traits.loras, [](const LoraTraits& lora) {
-    return !lora.has_text_part && lora.text_weight != 0 && lora.text_weight != lora.unet_weight;
+    return !lora.has_text_part && lora.text_weight != 0 &&
+           lora.text_weight != lora.unet_weight.first();
   });
   if (names.empty()) return {};
   return Finding{fmt::format("{}: changes no text encoder, so its text weight has no effect",
@@ -159,12 +160,13 @@ MaybeFinding missing_text_part(const LintSubject& s) {
                  "write FILE:WEIGHT"};
 }
 
-/// DMD2 LoRAs add up (two files at 0.5 are one at 1); a negative weight takes a merged one out again. Sliders
+/// DMD2 LoRAs add up (two files at 0.5 are one at 1), at the step where each is strongest; a negative weight takes a merged one out again. Sliders
 /// and other LoRAs are made for wider ranges.
 MaybeFinding lora_strength(const LintSubject& s) {
   constexpr double kLowest = -1, kHighest = 1.3;
   double sum = 0;
-  for (const LoraTraits& lora : s.traits.loras) sum += lora.is_dmd2 ? lora.unet_weight : 0;
+  for (const LoraTraits& lora : s.traits.loras)
+    sum += lora.is_dmd2 ? largest_weight(lora.unet_weight) : 0;
   if (sum >= kLowest && sum <= kHighest) return {};
   return Finding{
       fmt::format(

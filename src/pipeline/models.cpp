@@ -136,7 +136,7 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
     check_complete(match, is_partial_allowed);
     lines.push_back(fmt::format("{}: {}", match.path.filename().string(), summary(match)));
     traits.push_back(traits_of(use, match));
-    applied.push_back({std::move(match), use.unet_weight, use.text_weight});
+    applied.push_back({std::move(match), use.unet_weight.first(), use.text_weight});
   }
   lora_uses_ = loras;
   loras_ = std::move(applied);
@@ -144,6 +144,13 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
   if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);
   if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
   return lines;
+}
+
+void Models::set_lora_step(int64_t step, int64_t num_steps, const Events& events) {
+  for (size_t i = 0; i < loras_.size(); ++i) {
+    loras_[i].unet_weight = weight_at(lora_uses_[i].unet_weight, step, num_steps);
+  }
+  if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
 }
 
 ModelTraits Models::traits() const {
@@ -155,9 +162,9 @@ ModelTraits Models::traits() const {
     if (key == kKnownWordsKey) traits.known_words = text;
   }
   traits.loras = lora_traits_;
-  traits.has_dmd2_lora =
-      std::any_of(lora_traits_.begin(), lora_traits_.end(),
-                  [](const LoraTraits& lora) { return lora.is_dmd2 && lora.unet_weight > 0; });
+  traits.has_dmd2_lora = std::any_of(
+      lora_traits_.begin(), lora_traits_.end(),
+      [](const LoraTraits& lora) { return lora.is_dmd2 && largest_weight(lora.unet_weight) > 0; });
   traits.native_side = native_side_of(checkpoint_);
   return traits;
 }
@@ -205,6 +212,7 @@ void Models::wear(LoraStack& stack, const Networks& networks, const Events& even
   int64_t num_fused = 0;
   stack.set(part_of(loras_, is_unet), [&](const ParameterId& id, const Tensor& pristine,
                                           const std::vector<WeightedModule>& terms) {
+    events.report({Stage::kFuse, num_fused, 0});  // first: who cancels leaves this weight alone
     const Tensor fused = empty_weight(shape_of(pristine), target);
     fuse_into(fused, pristine, terms);
     drop_pages(pristine);
@@ -212,7 +220,6 @@ void Models::wear(LoraStack& stack, const Networks& networks, const Events& even
     weight.parameter.set_data(fused);
     if (is_packed) pack_weights(*weight.layer);  // one by one: never two copies of the network
     if (++num_fused % kFusionsPerReturn == 0) return_freed_memory();
-    events.report({Stage::kFuse, num_fused, 0});
   });
   if (is_packed) pack_weights(*networks.front().second);  // what no LoRA touches
   return_freed_memory();

@@ -50,6 +50,10 @@ class Models {
   std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed,
                                      const Events& events);
 
+  /// Gives the UNet's LoRAs their weights of a sampling step (weight_at()) and re-fuses what they change, until the
+  /// next call or set_loras(), which begins with step 0. After an exception the next call repairs what it left.
+  void set_lora_step(int64_t step, int64_t num_steps, const Events& events);
+
   /// What set_loras() was last given.
   const std::vector<LoraUse>& loras() const { return lora_uses_; }
 

@@ -153,16 +153,14 @@ PromptNetwork first_part(const NetworkCalls& calls, const ConditioningAt& cond,
   return network;
 }
 
-}  // namespace
+/// What the network is told of sizes, of the prompt and of the negative one.
+struct Sizes {
+  SizeOverSteps prompt, negative;
+};
 
-PromptNetwork make_prompt_network(Models& models, const Request& request, const Prompts& prompts,
-                                  const Events& events) {
-  const NetworkCalls calls{models.unet(events), models.noise_schedule(request),
-                           models.network_output(request)};
-  check_guided_layers(request.guidance, calls.unet->config);
-  const torch::Device device = models.placement().device;
-  const SizeOverSteps size = size_over_steps(request, false, device);
-  const SizeOverSteps negative_size = size_over_steps(request, true, device);
+PromptNetwork network_of_stage(const NetworkCalls& calls, const Prompts& prompts,
+                               const Sizes& sizes) {
+  const auto& [size, negative_size] = sizes;
   std::optional<ConditioningAt> uncond;
   if (prompts.uncond) uncond = with_size(*prompts.uncond, negative_size, calls.schedule);
   PromptNetwork network = first_part(calls, with_size(prompts.cond, size, calls.schedule), uncond);
@@ -175,6 +173,23 @@ PromptNetwork make_prompt_network(Models& models, const Request& request, const 
     others.push_back({hooked(calls, with_size(part.cond, size, calls.schedule)), part.weight});
   }
   return with_parts(network, prompts.weight, prompts.total_weight(), others);
+}
+
+}  // namespace
+
+std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
+                                                const PromptPlan& prompts, const Events& events) {
+  const NetworkCalls calls{models.unet(events), models.noise_schedule(request),
+                           models.network_output(request)};
+  check_guided_layers(request.guidance, calls.unet->config);
+  const torch::Device device = models.placement().device;
+  const Sizes sizes{size_over_steps(request, false, device),
+                    size_over_steps(request, true, device)};
+  std::vector<PromptNetwork> networks;
+  for (const Prompts& stage : prompts.stages) {
+    networks.push_back(network_of_stage(calls, stage, sizes));
+  }
+  return networks;
 }
 
 }  // namespace fourstep

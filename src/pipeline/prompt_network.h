@@ -3,6 +3,7 @@
 // and which size it is told is decided here, and nowhere else in guidance.
 
 #include <functional>
+#include <vector>
 
 #include "nets/unet_hooks.h"
 #include "pipeline/models.h"
@@ -24,8 +25,8 @@ struct PromptNetwork {
   std::function<CondUncond(const Tensor& x, const Tensor& sigma, const UNetHooks* hooks)> pair;
 };
 
-/// Loads the UNet where it is not. Throws InvalidRequest as check_guided_layers().
-PromptNetwork make_prompt_network(Models& models, const Request& request, const Prompts& prompts,
-                                  const Events& events);
+/// One for each stage of the prompts. Loads the UNet where it is not. Throws InvalidRequest as check_guided_layers().
+std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
+                                                const PromptPlan& prompts, const Events& events);
 
 }  // namespace fourstep

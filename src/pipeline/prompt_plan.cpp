@@ -75,6 +75,10 @@ TextPlan plan_scheduled(const Request& request) {
   return plan;
 }
 
+void add_once(std::vector<std::filesystem::path>& files, const std::filesystem::path& file) {
+  if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+}
+
 /// What all texts of a request have in common on their way through the encoders.
 class PromptEncoder {
  public:
@@ -86,8 +90,7 @@ class PromptEncoder {
     for (const TextEncoder& encoder : encoders_.encoders) {
       widths.push_back(encoder.model.config.width);
     }
-    inversions_ = open_inversions(request.embedding_dir, widths);
-    if (!request.embedding_dir.empty()) options_.inversions = &inversions_;
+    if (!request.embedding_dir.empty()) use_inversions(request.embedding_dir, widths);
     // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
     const bool is_sdxl = encoders_.state == ContextState::kPenultimate;
     const bool is_zero = request.empty_negative == "zeros" ||
@@ -103,13 +106,31 @@ class PromptEncoder {
   Conditioning prompt(const std::string& text) { return encode(text, EmptyPrompt::kEncode); }
   Conditioning negative(const std::string& text) { return encode(text, empty_negative_); }
 
+  /// Of all texts so far; see PromptPlan.
+  const std::vector<std::filesystem::path>& inversions() const { return used_; }
+
  private:
+  void use_inversions(const std::vector<std::string>& folders, const std::vector<int64_t>& widths) {
+    InversionFiles files = open_inversions(folders, widths);
+    inversions_ = files.table;
+    inversions_.vectors = [this, files = std::move(files)](size_t index, size_t encoder) {
+      add_once(used_by_text_, files.paths.at(index));
+      return files.table.vectors(index, encoder);
+    };
+    options_.inversions = &inversions_;
+  }
+
   Conditioning encode(const std::string& text, EmptyPrompt empty) {
     const std::string key = empty == EmptyPrompt::kZero && text.empty() ? "zeros" : "text " + text;
-    const auto known = cache_.by_text.find(key);
-    if (known != cache_.by_text.end()) return known->second;
-    options_.empty = empty;
-    return cache_.by_text[key] = encode_prompt(encoders_, text, options_);
+    auto known = cache_.by_text.find(key);
+    if (known == cache_.by_text.end()) {
+      options_.empty = empty;
+      used_by_text_.clear();
+      const Conditioning cond = encode_prompt(encoders_, text, options_);
+      known = cache_.by_text.insert({key, {cond, used_by_text_}}).first;
+    }
+    for (const std::filesystem::path& file : known->second.inversions) add_once(used_, file);
+    return known->second.cond;
   }
 
   TextEncoders encoders_;
@@ -117,6 +138,8 @@ class PromptEncoder {
   InversionTable inversions_;
   PromptOptions options_;
   EmptyPrompt empty_negative_ = EmptyPrompt::kEncode;
+  std::vector<std::filesystem::path> used_,
+      used_by_text_;  ///< the latter of the text being encoded
 };
 
 Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Request& request) {
@@ -186,13 +209,14 @@ PromptPlan encode_prompts(Models& models, const Request& request, const Events& 
   report_references_without_folder(request, events);
   PromptEncoder encoder(models, request, events, cache);
   const TextPlan texts = plan_texts(request);
-  PromptPlan plan{{}, texts.spans};
+  PromptPlan plan{{}, texts.spans, {}};
   const auto count = static_cast<int64_t>(texts.stages.size());
   for (const StageTexts& stage : texts.stages) {
     events.report({Stage::kEncode, static_cast<int64_t>(plan.stages.size()), count});
     plan.stages.push_back(encode_stage(encoder, stage, request));
   }
   events.report({Stage::kEncode, count, count});
+  plan.inversions = encoder.inversions();
   return plan;
 }
 

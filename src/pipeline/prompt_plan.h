@@ -34,10 +34,15 @@ TextPlan plan_texts(const Request& request);
 /// Whether the negative prompt has an influence: by the CFG scale, the sampler, or weights of parts whose sum is not 1.
 bool uses_negative(const Request& request, const StageTexts& texts);
 
+struct EncodedText {
+  Conditioning cond;
+  std::vector<std::filesystem::path> inversions;  ///< see PromptPlan
+};
+
 /// Texts that were encoded before, of requests that treat them alike.
 struct EncodingCache {
   std::string settings;  ///< what the encodings depend on besides their text
-  std::map<std::string, Conditioning> by_text;
+  std::map<std::string, EncodedText> by_text;
 };
 
 /// Encodes all texts of a resolved request, each once. Loads the text encoders where they are not;

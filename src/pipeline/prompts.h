@@ -2,6 +2,7 @@
 // What a request's prompts become: what the network is shown, and at which of its calls.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <vector>
 
@@ -41,6 +42,8 @@ size_t stage_at(const std::vector<StageSpan>& spans, int64_t call);
 struct PromptPlan {
   std::vector<Prompts> stages;
   std::vector<StageSpan> spans;
+  /// Files of the textual inversions that the texts use, each once, stage by stage.
+  std::vector<std::filesystem::path> inversions = {};
 };
 
 }  // namespace fourstep

@@ -11,32 +11,29 @@ namespace fourstep {
 
 namespace {
 
-bool is_weight(std::string_view text) {
-  double ignored = 0;
-  try {
-    value_from_text(FieldInfo{"lora", ""}, text, ignored);
-    return true;
-  } catch (const InvalidRequest&) {
-    return false;
-  }
-}
-
 // Weights are taken off the end, so that names with a colon in them still work.
 LoraUse parse_lora_use(const FieldInfo& field, std::string text) {
-  std::vector<double> weights;
+  std::vector<StepWeights> weights;
   for (size_t colon = text.rfind(':'); weights.size() < 2 && colon != std::string::npos;
        colon = text.rfind(':')) {
     const std::string tail = text.substr(colon + 1);
-    if (!is_weight(tail)) break;
-    value_from_text(field, tail, *weights.insert(weights.begin(), 0));
+    if (!looks_like_weights(tail)) break;
+    weights.insert(weights.begin(), step_weights_from_text(flag_name(field), tail));
     text.resize(colon);
   }
   if (text.empty()) {
     throw InvalidRequest("{}: no file is named; write FILE or FILE:WEIGHT", flag_name(field));
   }
   LoraUse use{text};
-  if (!weights.empty()) use.unet_weight = use.text_weight = weights[0];
-  if (weights.size() == 2) use.text_weight = weights[1];
+  if (weights.empty()) return use;
+  if (weights.size() == 2 && !weights[1].is_constant()) {
+    throw InvalidRequest(
+        "{}: {}: the text weight \"{}\" changes over the steps, but text encoders run once, before "
+        "them; give one number",
+        flag_name(field), text, text_from_step_weights(weights[1]));
+  }
+  use.unet_weight = weights.front();
+  use.text_weight = weights.back().first();
   return use;
 }
 
@@ -64,10 +61,18 @@ void value_from_text(const FieldInfo& field, std::string_view text, std::vector<
 std::string text_from_value(const std::vector<LoraUse>& value) {
   std::string text;
   for (const LoraUse& use : value) {
-    text += fmt::format("{}{}:{}", text.empty() ? "" : ";", use.file, use.unet_weight);
-    if (use.text_weight != use.unet_weight) text += fmt::format(":{}", use.text_weight);
+    text += fmt::format("{}{}:{}", text.empty() ? "" : ";", use.file,
+                        text_from_step_weights(use.unet_weight));
+    if (use.text_weight != use.unet_weight.first()) text += fmt::format(":{}", use.text_weight);
   }
   return text;
+}
+
+double single_weight(const LoraUse& use) {
+  if (use.unet_weight.is_constant()) return use.unet_weight.first();
+  throw InvalidRequest(
+      "{}: the weight {} changes over sampling steps, and there are none here; give one number",
+      use.file, text_from_step_weights(use.unet_weight));
 }
 
 Request single_image(Request request, int64_t index) {

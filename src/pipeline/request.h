@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "base/step_weights.h"
 #include "pipeline/guidance_options.h"
 
 namespace fourstep {
@@ -15,8 +16,8 @@ namespace fourstep {
 /// A LoRA file and how strongly it acts; any finite weight.
 struct LoraUse {
   std::string file;
-  double unet_weight = 1;
-  double text_weight = 1;
+  StepWeights unet_weight = {};
+  double text_weight = 1;  ///< one number: text encoders run once, before the steps
 
   bool operator==(const LoraUse&) const = default;
 };
@@ -67,7 +68,7 @@ struct Request {
   bool operator==(const Request&) const = default;
 };
 
-/// The groups of visit_fields() below.
+/// The groups of visit_field_groups() below.
 template <typename AnyRequest, typename Visitor>
 void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
@@ -78,8 +79,8 @@ void visit_file_fields(AnyRequest& r, Visitor&& visit) {
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
   visit(Info{"lora",
-             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); several: repeat, or "
-             "separate by ';'; none: without the shipped one"},
+             "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); WEIGHT by step: "
+             "0@0,1@2; several: repeat, or separate by ';'; none: without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
   visit(Info{"lora_dir",
@@ -109,7 +110,7 @@ void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
 }
 
 template <typename AnyRequest, typename Visitor>
-void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
   visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
         r.width);
@@ -117,6 +118,11 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
         r.images);
   visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
+}
+
+template <typename AnyRequest, typename Visitor>
+void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
+  using Info = FieldInfo;
   visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
         r.steps);
   visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
@@ -142,7 +148,6 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"rho", "bend of the karras and polyexponential schedules; 7 and 1 when not given", "",
              0.01, 1000},
         r.rho);
-  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
 }
 
 template <typename AnyRequest, typename Visitor>
@@ -170,6 +175,7 @@ void visit_noise_fields(AnyRequest& r, Visitor&& visit) {
 template <typename AnyRequest, typename Visitor>
 void visit_network_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
+  visit(Info{"clip_skip", "further text-encoder layers to skip", "layers", 0, 31}, r.clip_skip);
   visit(Info{"empty_negative",
              "what an empty negative prompt becomes: zeros, encoded, or auto (SDXL zeros, SD 1.5 "
              "encoded)"},
@@ -186,21 +192,34 @@ void visit_network_fields(AnyRequest& r, Visitor&& visit) {
       r.vae_tile);
 }
 
-/// Calls visit(FieldInfo, member&) for every field, in the order in which people read them.
-template <typename AnyRequest, typename Visitor>
-void visit_fields(AnyRequest& r, Visitor&& visit) {
-  visit_file_fields(r, visit);
-  visit_prompt_fields(r, visit);
-  visit_sampling_fields(r, visit);
-  visit_noise_fields(r, visit);
-  visit_network_fields(r, visit);
-  visit_guidance_fields(r.guidance, visit);
+/// The fields in the order in which people read them. visitor_of(heading) gives the visitor of those below a heading.
+template <typename AnyRequest, typename VisitorOf>
+void visit_field_groups(AnyRequest& r, VisitorOf&& visitor_of) {
+  visit_file_fields(r, visitor_of("Model and LoRAs"));
+  visit_prompt_fields(r, visitor_of("Prompts"));
+  visit_picture_fields(r, visitor_of("Picture"));
+  visit_sampling_fields(r, visitor_of("Sampling"));
+  visit_noise_fields(r, visitor_of("Noise and variations"));
+  visit_network_fields(r, visitor_of("Networks"));
+  visit_guidance_groups(r.guidance, visitor_of);
 }
 
-/// "FILE", "FILE:0.7", "FILE:0.7:0.5"; several separated by ';'.
-/// Throws InvalidRequest when a file is named without a name or a weight is not a finite number.
+/// Calls visit(FieldInfo, member&) for every field.
+template <typename AnyRequest, typename Visitor>
+void visit_fields(AnyRequest& r, Visitor&& visit) {
+  visit_field_groups(
+      r, [&](const char*) -> auto& { return visit; });
+}
+
+/// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for the text encoders
+/// too, as it is at step 0.
+/// Throws InvalidRequest when a file is named without a name, for weights that step_weights_from_text() refuses, and
+/// for a TEXT_WEIGHT that is not one number.
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
 std::string text_from_value(const std::vector<LoraUse>& value);
+
+/// The UNet's weight, for work without steps. Throws InvalidRequest naming the file when it changes over them.
+double single_weight(const LoraUse& use);
 
 /// The request for image `index` of its images alone: with its own seed, or variation seed where noise is mixed in.
 Request single_image(Request request, int64_t index);

@@ -8,11 +8,16 @@ using Json = nlohmann::ordered_json;
 
 // Overloads that json_from_fields() and read_fields() find by the type of Request::loras.
 
+Json json_from(const StepWeights& weights) {
+  return weights.is_constant() ? Json(weights.first()) : Json(text_from_step_weights(weights));
+}
+
 Json json_from(const std::vector<LoraUse>& uses) {
   Json list = Json::array();
   for (const LoraUse& use : uses) {
-    list.push_back(
-        {{"file", use.file}, {"unet_weight", use.unet_weight}, {"text_weight", use.text_weight}});
+    list.push_back({{"file", use.file},
+                    {"unet_weight", json_from(use.unet_weight)},
+                    {"text_weight", use.text_weight}});
   }
   return list;
 }
@@ -26,8 +31,11 @@ void read_json(const FieldInfo& field, const Json& json, std::vector<LoraUse>& v
     }
     LoraUse& use = parsed.emplace_back();
     use.file = item["file"].get<std::string>();
-    if (item.contains("unet_weight")) read_json(field, item["unet_weight"], use.unet_weight);
-    use.text_weight = use.unet_weight;
+    if (item.contains("unet_weight")) {
+      const std::string text = text_of_json(field, item["unet_weight"]);
+      use.unet_weight = step_weights_from_text(flag_name(field), text);
+    }
+    use.text_weight = use.unet_weight.first();
     if (item.contains("text_weight")) read_json(field, item["text_weight"], use.text_weight);
   }
   value = std::move(parsed);

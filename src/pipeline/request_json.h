@@ -8,7 +8,8 @@
 
 namespace fourstep {
 
-/// Every field under its name; unset optionals as null, LoRAs as objects {file, unet_weight, text_weight}.
+/// Every field under its name; unset optionals as null, LoRAs as objects {file, unet_weight, text_weight}, weights by
+/// step as text.
 nlohmann::ordered_json json_from_request(const Request& request);
 
 /// Fields that are absent or null keep their defaults. Throws InvalidRequest naming an unknown field, a wrong

@@ -47,20 +47,22 @@ Tensor read_vectors(const TensorFile& file, size_t encoder, const std::vector<in
 
 }  // namespace
 
-InversionTable open_inversions(const std::vector<std::string>& folders,
+InversionFiles open_inversions(const std::vector<std::string>& folders,
                                const std::vector<int64_t>& widths) {
-  const auto files = list_files(folders, {".safetensors", ".pt", ".bin"}, "--embedding-dir");
-  InversionTable table;
-  for (const NamedFile& file : files) table.names.push_back(file.name);
+  InversionFiles files;
+  for (NamedFile& file : list_files(folders, {".safetensors", ".pt", ".bin"}, "--embedding-dir")) {
+    files.table.names.push_back(std::move(file.name));
+    files.paths.push_back(std::move(file.path));
+  }
   const auto opened = std::make_shared<std::map<size_t, TensorFile>>();
-  table.vectors = [files, widths, opened](size_t index, size_t encoder) {
+  files.table.vectors = [paths = files.paths, widths, opened](size_t index, size_t encoder) {
     auto known = opened->find(index);
     if (known == opened->end()) {
-      known = opened->emplace(index, open_tensor_file(files.at(index).path)).first;
+      known = opened->emplace(index, open_tensor_file(paths.at(index))).first;
     }
     return read_vectors(known->second, encoder, widths);
   };
-  return table;
+  return files;
 }
 
 }  // namespace fourstep

@@ -14,8 +14,8 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
-/// The 40 sizes of SDXL's training, from 512x2048 to 2048x512. Source: Podell et al. 2023 (2307.01952),
-/// appendix I.
+/// The 40 sizes of SDXL's training, from 512x2048 to 2048x512. Source: Podell et al. 2023 (2307.01952), appendix I,
+/// whose table has the height first: 1344x704 is one of them, 704x1344 is none.
 std::span<const ImageSize> sdxl_buckets();
 
 /// The trained size whose shape (the logarithm of width over height) is nearest to `size`; of a model with

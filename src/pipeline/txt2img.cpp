@@ -9,6 +9,7 @@
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
 #include "pipeline/guided_denoiser.h"
+#include "pipeline/lora_steps.h"
 #include "pipeline/sampling_plan.h"
 
 namespace fourstep {
@@ -29,10 +30,8 @@ void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
              const Events& events, const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
-  std::vector<PromptNetwork> networks;
-  for (const Prompts& stage : prompts.stages) {
-    networks.push_back(make_prompt_network(models, request, stage, events));
-  }
+  const std::vector<PromptNetwork> networks =
+      make_prompt_networks(models, request, prompts, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
     const ImageSeed seed = image_seed(single_image(request, i));
@@ -43,14 +42,13 @@ void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
         noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);
     const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
     events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
-    std::vector<Guided> stages;
-    for (size_t k = 0; k < networks.size(); ++k) {
-      stages.push_back(make_guided(networks[k], models, request, prompts.stages[k], plan));
-    }
-    const Guided guided = at_calls(stages, prompts.spans);
-    const SamplerRun run{
-        guided.denoise, plan.sigmas, plan.schedule, plan.settings, step_noise(plan, seed, noise),
-        guided.uncond};
+    const Guided guided = make_guided(networks, models, request, prompts, plan);
+    const SamplerRun run{with_lora_steps(models, plan.sigmas, guided.denoise, events),
+                         plan.sigmas,
+                         plan.schedule,
+                         plan.settings,
+                         step_noise(plan, seed, noise),
+                         guided.uncond};
     const auto on_step = [&](const StepReport& step) {
       wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
       events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text_tools.h"
 #include "text/prompt_scan.h"
 
 namespace fourstep {

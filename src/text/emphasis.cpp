@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/text_tools.h"
 #include "text/prompt_scan.h"
 
 namespace fourstep {

@@ -1,5 +1,7 @@
 #include "text/network_tags.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "text/prompt_scan.h"
 
@@ -27,10 +29,8 @@ NetworkTag tag_of(std::string_view type, std::string_view items) {
   }
 }
 
-double weight_of(const LoraTag& lora, std::string_view text) {
-  if (const auto weight = finite_number(text)) return *weight;
-  throw InvalidRequest("<lora:{}:...>: \"{}\" is no weight; write a number such as 0.8", lora.name,
-                       text);
+StepWeights weights_of(const LoraTag& lora, std::string_view text) {
+  return step_weights_from_text(fmt::format("<lora:{}:...>", lora.name), text);
 }
 
 }  // namespace
@@ -62,14 +62,18 @@ std::optional<LoraTag> lora_tag(const NetworkTag& tag) {
   if (lora.name.empty()) {
     throw InvalidRequest("<{}:...>: the tag names no LoRA; write <lora:NAME:WEIGHT>", tag.type);
   }
-  const auto weight = [&](size_t place, const char* key, double otherwise) {
+  const auto weights = [&](size_t place, const char* key) -> std::optional<StepWeights> {
     if (const auto named = tag.named.find(key); named != tag.named.end()) {
-      return weight_of(lora, named->second);
+      return weights_of(lora, named->second);
     }
-    return tag.positional.size() > place ? weight_of(lora, tag.positional[place]) : otherwise;
+    if (tag.positional.size() > place) return weights_of(lora, tag.positional[place]);
+    return std::nullopt;
   };
-  lora.text_weight = weight(1, "te", 1);
-  lora.unet_weight = weight(2, "unet", lora.text_weight);
+  const StepWeights text = weights(1, "te").value_or(1);
+  const std::optional<StepWeights> unet = weights(2, "unet");
+  lora.text_weight = text.first();
+  lora.unet_weight = unet.value_or(text);
+  if (unet && !text.is_constant()) lora.ignored.emplace_back("te after its first step");
   if (tag.positional.size() > 3) lora.ignored.emplace_back("dyn");
   for (const auto& [key, value] : tag.named) {
     if (key != "te" && key != "unet") lora.ignored.push_back(key);

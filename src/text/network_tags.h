@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/step_weights.h"
+
 namespace fourstep {
 
 /// <type:a:b:key=value>
@@ -27,14 +29,14 @@ TaggedPrompt parse_network_tags(std::string_view prompt);
 /// What a tag asks of a LoRA.
 struct LoraTag {
   std::string name;
-  double text_weight = 1;
-  double unet_weight = 1;            ///< the text encoders' where the tag gives one number
+  double text_weight = 1;            ///< of step 0: text encoders run once, before it
+  StepWeights unet_weight = {};      ///< the text encoders' where the tag gives one
   std::vector<std::string> ignored;  ///< names of settings that have no effect here, such as "dyn"
 };
 
 /// <lora:NAME>, <lora:NAME:TEXT>, <lora:NAME:TEXT:UNET>, with te= and unet= instead of the numbers; "lyco" is
-/// another word for "lora". Nothing for tags of another type. Throws InvalidRequest naming the tag when it has
-/// no name or a weight is not a number.
+/// another word for "lora". Weights may change over the steps (step_weights_from_text()). Nothing for tags of another
+/// type. Throws InvalidRequest naming the tag when it has no name or a weight is none.
 std::optional<LoraTag> lora_tag(const NetworkTag& tag);
 
 }  // namespace fourstep

@@ -1,7 +1,5 @@
 #include "text/prompt_scan.h"
 
-#include <charconv>
-#include <cmath>
 #include <string>
 
 #include "base/utf8.h"
@@ -39,18 +37,6 @@ bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_whole_word(std::string_view text, size_t begin, size_t end) {
   return !ends_in_word_character(text.substr(0, begin)) &&
          !begins_with_word_character(text.substr(end));
-}
-
-std::optional<double> finite_number(std::string_view text) {
-  text = without_blanks(text);
-  const bool has_plus = text.starts_with('+');
-  if (has_plus) text.remove_prefix(1);
-  if (text.empty() || (has_plus && text.starts_with('-'))) return std::nullopt;
-  double value = 0;
-  const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || stop != text.data() + text.size() || !std::isfinite(value))
-    return std::nullopt;
-  return value;
 }
 
 std::string_view without_blanks_behind(std::string_view text) {

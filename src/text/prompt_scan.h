@@ -1,7 +1,6 @@
 #pragma once
 // Small steps of the prompt parsers.
 
-#include <optional>
 #include <string_view>
 
 namespace fourstep {
@@ -11,9 +10,6 @@ bool is_blank(char c);
 
 /// Whether no letter, digit or underscore touches text[begin,end) from outside. text: UTF-8.
 bool is_whole_word(std::string_view text, size_t begin, size_t end);
-
-/// The finite number that `text` is as a whole, blanks around it and a plus sign allowed.
-std::optional<double> finite_number(std::string_view text);
 
 /// Without the blanks at its end, or at both ends.
 std::string_view without_blanks_behind(std::string_view text);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/text_tools.h"
 #include "text/prompt_scan.h"
 
 namespace fourstep {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/noise.h"
+#include "base/text_tools.h"
 #include "text/prompt_scan.h"
 
 namespace fourstep {

@@ -11,6 +11,14 @@ TEST(Trimmed, TakesBlanksOffBothEndsAlone) {
   EXPECT_EQ(trimmed(""), "");
 }
 
+TEST(FiniteNumber, IsTheWholeTextButForBlanksAndAPlusSign) {
+  EXPECT_EQ(finite_number(" +1.5e1\n"), 15);
+  EXPECT_EQ(finite_number("-0.85"), -0.85);
+  for (const char* text : {"", " ", "+", "+-1", "1x", "1 2", "nan", "inf", "1e999"}) {
+    EXPECT_EQ(finite_number(text), std::nullopt) << text;
+  }
+}
+
 TEST(JoinFirst, NamesThreeAndCountsTheRest) {
   EXPECT_EQ(join_first({"a"}), "a");
   EXPECT_EQ(join_first({"a", "b", "c"}), "a, b, c");

@@ -4,16 +4,24 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 
 #include "io/image.h"
 #include "io/safetensors.h"
+#include "pipeline/request.h"
 
 namespace fourstep {
 namespace {
 
 void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
+}
+
+size_t longest_line(const std::string& text) {
+  size_t longest = 0;
+  for (const std::string& line : split_text(text, '\n')) longest = std::max(longest, line.size());
+  return longest;
 }
 
 TEST_F(Program, GenerateWritesAnImageWithItsSettingsInside) {
@@ -47,6 +55,33 @@ TEST_F(Program, TagsNameLorasAndStayInThePromptOnce) {
   const std::string line = read_image(path("tagged.png")).text.at("parameters");
   EXPECT_EQ(line.rfind("a (cat:1.2) <lora:ink:0:0.5>\nSteps: 2", 0), 0u) << line;
   EXPECT_NE(line.find("Lora hashes: \"Ink: "), std::string::npos) << line;
+}
+
+TEST_F(Program, HelpHasEveryFlagUnderTheHeadingOfItsGroup) {
+  const Outcome help = run("generate --help");
+  ASSERT_EQ(help.exit_code, 0);
+  Request request;
+  visit_field_groups(request, [&](const char* next) {
+    const size_t begin = help.text.find(std::string("\n") + next + ":\n");
+    const size_t end = help.text.find("\n\n", begin);
+    EXPECT_NE(begin, std::string::npos) << next;
+    return [&, group = help.text.substr(begin, end - begin)](const FieldInfo& field, auto&) {
+      if (field.name == "prompt") return;
+      EXPECT_NE(group.find("\n  " + flag_name(field) + " "), std::string::npos) << flag_name(field);
+    };
+  });
+  EXPECT_LE(longest_line(help.text), 120u);
+}
+
+TEST_F(Program, UsedTextualInversionsAreNamedByTheirHashes) {
+  std::filesystem::create_directories(path("embeddings"));
+  testing::write_tiny_inversion(path("embeddings/blue.safetensors"));
+  testing::write_tiny_inversion(path("embeddings/red.safetensors"));
+  const Outcome outcome = generate("--embedding-dir " + path("embeddings") +
+                                   " --negative-prompt blue --cfg-scale 3 --out " + path("ti.png"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const std::string line = read_image(path("ti.png")).text.at("parameters");
+  EXPECT_TRUE(std::regex_search(line, std::regex("TI hashes: \"blue: [0-9a-f]{12}\""))) << line;
 }
 
 TEST_F(Program, EveryImageOfARandomPromptEqualsItsSingleRun) {

@@ -9,11 +9,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/image_noise.h"
 #include "guided_request.h"
 #include "pipeline/guidance_stages.h"
-#include "pipeline/txt2img.h"
-#include "support/golden.h"
-#include "support/tiny_model.h"
+#include "support/tiny_run.h"
 
 namespace fourstep {
 namespace {
@@ -23,25 +22,20 @@ using testing::MethodCase;
 /// The model is so small that threads would mostly wait for each other.
 const bool kOneThread = (at::set_num_threads(1), true);
 
-class Guidance : public ::testing::Test {
+class Guidance : public testing::TinyRun {
  protected:
   void SetUp() override {
-    testing::write_tiny_sdxl(model_);
+    TinyRun::SetUp();
     models_.emplace(request(), Placement{});
   }
 
   /// CFG 3 with a negative prompt, so that every method has something to do.
   Request request() const {
-    Request r;
-    r.model = model_;
-    r.prompt = "a cat";
+    Request r = TinyRun::request();
     r.negative_prompt = "fox";
-    r.width = r.height = 64;
-    r.steps = 3;
     r.sampler = "euler";
     r.schedule = "simple";
     r.cfg_scale = 3;
-    r.seed = 7;
     return r;
   }
 
@@ -52,26 +46,25 @@ class Guidance : public ::testing::Test {
     return r;
   }
 
-  /// The final latent, without decoding it.
-  Tensor latent(const Request& unresolved) {
+  Tensor latent(const Request& r) { return run(*models_, r)[0].latent; }
+
+  /// The estimates of three calls at one latent and one noise level, which differ by their prompts alone.
+  std::vector<Tensor> estimates(const Request& unresolved) {
     const torch::NoGradGuard no_grad;
-    validate(unresolved);
     const Request r = resolve_defaults(unresolved, models_->traits(), {});
-    const Prompts prompts = encode_prompts(*models_, r, {}).stages.front();
+    const PromptPlan prompts = encode_prompts(*models_, r, {});
     const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
-    const PromptNetwork network = make_prompt_network(*models_, r, prompts, {});
-    const Guided guided = make_guided(network, *models_, r, prompts, plan);
-    const NoiseSource noise = make_image_noise(image_seed(r));
-    const Tensor first = noise({1, 4, r.height / 8, r.width / 8});
-    const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
-    return sample(plan.sampler,
-                  {guided.denoise, plan.sigmas, plan.schedule, plan.settings, noise_like(noise),
-                   guided.uncond},
-                  x);
+    const auto networks = make_prompt_networks(*models_, r, prompts, {});
+    const Guided guided = make_guided(networks, *models_, r, prompts, plan);
+    const double sigma = plan.sigmas[1];
+    const Tensor x = make_image_noise(image_seed(r))({1, 4, r.height / 8, r.width / 8}) * sigma;
+    std::vector<Tensor> made;
+    for (int call = 0; call < 3; ++call) {
+      made.push_back(guided.denoise(x, at::full({1}, sigma, torch::kFloat64)));
+    }
+    return made;
   }
 
-  testing::TemporaryFolder folder_;
-  const std::string model_ = (folder_.path() / "tiny.safetensors").string();
   std::optional<Models> models_;
 };
 
@@ -152,6 +145,86 @@ TEST_F(Guidance, AllMethodsTogetherThatDoNotExcludeEachOtherWork) {
   EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
 }
 
+TEST_F(Guidance, EveryMethodWorksWithPartsAndScheduledPrompts) {
+  constexpr std::pair<const char*, const char*> kPrompts[] = {
+      {"a cat AND a fox :0.5", "fox"}, {"a [cat:fox:1]", "fox"},
+      {"a [cat|fox]", "fox"},          {"a cat", "[fox:cat:1]"},
+      {"a cat", "[fox|cat]"},          {"a [cat:fox:1] AND a [fox|cat] :0.5", "[fox:cat:1]"}};
+  int finite = 0;
+  for (const auto& [prompt, negative] : kPrompts) {
+    Request plain = request();
+    plain.prompt = prompt;
+    plain.negative_prompt = negative;
+    const Tensor without = latent(plain);
+    for (const MethodCase& one : testing::method_cases()) {
+      Request r = plain;
+      one.switch_on(r.guidance);
+      const Tensor got = latent(r);
+      EXPECT_TRUE(got.isfinite().all().item<bool>()) << one.name << ": " << prompt;
+      EXPECT_FALSE(torch::equal(got, without)) << one.name << ": " << prompt << " / " << negative;
+      ++finite;
+    }
+  }
+  printf("guidance: %d methods with AND and scheduled prompts gave a finite picture\n", finite);
+}
+
+TEST_F(Guidance, EveryCallHasThePromptsOfItsStage) {
+  const auto with_prompts = [](Request r, const char* prompt, const char* negative) {
+    r.prompt = prompt;
+    r.negative_prompt = negative;
+    return r;
+  };
+  for (const MethodCase& one : testing::method_cases()) {
+    for (const double cfg_scale : {1.0, 3.0}) {
+      const Request r = with(one, cfg_scale);
+      const auto first = estimates(with_prompts(r, "a cat", "fox"));
+      const auto positive = estimates(with_prompts(r, "a [cat:fox:1]", "fox"));
+      const auto negative = estimates(with_prompts(r, "a cat", "[fox:cat:1]"));
+      for (const auto& scheduled : {positive, negative}) {
+        EXPECT_TRUE(torch::equal(scheduled[0], first[0])) << one.name << " at CFG " << cfg_scale;
+        EXPECT_TRUE(torch::equal(scheduled[1], first[1])) << one.name << " at CFG " << cfg_scale;
+      }
+      EXPECT_TRUE(torch::equal(positive[2], estimates(with_prompts(r, "a fox", "fox"))[2]))
+          << one.name << " at CFG " << cfg_scale;
+      EXPECT_TRUE(torch::equal(negative[2], estimates(with_prompts(r, "a cat", "cat"))[2]))
+          << one.name << " at CFG " << cfg_scale;
+    }
+  }
+}
+
+TEST_F(Guidance, NagLeadsAwayFromTheNegativePromptOfItsStage) {
+  Request r = request();
+  r.cfg_scale = 1;
+  r.guidance.nag_scale = 4;
+  r.negative_prompt = "[fox:cat:1]";
+  const auto made = estimates(r);
+  EXPECT_TRUE(torch::equal(made[0], made[1]));
+  EXPECT_GT((made[2] - made[0]).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(Guidance, AScheduleOfOneMeaningIsThePlainPrompt) {
+  const auto check = [&](const Request& plain, const std::string& name) {
+    Request scheduled = plain;
+    scheduled.prompt = "a [cat:(cat:1):1]";
+    scheduled.negative_prompt = "[fox:(fox:1):0]";
+    EXPECT_TRUE(torch::equal(latent(scheduled), latent(plain))) << name;
+  };
+  for (const MethodCase& one : testing::method_cases()) check(with(one), one.name);
+  Request momentum = request();
+  momentum.guidance.apg = true;
+  momentum.guidance.apg_momentum = -0.5;
+  check(momentum, "apg remembers the calls of other stages");
+}
+
+TEST_F(Guidance, PartsOfOneTextAreThePlainPrompt) {
+  for (const MethodCase& one : testing::method_cases()) {
+    Request parts = with(one);
+    parts.prompt = "a cat :0.25 AND a cat :0.75";
+    // u + 0.25 (c - u) + 0.75 (c - u) = c but for rounding, which CFG and the methods enlarge.
+    EXPECT_LE((latent(parts) - latent(with(one))).abs().max().item<double>(), 1e-3) << one.name;
+  }
+}
+
 TEST_F(Guidance, EverySkimmingModeWorks) {
   const Tensor plain = latent(request());
   for (const char* mode : {"single", "replace", "linear", "dual", "difference", "timed_flip"}) {
@@ -230,18 +303,10 @@ TEST_F(Guidance, ApgForgetsTheImageBefore) {
   r.images = 2;
   r.guidance.apg = true;
   r.guidance.apg_momentum = -0.5;
-  std::vector<Tensor> latents;
-  const auto run = [&](const Request& asked) {
-    const Request resolved = resolve_defaults(asked, models_->traits(), {});
-    txt2img(*models_, resolved, encode_prompts(*models_, resolved, {}), {},
-            [&](const GeneratedImage& image) { latents.push_back(image.latent); });
-  };
-  run(r);
+  const Tensor second = run(*models_, r)[1].latent;
   r.images = 1;
   r.seed = 8;
-  run(r);
-  ASSERT_EQ(latents.size(), 3u);
-  EXPECT_TRUE(torch::equal(latents[1], latents[2]));
+  EXPECT_TRUE(torch::equal(second, latent(r)));
 }
 
 TEST(GuidanceStages, EstimatesThatWereMadeWorseAddUpInAnyOrder) {

@@ -8,6 +8,7 @@
 #include "io/infotext.h"
 #include "io/safetensors.h"
 #include "pipeline/request_json.h"
+#include "text/network_tags.h"
 
 namespace fourstep {
 namespace {
@@ -38,13 +39,15 @@ TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
 
 // The numbers and places of A1111's own lines, see tests/golden/infotext.
 TEST(ImageMetadata, HashesStandWhereA1111WritesThem) {
-  const HashTags hashes{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3"};
+  const HashTags hashes{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3",
+                        "negativeXL_D: fff5d51ab655"};
   const std::string line =
       image_metadata(resolved_request(), Family::kSdxl, hashes).at("parameters");
   EXPECT_NE(line.find("Size: 1024x1024, Model hash: 31e35c80fc, Model: sd_xl_base_1.0,"),
             std::string::npos)
       << line;
-  EXPECT_NE(line.find("Lora hashes: \"dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3\""),
+  EXPECT_NE(line.find("Lora hashes: \"dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3\", "
+                      "TI hashes: \"negativeXL_D: fff5d51ab655\", Version"),
             std::string::npos)
       << line;
   EXPECT_EQ(line.find("VAE hash"), std::string::npos);
@@ -58,12 +61,17 @@ TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
   Request request;
   request.model = (folder / "base.safetensors").string();
   request.loras = {{(folder / "style.safetensors").string()}};
-  const HashTags tags = make_hash_tags(request, {});
+  write_safetensors(folder / "a,b:c.safetensors", {{"clip_l", torch::ones({1, 3})}});
+  const auto inversions = {folder / "a,b:c.safetensors", folder / "style.safetensors"};
+  const HashTags tags = make_hash_tags(request, inversions, {});
   EXPECT_EQ(tags.model, compute_hashes(folder / "base.safetensors")->auto_v2);
   EXPECT_EQ(tags.loras, "style: " + *compute_hashes(folder / "style.safetensors")->auto_v3);
+  EXPECT_EQ(tags.inversions,
+            "abc: " + compute_hashes(folder / "a,b:c.safetensors")->sha256.substr(0, 12) +
+                ", style: " + compute_hashes(folder / "style.safetensors")->sha256.substr(0, 12));
   EXPECT_EQ(tags.vae, "");
   request.model = folder.string();  // a diffusers folder has no hash
-  EXPECT_EQ(make_hash_tags(request, {}).model, "");
+  EXPECT_EQ(make_hash_tags(request, {}, {}).model, "");
 }
 
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
@@ -90,6 +98,17 @@ TEST(ImageMetadata, TagsInThePromptStandThereOnce) {
   const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
   EXPECT_TRUE(line.starts_with("a fox <lora:ink:0.5> <lora:dmd2_sdxl_4step_lora_fp16:0.7>\n"))
       << line;
+}
+
+TEST(ImageMetadata, WeightsByStepStandInATagThatReadsBack) {
+  Request request = resolved_request();
+  request.prompt = "a fox";
+  request.loras = {{"loras/ink.safetensors", step_weights_from_text("", "0@0,1@0.5"), 0}};
+  const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
+  ASSERT_TRUE(line.starts_with("a fox <lora:ink:0:0@0,1@0.5>\n")) << line;
+  const auto lora = lora_tag(parse_network_tags(line).tags.at(0));
+  EXPECT_EQ(lora->unet_weight, request.loras[0].unet_weight);
+  EXPECT_EQ(lora->text_weight, 0);
 }
 
 TEST(ImageMetadata, TheMathematicsOfWeightsAreNamedWhereThereAreAny) {

@@ -138,6 +138,16 @@ TEST(Lint, TheShippedModelHasNoProblemAtItsDefaults) {
   EXPECT_THAT(problems_of(asked, models.traits()), IsEmpty());
 }
 
+TEST(Lint, LorasByStepCountWithTheirLargestWeight) {
+  const auto codes = [](const char* weights, double text_weight) {
+    const StepWeights unet = step_weights_from_text("", weights);
+    return codes_of({}, with_loras({{"dmd2.safetensors", unet, text_weight, true, false}}));
+  };
+  EXPECT_THAT(codes("0@0,1@2", 0), IsEmpty());
+  EXPECT_THAT(codes("0.5@0,1@2", 0.5), IsEmpty()) << "one text for both parts";
+  EXPECT_THAT(codes("0.5@0,1.5@2", 0.5), ElementsAre("lora-strength"));
+}
+
 TEST(Lint, SentencesCarryTheNumbers) {
   const auto only = [](const Request& asked) { return problems_of(asked, kFourStepModel).at(0); };
   Request asked;

@@ -54,6 +54,12 @@ TEST_F(LoraLookup, FlagsAndTagsNameFilesInFoldersAndBesideTheModel) {
   EXPECT_EQ(with_lora_files(with_lora_files(r)), with_lora_files(r));
 }
 
+TEST_F(LoraLookup, TagsMayHaveWeightsByStep) {
+  const StepWeights rising = step_weights_from_text("", "0.3@0,1@2");
+  EXPECT_THAT(loras(request("a cat <lora:ink:0.3@0,1@2>")),
+              ElementsAre(LoraUse{path("loras/style/Ink.safetensors"), rising, 0.3}));
+}
+
 TEST_F(LoraLookup, ATagIsNeverAPath) {
   const std::string file = path("dmd2.safetensors");
   EXPECT_EQ(loras(request("<lora:dmd2:1>")).size(), 1u);

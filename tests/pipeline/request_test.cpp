@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "pipeline/request_json.h"
+#include "support/files.h"
 
 namespace fourstep {
 namespace {
@@ -23,6 +24,8 @@ Request filled() {
   Request request;
   request.model = "m.safetensors";
   request.loras = {{"a.safetensors", 0.7, 0.7}, {"b:c.safetensors", -0.85, 0.5}};
+  request.loras.push_back({"d", step_weights_from_text("", "0@0,1@0.5"), 0});
+  request.loras.push_back({"e", step_weights_from_text("", "0.1@1,0.3@2"), 0.8});
   request.prompt = "a \"fox\",\nin snow ✓";
   request.width = 832;
   request.seed = 18446744073709551615u;
@@ -40,6 +43,24 @@ TEST(Request, LoraTextsCarryOneWeightOrTwo) {
   EXPECT_EQ(parse("a.safetensors"), (std::vector<LoraUse>{{"a.safetensors", 1, 1}}));
   EXPECT_EQ(parse("a.safetensors:-0.85"), (std::vector<LoraUse>{{"a.safetensors", -0.85, -0.85}}));
   EXPECT_EQ(parse("a:0.7:0.5; b:1.3"), (std::vector<LoraUse>{{"a", 0.7, 0.5}, {"b", 1.3, 1.3}}));
+}
+
+TEST(Request, LoraWeightsMayChangeOverTheSteps) {
+  const StepWeights falling = step_weights_from_text("", "1@1,0.5@2");
+  EXPECT_EQ(parse("a:1@1,0.5@2; b"), (std::vector<LoraUse>{{"a", falling, 1}, {"b", 1, 1}}));
+  EXPECT_EQ(parse("a:1@1,0.5@2:0.3"), (std::vector<LoraUse>{{"a", falling, 0.3}}));
+  EXPECT_EQ(parse("me@home:a:0.5"), (std::vector<LoraUse>{{"me@home:a", 0.5, 0.5}}));
+  EXPECT_THROW(parse("a:1@x"), InvalidRequest);
+  EXPECT_EQ(testing::message_of<InvalidRequest>([] { parse("a:1:0@0,1@2"); }),
+            "--lora: a: the text weight \"0@0,1@2\" changes over the steps, but text encoders run "
+            "once, before them; give one number");
+}
+
+TEST(Request, WorkWithoutStepsTakesOneWeight) {
+  EXPECT_EQ(single_weight({"a", 0.7, 0.7}), 0.7);
+  EXPECT_EQ(testing::message_of<InvalidRequest>([] { single_weight(parse("a:0@0,1@2")[0]); }),
+            "a: the weight 0@0,1@2 changes over sampling steps, and there are none here; give one "
+            "number");
 }
 
 TEST(Request, ColonsInLoraFileNamesStay) {
@@ -74,8 +95,10 @@ TEST(Request, JsonReadsBackAsWritten) {
 }
 
 TEST(Request, JsonWithUnknownFieldsOrWrongTypesIsRefused) {
-  for (const char* text : {R"({"stepps": 4})", R"({"steps": [4]})", R"({"steps": 4.5})", R"([])",
-                           R"({"lora": [{"weight": 1}]})", R"({"cfg_scale": 1e300})"}) {
+  for (const char* text :
+       {R"({"stepps": 4})", R"({"steps": [4]})", R"({"steps": 4.5})", R"([])",
+        R"({"lora": [{"weight": 1}]})", R"({"lora": [{"file": "a", "unet_weight": "1@"}]})",
+        R"({"cfg_scale": 1e300})"}) {
     EXPECT_THROW(request_from_json(nlohmann::ordered_json::parse(text)), InvalidRequest) << text;
   }
 }

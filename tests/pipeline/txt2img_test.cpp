@@ -4,66 +4,18 @@
 
 #include "base/error.h"
 #include "io/safetensors.h"
-#include "support/golden.h"
-#include "support/tiny_model.h"
+#include "support/tiny_run.h"
 
 namespace fourstep {
 namespace {
 
-class Txt2Img : public ::testing::Test {
+class Txt2Img : public testing::TinyRun {
  protected:
-  void SetUp() override { testing::write_tiny_sdxl(model()); }
-
-  std::string model() const { return (folder_.path() / "tiny.safetensors").string(); }
-  std::string lora() const { return (folder_.path() / "lora.safetensors").string(); }
-
-  Request request() const {
-    Request r;
-    r.model = model();
-    r.prompt = "a cat";
-    r.width = r.height = 64;
-    r.steps = 3;
-    r.sampler = "lcm";
-    r.schedule = "dmd2";
-    r.cfg_scale = 1;
-    r.seed = 7;
-    return r;
-  }
-
-  std::vector<GeneratedImage> run(Models& models, const Request& r, const Events& events = {}) {
-    models.set_loras(r.loras, r.lora_partial, events);
-    std::vector<GeneratedImage> images;
-    const Request resolved = resolve_defaults(r, models.traits(), events);
-    const PromptPlan prompts = encode_prompts(models, resolved, events);
-    models.free_text_encoders();
-    txt2img(models, resolved, prompts, events,
-            [&](const GeneratedImage& image) { images.push_back(image); });
-    return images;
-  }
-
-  std::vector<GeneratedImage> run(const Request& r, const Events& events = {}) {
-    Models models(r, {});
-    return run(models, r, events);
-  }
-
   Tensor latent_of(const std::string& prompt) {
     Request r = request();
     r.prompt = prompt;
     return run(r)[0].latent;
   }
-
-  std::vector<int64_t> encoder_widths() const {
-    std::vector<int64_t> widths;
-    for (const Component part : {Component::kTextEncoder, Component::kTextEncoder2}) {
-      widths.push_back(testing::tiny_sdxl()
-                           .components.at(part)
-                           .at("text_model.embeddings.token_embedding.weight")
-                           .size(1));
-    }
-    return widths;
-  }
-
-  testing::TemporaryFolder folder_;
 };
 
 TEST_F(Txt2Img, GivesTheSameImageFromTheSameRequest) {
@@ -173,7 +125,7 @@ TEST_F(Txt2Img, NanWeightsAreSaidInOneSentence) {
 }
 
 TEST_F(Txt2Img, AMissingVaeIsNamedAndAnotherFileHelps) {
-  const std::string vae = (folder_.path() / "vae.safetensors").string();
+  const std::string vae = path("vae.safetensors");
   testing::write_tiny_sdxl(vae);
   const Tensor with_own = run(request())[0].image;
   testing::write_tiny_sdxl(
@@ -185,7 +137,7 @@ TEST_F(Txt2Img, AMissingVaeIsNamedAndAnotherFileHelps) {
 }
 
 TEST_F(Txt2Img, AUNetAloneWorksTogetherWithACheckpoint) {
-  const std::string unet = (folder_.path() / "unet.safetensors").string();
+  const std::string unet = path("unet.safetensors");
   testing::write_tiny_sdxl(unet, [](Checkpoint& checkpoint) {
     std::erase_if(checkpoint.components,
                   [](const auto& part) { return part.first != Component::kUnet; });
@@ -262,11 +214,9 @@ TEST_F(Txt2Img, WeightsActByTheChosenMathematics) {
 }
 
 TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
-  const std::string folder = (folder_.path() / "embeddings").string();
+  const std::string folder = path("embeddings");
   std::filesystem::create_directory(folder);
-  const auto widths = encoder_widths();
-  write_safetensors(folder + "/blue.safetensors", {{"clip_l", torch::ones({2, widths[0]})},
-                                                   {"clip_g", torch::ones({2, widths[1]})}});
+  testing::write_tiny_inversion(folder + "/blue.safetensors");
   write_safetensors(folder + "/old.safetensors", {{"emb_params", torch::ones({1, 7})}});
   Request r = request();
   r.prompt = "a blue cat";
@@ -282,7 +232,7 @@ TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
 }
 
 TEST_F(Txt2Img, TheTextEncodersWeightOfALoraIsItsOwn) {
-  const int64_t width = encoder_widths()[0];
+  const int64_t width = testing::kTinyTextWidth;
   NamedTensors tensors;
   const std::string name = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
   tensors[name + ".lora_down.weight"] = torch::ones({1, width});

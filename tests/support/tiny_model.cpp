@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kMerges = "#version: 0.2\na t</w>\nc at</w>\nf o\nfo x</w>\n";
 constexpr int64_t kVocabSize = 514 + 4;
-constexpr int64_t kTextWidth = 64, kTextWidth2 = 128;
+constexpr int64_t kTextWidth = kTinyTextWidth, kTextWidth2 = kTinyTextWidth2;
 
 NamedTensors weights_of(const nn::Module& network) {
   NamedShapes shapes;
@@ -78,6 +78,11 @@ void write_tiny_sdxl(const std::filesystem::path& path,
   if (change) change(checkpoint);
   const TensorFile file = single_file_of(checkpoint);
   write_safetensors(path, file.tensors, file.metadata);
+}
+
+void write_tiny_inversion(const std::filesystem::path& path) {
+  write_safetensors(path, {{"clip_l", torch::ones({2, kTinyTextWidth})},
+                           {"clip_g", torch::ones({2, kTinyTextWidth2})}});
 }
 
 void write_tiny_lora(const std::filesystem::path& path) {

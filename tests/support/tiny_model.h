@@ -23,6 +23,11 @@ Checkpoint tiny_sdxl();
 void write_tiny_sdxl(const std::filesystem::path& path,
                      const std::function<void(Checkpoint&)>& change = {});
 
+constexpr int64_t kTinyTextWidth = 64, kTinyTextWidth2 = 128;  ///< of its text encoders
+
+/// A textual inversion of two vectors for it.
+void write_tiny_inversion(const std::filesystem::path& path);
+
 /// A LoRA (kohya names, rank 2) for the attention of the tiny UNet's middle block.
 void write_tiny_lora(const std::filesystem::path& path);
 
