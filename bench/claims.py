@@ -28,7 +28,8 @@ def evaluate(arguments, name, rows="student", model=MODEL, lora=f"{LORA[16]}:1",
     """Rows of `fourstep evaluate`, as dictionaries. Finished ones are kept in --out."""
     command = [PROGRAM, "evaluate", "--json", "--rows", rows, "--model", model, "--out", arguments.out / name,
                "--classifier", arguments.classifier or arguments.out / "classifier", "--samples", arguments.samples,
-               "--prompts", arguments.samples, "--classifier-iterations", arguments.classifier_iterations, "--lora", lora]
+               "--prompts", arguments.samples, "--classifier-iterations", arguments.classifier_iterations,
+               "--precision", arguments.precision, "--lora", lora]
     for key, value in {"student_steps": 4, **settings}.items():
         command += ["--" + key.replace("_", "-"), value]
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
@@ -115,14 +116,20 @@ def replace_table(page, name, table):
     page.write_text(head + start + table + "\n" + rest[rest.index(end):])
 
 
+def add_evaluation_options(parser):
+    """What evaluate() takes from the command line."""
+    parser.add_argument("--classifier", type=pathlib.Path, help="folder of a trained classifier")
+    parser.add_argument("--classifier-iterations", type=int, default=5000, help="that it is, or will be, trained for")
+    parser.add_argument("--precision", default="fp32", help="of the networks; bf16 takes half the time where it is fast")
+    parser.add_argument("--write", type=pathlib.Path, help="page whose table is replaced")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--samples", type=int, default=500, help="pictures of seen and of held-out combinations per row")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "out/claims", help="keeps finished rows")
-    parser.add_argument("--classifier", type=pathlib.Path, help="folder of a trained classifier")
-    parser.add_argument("--classifier-iterations", type=int, default=5000, help="that it is, or will be, trained for")
-    parser.add_argument("--write", type=pathlib.Path, help="page whose table is replaced")
+    add_evaluation_options(parser)
     arguments = parser.parse_args()
     table = TABLES[arguments.table](arguments)
     print(table)

@@ -24,6 +24,7 @@ struct EvaluateConfig {
   uint64_t seed = 0;
   int64_t batch = 32;
   std::string device = "cpu";
+  std::string precision = "fp32";
 
   std::vector<double> student_steps{1, 2, 4, 5, 8, 12, 32};
   std::string student_sampler = "lcm";
@@ -71,6 +72,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"seed", "seed of prompts and noise; picture i has the seed plus i"}, c.seed);
   visit(Info{"batch", "pictures that are made at once", "", 1, 65536}, c.batch);
   visit(Info{"device", "auto, cpu, cuda or cuda:N"}, c.device);
+  visit(Info{"precision", "of the networks: fp32, bf16, fp16 or auto"}, c.precision);
 
   visit(Info{"student_steps", "numbers of steps of the student", "steps", 1, 1000},
         c.student_steps);

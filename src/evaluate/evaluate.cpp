@@ -19,9 +19,9 @@ std::string identity_of(const std::string& file) {
 std::string common_settings(const EvaluateConfig& config, const EmojiData& data,
                             const Judge& judge) {
   std::string text = fmt::format(
-      "evaluation 1, {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity {}x{}",
-      judge.settings, identity_of(config.model), config.seed, config.samples, config.prompts,
-      config.diversity_prompts, config.diversity_samples);
+      "evaluation 1, {}, {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity {}x{}",
+      judge.settings, config.precision, identity_of(config.model), config.seed, config.samples,
+      config.prompts, config.diversity_prompts, config.diversity_samples);
   visit_fields(data.config(), [&](const FieldInfo& field, const auto& value) {
     text += fmt::format(", {} {}", field.name, text_from_value(value));
   });
@@ -71,12 +71,12 @@ PictureSource source_of(Work& work, const EvaluationRow& row) {
   const EvaluateConfig& config = work.config;
   const Events& events = work.measuring.events;
   if (!row.model.empty()) {
-    Models& models = model_of(work.open, row.model, row.loras, config.device, events);
+    Models& models = model_of(work.open, row.model, row.loras, placement_of(config), events);
     return sampled_pictures(models, row, work.data.config().image_size);
   }
   if (config.model.empty()) return rendered_pictures(work.data, nullptr);
   return rendered_pictures(work.data,
-                           &model_of(work.open, config.model, {}, config.device, events));
+                           &model_of(work.open, config.model, {}, placement_of(config), events));
 }
 
 MeasuredRow measure(Work& work, const EvaluationRow& row) {
@@ -92,7 +92,7 @@ void check_rows(Work& work, const std::vector<EvaluationRow>& rows) {
   for (const EvaluationRow& row : rows) {
     if (row.model.empty()) continue;
     const Events& events = work.measuring.events;
-    check_model(model_of(work.open, row.model, row.loras, work.config.device, events),
+    check_model(model_of(work.open, row.model, row.loras, placement_of(work.config), events),
                 work.data.config().image_size);
     for (const std::string& line : work.open.lora_lines) {
       if (told.insert(line).second) events.notice(line);

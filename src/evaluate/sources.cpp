@@ -94,13 +94,21 @@ void check_model(Models& models, int64_t side) {
   }
 }
 
+Placement placement_of(const EvaluateConfig& config) {
+  Placement placement;
+  placement.device = device_from_text(config.device);
+  placement.dtype = network_dtype(config.precision, placement.device);
+  placement.vae_dtype = vae_dtype(config.precision, placement.dtype);
+  return placement;
+}
+
 Models& model_of(OpenModel& open, const std::string& file, const std::vector<LoraUse>& loras,
-                 const std::string& device, const Events& events) {
+                 const Placement& placement, const Events& events) {
   if (!open.models || open.file != file) {
     open = OpenModel();  // first: two of them need not fit into memory
     Request request;
     request.model = file;
-    open.models = std::make_unique<Models>(request, Placement{device_from_text(device)});
+    open.models = std::make_unique<Models>(request, placement);
     open.file = file;
   }
   open.lora_lines = open.models->set_loras(loras, false, events);

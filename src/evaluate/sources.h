@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "evaluate/config.h"
 #include "evaluate/prompts.h"
 #include "evaluate/rows.h"
 #include "pipeline/models.h"
@@ -37,8 +38,11 @@ struct OpenModel {
   std::vector<std::string> lora_lines;  ///< what fitted, see Models::set_loras()
 };
 
+/// Where the config's models compute. Throws InvalidRequest for an unknown device or precision.
+Placement placement_of(const EvaluateConfig& config);
+
 /// Opens `file` unless it is open, and sets its LoRAs.
 Models& model_of(OpenModel& open, const std::string& file, const std::vector<LoraUse>& loras,
-                 const std::string& device, const Events& events);
+                 const Placement& placement, const Events& events);
 
 }  // namespace fourstep

@@ -36,7 +36,8 @@ namespace {
 torch::Dtype dtype_from_name(const std::string& name) {
   if (name == "bf16") return torch::kBFloat16;
   if (name == "fp16") return torch::kHalf;
-  return torch::kFloat32;
+  if (name == "fp32") return torch::kFloat32;
+  throw InvalidRequest("precision \"{}\" is none of auto, bf16, fp16, fp32", name);
 }
 
 // cuDNN's bf16 convolutions exist from compute capability 8.0 (Ampere) on; so does every tensor-core bf16.

@@ -18,10 +18,11 @@ std::string precision_name(torch::Dtype dtype);
 
 /// The dtype of UNet and text encoders. precision: "auto", "bf16", "fp16" or "fp32"; auto is bf16 where the
 /// hardware multiplies it (AVX512-BF16 or AMX, CUDA from Ampere on), fp16 on older CUDA, else fp32.
+/// Throws InvalidRequest for other words.
 torch::Dtype network_dtype(const std::string& precision, torch::Device device);
 
 /// The dtype of the VAE. auto follows `network`, except that fp16 becomes fp32: the decoder of the original
-/// SDXL VAE overflows fp16.
+/// SDXL VAE overflows fp16. Throws InvalidRequest for other words.
 torch::Dtype vae_dtype(const std::string& precision, torch::Dtype network);
 
 }  // namespace fourstep

@@ -109,6 +109,18 @@ TEST_F(Evaluate, NumbersDependOnTheSeedAndNotOnTheBatch) {
   EXPECT_GT(testing::max_relative_error(numbers_of(evaluate_models(config, {})), of_two), 1e-3);
 }
 
+TEST_F(Evaluate, PrecisionChangesTheNumbersALittle) {
+  EvaluateConfig config = small("precision");
+  config.rows = "base";
+  const std::vector<double> fp32 = numbers_of(evaluate_models(config, {}));
+  config.precision = "bf16";  // another row: the finished one does not count
+  const double change = testing::max_relative_error(numbers_of(evaluate_models(config, {})), fp32);
+  EXPECT_GT(change, 0);
+  EXPECT_LT(change, 0.3);
+  config.precision = "fp8";
+  EXPECT_THROW(evaluate_models(config, {}), InvalidRequest);
+}
+
 TEST_F(Evaluate, AStoppedRunGoesOnWithItsNextRow) {
   EvaluateConfig config = small("stopped");
   config.rows = "real;base";
