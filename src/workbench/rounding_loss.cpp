@@ -24,7 +24,7 @@ StrengthEstimate shown(const std::vector<SampledRows>& samples, double strength,
 double largest_hidden(const std::vector<SampledRows>& samples, double sign, double magnitude,
                       Storage storage) {
   constexpr double kMostLost = 2;
-  constexpr int kHalvings = 12;  // to 0.0005
+  constexpr int kHalvings = 20;  // to 2e-6
   double low = magnitude, high = magnitude + kMostLost;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
