@@ -29,7 +29,9 @@ double largest_hidden(const std::vector<SampledRows>& samples, double sign, doub
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
     const StrengthEstimate found = shown(samples, sign * middle, storage);
-    (sign * found.strength - found.error <= magnitude ? low : high) = middle;
+    const double mean = sign * found.strength;
+    // Where one module outweighs all others the bar of the samples says nothing, hence the limit.
+    (mean - std::min(found.error, std::abs(mean) / 2) <= magnitude ? low : high) = middle;
   }
   // The upper end would call the last halving's width a loss where nothing was lost.
   return low;

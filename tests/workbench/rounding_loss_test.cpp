@@ -81,6 +81,15 @@ TEST(RoundingLoss, NothingThatShowsMayHideSomething) {
   EXPECT_LT(none.high, 0.002);
 }
 
+/// As in models with a weight that is nearly zero: the bar of the mean of such samples is without bounds.
+TEST(RoundingLoss, OneModuleThatOutweighsAllHidesNothing) {
+  std::vector<SampledRows> samples = several(0.01);
+  samples[0].share = 1e6;
+  const StrengthRange none = range_before_rounding(samples, {0, 1e-4, 0, 6}, Storage::kFp16);
+  EXPECT_LT(none.high, 0.05);
+  EXPECT_GT(none.low, -0.05);
+}
+
 /// The formula against merges of small changes into weights that are on no grid.
 TEST(RoundingLoss, FinerWeightsLoseAFixedShareInTheMean) {
   for (const Storage storage : {Storage::kFp8, Storage::kBf16}) {
