@@ -15,6 +15,7 @@ at most 35 GB at full size."""
 import argparse
 import ctypes
 import json
+import math
 import struct
 import sys
 import zlib
@@ -191,7 +192,7 @@ class Bench:
                                                 *self.reference(by, known))
         kind, dtype, strength = case
         record = {"kind": kind, "type": dtype, "truth": strength, "by": by, "found": found["strength"],
-                  "error": found["error"], "verdict": found["verdict"], "seconds": round(seconds, 2),
+                  "error": math.inf if found["error"] is None else found["error"], "verdict": found["verdict"], "seconds": round(seconds, 2),
                   "memory_gb": round(memory, 3)}
         self.records.append(record)
         with open(self.records_path, "a") as file:
