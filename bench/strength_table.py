@@ -80,12 +80,12 @@ def write_noisy(base, target, share):
     rewrite(base, target, add_noise)
 
 
-def write_random_lora(like, target, least_deviation=0.0):
+def write_random_lora(like, target, seed="lora", least_deviation=0.0):
     """Another LoRA for the same modules: normal numbers of each factor's deviation."""
     def randomise(name, _, values):
         if name.endswith("alpha"):
             return None
-        return normal(values.numel(), name, "lora") * max(float(values.square().mean().sqrt()), least_deviation)
+        return normal(values.numel(), name, seed) * max(float(values.square().mean().sqrt()), least_deviation)
     rewrite(like, target, randomise)
 
 
@@ -131,7 +131,7 @@ class Bench:
                  "64,64", "--text-layers", 2, "--iterations", 2, "--batch", 8, "--sample-every", 0)
         self.run("distill", "--quiet", "--threads", 1, "--model", self.base, "--out", student, "--sample-every", 0,
                  "--iterations", 1, "--batch", 2, "--student-rank", 4, "--critic-rank", 2, "--gan-weight", 0)
-        write_random_lora(student / "dmd2_4step_lora_fp32.safetensors", self.lora, 0.02)
+        write_random_lora(student / "dmd2_4step_lora_fp32.safetensors", self.lora, "tiny", 0.02)
 
     def cases(self):
         """(kind, type, strength), those that share a base one after the other."""

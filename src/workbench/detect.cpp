@@ -28,15 +28,30 @@ constexpr double kLeastNoise = 0.0003;
 /// What fp32 products and sums leave uncertain, relative.
 constexpr double kArithmetic = 1e-6;
 
-ModuleStrength strength_of(const Measured& m) {
-  const Projection& p = m.difference;
-  return {m.id, p.dot / p.delta_norm2,
-          static_cast<double>(p.num_elements) * p.delta_norm2 / m.noise_norm2};
+double noise_per_element(const Measured& m) {
+  return m.noise_norm2 / static_cast<double>(m.difference.num_elements);
+}
+
+/// A weight that is nearly zero, as projections are where training has hardly moved them, shows next to no noise and
+/// would outweigh all others; none counts as known better than this share of the median's noise.
+double least_noise_per_element(const std::vector<Measured>& measured) {
+  constexpr double kLeastShare = 0.01;
+  std::vector<double> noise;
+  for (const Measured& m : measured) noise.push_back(noise_per_element(m));
+  if (noise.empty()) return 0;
+  const auto middle = noise.begin() + static_cast<std::ptrdiff_t>(noise.size() / 2);
+  std::nth_element(noise.begin(), middle, noise.end());
+  return kLeastShare * *middle;
 }
 
 std::vector<ModuleStrength> strengths_of(const std::vector<Measured>& measured) {
+  const double least = least_noise_per_element(measured);
   std::vector<ModuleStrength> strengths;
-  for (const Measured& m : measured) strengths.push_back(strength_of(m));
+  for (const Measured& m : measured) {
+    const Projection& p = m.difference;
+    const double information = p.delta_norm2 / std::max({noise_per_element(m), least, 1e-300});
+    strengths.push_back({m.id, p.dot / p.delta_norm2, information});
+  }
   return strengths;
 }
 

@@ -172,6 +172,30 @@ TEST_F(Detect, InFp8FilesOfFp8BasesTheErrorBarReachesTheTruth) {
   }
 }
 
+/// Projections are zero where training begins.
+TEST_F(Detect, AWeightOfZerosDoesNotOutweighAllOthers) {
+  const auto with_zeros = [&](const std::string& name, double strength) {
+    write(name, [&](Checkpoint& model) {
+      Tensor& weight =
+          model.components.at(Component::kUnet).at("down_blocks.0.resnets.0.conv2.weight");
+      weight = torch::zeros_like(weight);
+      testing::add_lora(model, path("lora.safetensors"), strength);
+    });
+  };
+  with_zeros("zeros.safetensors", 0);
+  write_fingerprint(path("zeros.json"),
+                    make_fingerprint(path("zeros.safetensors"), path("lora.safetensors"), {}));
+  DetectSettings from_base = by_base();
+  from_base.base = path("zeros.safetensors");
+  for (const double truth : {0.0, 0.7}) {
+    with_zeros("merged.safetensors", truth);
+    for (const DetectSettings& settings : {from_base, by_fingerprints({"zeros.json"})}) {
+      const StrengthEstimate estimate = found(settings).estimate;
+      EXPECT_NEAR(estimate.strength, truth, std::min(estimate.error, 0.01));
+    }
+  }
+}
+
 TEST_F(Detect, BaseAndFingerprintAgree) {
   write_at(0.7);
   const Detection by_weights = found(by_base()), by_numbers = found(by_fingerprints({"base.json"}));
