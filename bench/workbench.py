@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -73,11 +72,12 @@ save(output, model)
 """
 
 
-def timed(command):
-    """(seconds, peak memory in GB, exit status) of a child process."""
+def timed(command, output="/dev/null"):
+    """(seconds, peak memory in GB) of a child process, whose standard output goes into the file `output`."""
     began = time.monotonic()
+    redirected = [(os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)]
     pid = os.posix_spawnp(str(command[0]), [str(part) for part in command],
-                          dict(os.environ, OMP_WAIT_POLICY="passive"))
+                          dict(os.environ, OMP_WAIT_POLICY="passive"), file_actions=redirected)
     _, status, usage = os.wait4(pid, 0)
     seconds = time.monotonic() - began
     if status != 0:
@@ -103,26 +103,11 @@ def ldm_names(lora, folder):
     return path
 
 
-def strength_rows(args, base, lora, fingerprint):
-    """Merges of known strength in every type, found again."""
-    for dtype, strength in (("fp16", 0.2), ("fp16", 1.0), ("bf16", -0.25), ("bf16", 0.7), ("fp8", 0.5)):
-        output = args.folder / "strength.safetensors"
-        timed([args.program, "model", "merge", base, "--lora", f"{lora}:{strength}", "-o", output,
-               "--dtype", dtype, "--no-hashes", "-q"])
-        found = json.loads(subprocess.run(
-            [args.program, "lora", "detect", output, "--lora", lora, "--fingerprint", fingerprint, "-q", "--json"],
-            check=True, capture_output=True).stdout)
-        print(f"| {dtype} | {strength} | {found['strength']:.4f} | {found['error']:.4f} | "
-              f"{found['verdict']} |", flush=True)
-        output.unlink()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/bin/fourstep")
     parser.add_argument("--maker", type=Path, default=ROOT / "build/release/bench/make_random_sdxl")
-    parser.add_argument("--strengths", action="store_true", help="also five merges of known strength")
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -143,9 +128,6 @@ def main():
             ("lora detect with it", [args.program, "lora", "detect", merged, "--lora", lora, "--fingerprint",
                                      fingerprint, "-q"])):
         row(name, timed(command))
-    if args.strengths:
-        print("| type | strength | found | +- | verdict |\n|---|---|---|---|---|")
-        strength_rows(args, base, lora, fingerprint)
     if not args.keep:
         shutil.rmtree(args.folder)
 

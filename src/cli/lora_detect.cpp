@@ -14,7 +14,7 @@
 #include "io/fields_json.h"
 #include "pipeline/lint.h"
 #include "workbench/detect_report.h"
-#include "workbench/merge_metadata.h"
+#include "workbench/part_metadata.h"
 
 namespace fourstep {
 

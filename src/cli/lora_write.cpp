@@ -224,9 +224,11 @@ void add_rank_options(CLI::App& command, WriteOptions& options) {
   command.add_option("--sv-fro", options.frobenius, "keep values up to this share of the norm")
       ->type_name("");
   command
-      .add_option("--block-weights", options.block_weights,
-                  "12, 17, 20 or 26 numbers, or NAME=NUMBER,...: BASE, IN04, MID, OUT00, "
-                  "down_blocks.1; once for all files or once per file")
+      .add_option(
+          "--block-weights", options.block_weights,
+          "12, 17, 20 or 26 numbers, a preset (ALL, INS, IND, INALL, MIDD, OUTD, OUTS, OUTALL), or "
+          "NAME=NUMBER,...: BASE, IN04, MID, OUT00, down_blocks.1; once for all files or once "
+          "per file")
       ->type_name("");
 }
 

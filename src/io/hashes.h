@@ -15,7 +15,8 @@ namespace fourstep {
 struct FileHashes {
   std::string sha256;  ///< of the whole file, 64 digits
   std::string
-      auto_v1;  ///< 8 digits: SHA-256 of the 64 KiB at 1 MiB (of what is there in shorter files)
+      auto_v1;  ///< 8 digits: SHA-256 of the 64 KiB at 1 MiB (of what is there in shorter files);
+                ///< addnet_hash_legacy of sd-webui-additional-networks
   std::string auto_v2;  ///< the first 10 digits of sha256
   /// 12 digits: SHA-256 of what follows the header of a safetensors file, so that edited metadata does not
   /// change it; also known as the addnet hash. Absent for other files.

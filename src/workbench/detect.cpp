@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/dtypes.h"
 #include "workbench/base_model.h"
 #include "workbench/low_rank_evidence.h"
@@ -24,15 +25,33 @@ struct Measured {
 /// The smallest noise that is believed: rounding to fp16, 2^-11 of a weight, evenly spread (/ sqrt 3).
 constexpr double kLeastNoise = 0.0003;
 
-ModuleStrength strength_of(const Measured& m) {
-  const Projection& p = m.difference;
-  return {m.id, p.dot / p.delta_norm2,
-          static_cast<double>(p.num_elements) * p.delta_norm2 / m.noise_norm2};
+/// What fp32 products and sums leave uncertain, relative.
+constexpr double kArithmetic = 1e-6;
+
+double noise_per_element(const Measured& m) {
+  return m.noise_norm2 / static_cast<double>(m.difference.num_elements);
+}
+
+/// A weight that is nearly zero, as projections are where training has hardly moved them, shows next to no noise and
+/// would outweigh all others; none counts as known better than this share of the median's noise.
+double least_noise_per_element(const std::vector<Measured>& measured) {
+  constexpr double kLeastShare = 0.01;
+  std::vector<double> noise;
+  for (const Measured& m : measured) noise.push_back(noise_per_element(m));
+  if (noise.empty()) return 0;
+  const auto middle = noise.begin() + static_cast<std::ptrdiff_t>(noise.size() / 2);
+  std::nth_element(noise.begin(), middle, noise.end());
+  return kLeastShare * *middle;
 }
 
 std::vector<ModuleStrength> strengths_of(const std::vector<Measured>& measured) {
+  const double least = least_noise_per_element(measured);
   std::vector<ModuleStrength> strengths;
-  for (const Measured& m : measured) strengths.push_back(strength_of(m));
+  for (const Measured& m : measured) {
+    const Projection& p = m.difference;
+    const double information = p.delta_norm2 / std::max({noise_per_element(m), least, 1e-300});
+    strengths.push_back({m.id, p.dot / p.delta_norm2, information});
+  }
   return strengths;
 }
 
@@ -88,11 +107,12 @@ class Detector {
       const Tensor& before = weight(base, m);
       const Projection p = project_difference(now, before, m.module);
       if (p.delta_norm2 <= 0) continue;
-      const double norm = aligned(before).to(torch::kFloat).norm().item<double>();
-      measured.push_back({{m.component, m.parameter}, p, norm * norm});
-      weight_norms.push_back(norm * norm);
+      weight_norms.push_back(weight_norm2(before));
+      measured.push_back({{m.component, m.parameter}, p, weight_norms.back()});
       drop_pages(now);
       drop_pages(before);
+      for (const Tensor& factor : tensors_of(m.module)) drop_pages(factor);
+      return_freed_memory();  // as in project_all()
     }
     result_.estimate = pooled(strengths_of(measured));
     weigh_by_residual(measured, weight_norms);
@@ -172,17 +192,22 @@ class Detector {
         base.path.string(), base.lora_name, key, settings_.lora.string());
   }
 
-  /// Where the base was already on the grid of the checkpoint's type, rounding to the nearest loses small changes
-  /// one-sidedly, unless other changes of the same weights carry them over. The truth lies between "no loss" and
-  /// "all of the loss": the estimate moves to the middle and the error bar reaches both ends.
+  /// Rounding to the nearest takes from a change one-sidedly: a little in the mean over all weights, and most of a
+  /// small change where the base was already on the grid of the checkpoint's type, unless other changes of the same
+  /// weights carry it over. The truth lies between "no loss" and "all of the loss": the estimate moves to the middle
+  /// and the error bar reaches both ends.
   void add_rounding() {
+    StrengthEstimate& estimate = result_.estimate;
     const auto storage = storage_of(unet_dtype(checkpoint_));
-    if (!storage || *storage == Storage::kFp32 || !is_base_on_grid(*storage)) return;
-    const double observed = result_.estimate.strength;
-    const double whole = strength_before_rounding(samples(), observed, *storage);
-    result_.rounding = std::abs(whole - observed) / 2;
-    result_.estimate.strength = (observed + whole) / 2;
-    result_.estimate.error += result_.rounding;
+    if (!storage || !std::isfinite(estimate.error)) return;
+    const bool is_lossy = *storage != Storage::kFp32 && is_base_on_grid(*storage);
+    const StrengthRange range = is_lossy ? range_before_rounding(samples(), estimate, *storage)
+                                         : range_before_mean_loss(estimate, *storage);
+    result_.rounding = (range.high - range.low) / 2 - estimate.error;
+    estimate.strength = (range.low + range.high) / 2;
+    // Sums and the merge's own factor are numbers of fp32.
+    estimate.error =
+        (range.high - range.low) / 2 + kArithmetic * std::max(1.0, std::abs(estimate.strength));
   }
 
   bool is_base_on_grid(Storage storage) const {
@@ -192,7 +217,7 @@ class Detector {
 
   std::vector<SampledRows> samples() const {
     constexpr size_t kModules = 100;
-    constexpr int64_t kRows = 8;
+    constexpr int64_t kElements = 1 << 16;  ///< of a module
     const size_t step = std::max<size_t>(result_.modules.size() / kModules, 1);
     std::map<std::string, double> shares;
     for (size_t i = 0; i < result_.modules.size(); i += step) {
@@ -202,7 +227,9 @@ class Detector {
     for (const MatchedModule& m : match_.matched) {
       const auto share = shares.find(module_key({m.component, m.parameter}));
       if (share == shares.end()) continue;
-      samples.push_back(sample_rows(weight(checkpoint_, m), m.module, kRows));
+      const Tensor& now = weight(checkpoint_, m);
+      const int64_t rows = std::max<int64_t>(kElements * now.size(0) / now.numel(), 1);
+      samples.push_back(sample_rows(now, m.module, rows));
       samples.back().share = share->second;
     }
     return samples;

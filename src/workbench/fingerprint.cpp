@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
 #include "io/json_file.h"
@@ -52,6 +53,9 @@ std::map<std::string, Projection> project_all(const Checkpoint& checkpoint, cons
     projections[module_key({matched.component, matched.parameter})] =
         project(weight, matched.module);
     drop_pages(weight);
+    for (const Tensor& factor : tensors_of(matched.module)) drop_pages(factor);
+    // The new entry lies in what the last module left: without this the heap grows by a module each time.
+    return_freed_memory();
   }
   events.report({Stage::kLoad, total, total});
   return projections;

@@ -55,6 +55,24 @@ std::vector<std::string> listed_blocks(size_t count) {
   }
 }
 
+struct Preset {
+  const char *name, *numbers;  ///< of the 17 blocks
+};
+
+/// Source: sd-webui-lora-block-weight, the presets that it comes with.
+constexpr Preset kPresets[] = {
+    {"NONE", "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"},  {"ALL", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"},
+    {"INS", "1,1,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0"},   {"IND", "1,0,0,0,1,1,1,0,0,0,0,0,0,0,0,0,0"},
+    {"INALL", "1,1,1,1,1,1,1,0,0,0,0,0,0,0,0,0,0"}, {"MIDD", "1,0,0,0,1,1,1,1,1,1,1,1,0,0,0,0,0"},
+    {"OUTD", "1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0"},  {"OUTS", "1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1"},
+    {"OUTALL", "1,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1"}};
+
+const Preset* find_preset(const std::string& name) {
+  const auto* found = std::find_if(std::begin(kPresets), std::end(kPresets),
+                                   [&](const Preset& preset) { return preset.name == name; });
+  return found == std::end(kPresets) ? nullptr : found;
+}
+
 double parse_weight(const std::string& text) {
   const std::string plain = trimmed(text);
   double value = 0;
@@ -116,12 +134,20 @@ bool BlockOrder::operator()(const std::string& a, const std::string& b) const {
 BlockWeights parse_block_weights(const std::string& text) {
   BlockWeights weights;
   if (trimmed(text).empty()) return weights;
+  if (const Preset* preset = find_preset(trimmed(text))) {
+    weights = parse_block_weights(preset->numbers);
+    for (const std::string& block : listed_blocks(26)) weights.by_name.try_emplace(block, 0.0);
+    return weights;
+  }
   const std::vector<std::string> parts = split_text(text, ',');
   if (text.find('=') == std::string::npos) {
     const std::vector<std::string> blocks = listed_blocks(parts.size());
     if (blocks.empty()) {
-      throw InvalidRequest("--block-weights: {} numbers; lists have 12, 17, 20 or 26",
-                           parts.size());
+      throw InvalidRequest(
+          "--block-weights: \"{}\": expected 12, 17, 20 or 26 numbers, NAME=NUMBER,... or one of "
+          "the "
+          "presets NONE, ALL, INS, IND, INALL, MIDD, OUTD, OUTS, OUTALL",
+          trimmed(text));
     }
     for (size_t i = 0; i < parts.size(); ++i) weights.by_name[blocks[i]] = parse_weight(parts[i]);
     return weights;

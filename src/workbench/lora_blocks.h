@@ -29,7 +29,8 @@ struct BlockWeights {
 };
 
 /// text: a list of 12 (BASE, IN04, IN05, IN07, IN08, MID, OUT00-05), 17, 20 or 26 numbers as the extension has
-/// them, or "IN04=0.5,MID=0,down_blocks.1=2". Blocks that are not named get 1; empty: all 1.
+/// them, or "IN04=0.5,MID=0,down_blocks.1=2". Blocks that are not named get 1; empty: all 1. Or a name of the extension's
+/// presets ("MIDD", "OUTALL"), where blocks beyond its 17 get 0, as there.
 /// Throws InvalidRequest for anything else, and for weights that are not finite.
 BlockWeights parse_block_weights(const std::string& text);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +12,7 @@
 #include "workbench/base_model.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_blocks.h"
+#include "workbench/storage.h"
 
 namespace fourstep {
 namespace {
@@ -55,24 +55,6 @@ Comparison compare_single(const LoraModule* a, const LoraModule* b) {
   c.distance = c.a + c.b;
   if (c.distance > 0) c.worst_angle = 1;
   return c;
-}
-
-/// The spacing of a type's numbers relative to their value.
-double spacing_of(torch::ScalarType type) {
-  switch (type) {
-    case torch::kHalf:
-      return std::numeric_limits<c10::Half>::epsilon();
-    case torch::kBFloat16:
-      return std::numeric_limits<c10::BFloat16>::epsilon();
-    case torch::kFloat8_e4m3fn:
-      return std::numeric_limits<c10::Float8_e4m3fn>::epsilon();
-    case torch::kFloat8_e5m2:
-      return std::numeric_limits<c10::Float8_e5m2>::epsilon();
-    case torch::kFloat:
-      return std::numeric_limits<float>::epsilon();
-    default:
-      return std::numeric_limits<double>::epsilon();
-  }
 }
 
 /// The type with the fewest digits among the tensors of the modules.

@@ -90,7 +90,8 @@ std::string blocks_text(const LoraInfo& info) {
 std::string hashes_text(const LoraInfo& info) {
   std::string text;
   if (info.hashes) {
-    text += line("sha256", info.hashes->sha256) + line("AutoV1", info.hashes->auto_v1) +
+    text += line("sha256", info.hashes->sha256) +
+            line("AutoV1", info.hashes->auto_v1 + " (addnet's legacy hash)") +
             line("AutoV2", info.hashes->auto_v2) +
             line("AutoV3, addnet", info.hashes->auto_v3.value_or(""));
   }

@@ -1,7 +1,6 @@
 #include "workbench/lora_result.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,11 +8,11 @@
 #include <set>
 
 #include "base/error.h"
-#include "io/hashes.h"
 #include "io/safetensors.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_alphas.h"
 #include "workbench/lora_styles.h"
+#include "workbench/part_metadata.h"
 
 namespace fourstep {
 namespace {
@@ -27,23 +26,17 @@ constexpr const char* kShared[] = {"ss_base_model_version",     "ss_v2",
 
 /// What `read` finds in the parts, each text once, in order.
 template <typename Read>
-std::string joined(const std::vector<LoraPart>& parts, const char* separator, const Read& read) {
+std::string read_joined(const std::vector<LoraPart>& parts, const char* separator,
+                        const Read& read) {
   std::vector<std::string> texts;
-  for (const LoraPart& part : parts) {
-    const std::string text = read(part);
-    if (!text.empty() && std::find(texts.begin(), texts.end(), text) == texts.end())
-      texts.push_back(text);
-  }
-  return fmt::format("{}", fmt::join(texts, separator));
+  for (const LoraPart& part : parts) texts.push_back(read(part));
+  return joined(texts, separator);
 }
 
-Json part_json(const LoraPart& part) {
-  Json json = {{"file", part.path.filename().string()}, {"weight", part.weight}};
+Json weighted_part_json(const LoraPart& part) {
+  Json json = part_json(part.path, sha256_of(part.path, {}), part.metadata);
+  json["weight"] = part.weight;
   if (!part.note.empty()) json["note"] = part.note;
-  const std::string licence = licence_of(part.metadata);
-  if (!licence.empty()) json["licence"] = licence;
-  if (std::filesystem::is_directory(part.path)) return json;
-  if (const auto hashes = compute_hashes(part.path)) json["sha256"] = hashes->sha256;
   return json;
 }
 
@@ -85,17 +78,18 @@ Metadata result_metadata(const std::string& operation, const std::vector<LoraPar
   }
   add_network(modules, metadata);
   const auto file_name = [](const LoraPart& part) { return part.path.filename().string(); };
-  add_text(metadata, "modelspec.merged_from", joined(parts, ", ", file_name));
-  add_text(metadata, "modelspec.license",
-           joined(parts, "; ", [](const LoraPart& part) { return licence_of(part.metadata); }));
-  add_text(metadata, "modelspec.title", joined(parts, " + ", [](const LoraPart& part) {
+  add_text(metadata, "modelspec.merged_from", read_joined(parts, ", ", file_name));
+  add_text(metadata, "modelspec.license", read_joined(parts, "; ", [](const LoraPart& part) {
+             return licence_of(part.metadata);
+           }));
+  add_text(metadata, "modelspec.title", read_joined(parts, " + ", [](const LoraPart& part) {
              return entry_of(part.metadata, "modelspec.title");
            }));
-  add_text(metadata, "modelspec.trigger_phrase", joined(parts, ", ", [](const LoraPart& part) {
+  add_text(metadata, "modelspec.trigger_phrase", read_joined(parts, ", ", [](const LoraPart& part) {
              return entry_of(part.metadata, "modelspec.trigger_phrase");
            }));
   Json made_from = {{"operation", operation}, {"parts", Json::array()}};
-  for (const LoraPart& part : parts) made_from["parts"].push_back(part_json(part));
+  for (const LoraPart& part : parts) made_from["parts"].push_back(weighted_part_json(part));
   metadata["fourstep.made_from"] = made_from.dump(-1, ' ', false, Json::error_handler_t::replace);
   return metadata;
 }

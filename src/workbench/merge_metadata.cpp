@@ -1,41 +1,21 @@
 #include "workbench/merge_metadata.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "io/fields_json.h"
-#include "io/hash_cache.h"
+#include "workbench/part_metadata.h"
 
 namespace fourstep {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-using Metadata = std::map<std::string, std::string>;
 
-std::string value_of(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
-
-struct Part {
-  fs::path path;
-  std::string license;
-  std::string sha256;  ///< empty when unknown
-};
-
-Json json_of(const Part& part) {
-  Json json{{"name", part.path.filename().string()}};
-  if (!part.sha256.empty()) json["sha256"] = part.sha256;
-  if (!part.license.empty()) json["license"] = part.license;
-  return json;
-}
-
-Json recipe_of(const std::vector<Part>& parts, const MergeSettings& settings,
+/// parts: part_json() of the base and of each LoRA.
+Json recipe_of(const std::vector<Json>& parts, const MergeSettings& settings,
                const std::string& base_recipe) {
-  Json recipe{{"type", "fourstep"}, {"base", json_of(parts.front())}, {"loras", Json::array()}};
+  Json recipe{{"type", "fourstep"}, {"base", parts.front()}, {"loras", Json::array()}};
   for (size_t i = 0; i < settings.loras.size(); ++i) {
-    Json lora = json_of(parts[i + 1]);
+    Json lora = parts[i + 1];
     lora["weight"] = settings.loras[i].unet_weight;
     if (settings.loras[i].text_weight != settings.loras[i].unet_weight) {
       lora["text_weight"] = settings.loras[i].text_weight;
@@ -51,50 +31,30 @@ Json recipe_of(const std::vector<Part>& parts, const MergeSettings& settings,
   return recipe;
 }
 
-/// The texts that are not empty, each once, in their order.
-std::string joined(const std::vector<std::string>& texts) {
-  std::vector<std::string> once;
-  for (const std::string& text : texts) {
-    if (!text.empty() && std::find(once.begin(), once.end(), text) == once.end()) {
-      once.push_back(text);
-    }
-  }
-  return fmt::format("{}", fmt::join(once, ", "));
-}
-
 }  // namespace
-
-std::string sha256_of(const fs::path& path, const Events& events) {
-  if (fs::is_directory(path)) return "";
-  const auto hashes = cached_hashes(path, hash_cache_path(), [&](uint64_t done, uint64_t total) {
-    events.report(
-        {Stage::kHash, static_cast<int64_t>(done >> 20), static_cast<int64_t>(total >> 20)});
-  });
-  return hashes ? hashes->sha256 : "";
-}
 
 Metadata merge_metadata(const BaseModel& base, const std::vector<AppliedLora>& loras,
                         const MergeSettings& settings, const Events& events) {
-  std::vector<Part> parts{{base.file.path, value_of(base.file.metadata, "modelspec.license"), ""}};
-  for (const AppliedLora& lora : loras) {
-    parts.push_back({lora.match.path, value_of(lora.match.metadata, "modelspec.license"), ""});
-  }
-  Metadata metadata = base.file.metadata;
+  std::vector<Json> parts;
   std::vector<std::string> names, licenses;
   Json models = Json::object();
-  for (Part& part : parts) {
-    if (settings.with_hashes) part.sha256 = sha256_of(part.path, events);
-    if (!part.sha256.empty()) models[part.sha256] = {{"name", part.path.filename().string()}};
-    names.push_back(part.path.filename().string());
-    licenses.push_back(part.license);
-  }
+  const auto add_part = [&](const std::filesystem::path& path, const Metadata& metadata) {
+    const std::string sha256 = settings.with_hashes ? sha256_of(path, events) : "";
+    parts.push_back(part_json(path, sha256, metadata));
+    names.push_back(path.filename().string());
+    licenses.push_back(licence_of(metadata));
+    if (!sha256.empty()) models[sha256] = {{"name", names.back()}};
+  };
+  add_part(base.file.path, base.file.metadata);
+  for (const AppliedLora& lora : loras) add_part(lora.match.path, lora.match.metadata);
+  Metadata metadata = base.file.metadata;
   if (!settings.loras.empty()) {
     metadata["sd_merge_recipe"] =
-        dump_json(recipe_of(parts, settings, value_of(base.file.metadata, "sd_merge_recipe")));
+        dump_json(recipe_of(parts, settings, entry_of(base.file.metadata, "sd_merge_recipe")));
     metadata["sd_merge_models"] = dump_json(models);
-    metadata["modelspec.merged_from"] = joined(names);
+    metadata["modelspec.merged_from"] = joined(names, ", ");
   }
-  if (const std::string license = joined(licenses); !license.empty()) {
+  if (const std::string license = joined(licenses, ", "); !license.empty()) {
     metadata["modelspec.license"] = license;
   }
   metadata.erase("modelspec.hash_sha256");  // of the tensors as they were

@@ -22,10 +22,13 @@ bool is_projectable(const LoraModule& module);
 
 /// weight: any type, may be a view of a file. For low rank <W, BA> = sum of (B^T W) * A, element by element, and
 /// <BA, BA> = sum of (B^T B) * (A A^T) (the trace is cyclic); other kinds are multiplied out.
-/// fp32 products, summed in double where they meet. Throws Error when the shapes do not fit.
+/// fp32 products, summed in double where they meet, rows of a few MB at a time. Throws Error when the shapes do not fit.
 Projection project(const Tensor& weight, const LoraModule& module);
 
 /// Of weight - base, which has the same shape.
 Projection project_difference(const Tensor& weight, const Tensor& base, const LoraModule& module);
+
+/// <W, W>. weight: one dimension or more, any type, may be a view of a file.
+double weight_norm2(const Tensor& weight);
 
 }  // namespace fourstep

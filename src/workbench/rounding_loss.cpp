@@ -10,6 +10,33 @@ namespace {
 
 double sum_of(const Tensor& tensor) { return tensor.sum(torch::kDouble).item<double>(); }
 
+/// What a merge at `strength` into the samples shows.
+StrengthEstimate shown(const std::vector<SampledRows>& samples, double strength, Storage storage) {
+  std::vector<ModuleStrength> modules;
+  for (const SampledRows& sample : samples) {
+    const RoundingLoss loss = rounding_loss(sample.weight, sample.change * strength, storage);
+    modules.push_back({{}, strength * loss.arrived, sample.share});
+  }
+  return pooled(modules);
+}
+
+/// The largest magnitude of a strength of this sign that may show as no more than `magnitude`.
+double largest_hidden(const std::vector<SampledRows>& samples, double sign, double magnitude,
+                      Storage storage) {
+  constexpr double kMostLost = 2;
+  constexpr int kHalvings = 20;  // to 2e-6
+  double low = magnitude, high = magnitude + kMostLost;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    const StrengthEstimate found = shown(samples, sign * middle, storage);
+    const double mean = sign * found.strength;
+    // Where one module outweighs all others the bar of the samples says nothing, hence the limit.
+    (mean - std::min(found.error, std::abs(mean) / 2) <= magnitude ? low : high) = middle;
+  }
+  // The upper end would call the last halving's width a loss where nothing was lost.
+  return low;
+}
+
 }  // namespace
 
 RoundingLoss rounding_loss(const Tensor& weights, const Tensor& change, Storage storage) {
@@ -48,20 +75,18 @@ RoundingLoss mean_rounding_loss(const std::vector<SampledRows>& samples, double 
   return {mean.arrived / shares, mean.error / shares, mean.unchanged / shares};
 }
 
-double strength_before_rounding(const std::vector<SampledRows>& samples, double observed,
-                                Storage storage) {
-  constexpr double kMostLost = 2;
-  constexpr int kHalvings = 12;  // to 0.0005
-  const double magnitude = std::abs(observed);
-  double low = magnitude, high = magnitude + kMostLost;
-  for (int i = 0; i < kHalvings; ++i) {
-    const double middle = (low + high) / 2;
-    const double sign = observed < 0 ? -1 : 1;
-    const double shown = middle * mean_rounding_loss(samples, sign * middle, storage).arrived;
-    (shown < magnitude ? low : high) = middle;
-  }
-  // The upper end would call the last halving's width a loss where nothing was lost.
-  return std::copysign(low, observed);
+StrengthRange range_before_rounding(const std::vector<SampledRows>& samples,
+                                    const StrengthEstimate& observed, Storage storage) {
+  const double low = observed.strength - observed.error, high = observed.strength + observed.error;
+  return {low <= 0 ? -largest_hidden(samples, -1, -low, storage) : low,
+          high >= 0 ? largest_hidden(samples, 1, high, storage) : high};
+}
+
+StrengthRange range_before_mean_loss(const StrengthEstimate& observed, Storage storage) {
+  const double step = spacing_of(dtype_of(storage));
+  const double gain = 1 / (1 - step * step / (32 * std::log(2)));
+  const double low = observed.strength - observed.error, high = observed.strength + observed.error;
+  return {std::min(low, low * gain), std::max(high, high * gain)};
 }
 
 }  // namespace fourstep

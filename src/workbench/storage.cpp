@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/fields.h"
@@ -115,6 +116,23 @@ torch::ScalarType dtype_of(Storage storage) {
                                           torch::kFloat8_e4m3fn};
   if (storage == Storage::kInt8) throw Error(std::string("int8 weights cannot be written"));
   return kTypes[static_cast<int>(storage)];
+}
+
+double spacing_of(torch::ScalarType type) {
+  switch (type) {
+    case torch::kHalf:
+      return std::numeric_limits<c10::Half>::epsilon();
+    case torch::kBFloat16:
+      return std::numeric_limits<c10::BFloat16>::epsilon();
+    case torch::kFloat8_e4m3fn:
+      return std::numeric_limits<c10::Float8_e4m3fn>::epsilon();
+    case torch::kFloat8_e5m2:
+      return std::numeric_limits<c10::Float8_e5m2>::epsilon();
+    case torch::kFloat:
+      return std::numeric_limits<float>::epsilon();
+    default:
+      return std::numeric_limits<double>::epsilon();
+  }
 }
 
 torch::ScalarType stored_dtype(const Tensor& tensor, std::optional<Component> component,

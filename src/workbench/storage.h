@@ -23,6 +23,8 @@ Storage storage_from_text(const char* flag, const std::string& word);
 std::optional<Storage> storage_of(torch::ScalarType dtype);
 /// Throws Error for int8.
 torch::ScalarType dtype_of(Storage storage);
+/// The spacing of a floating type's numbers relative to the power of two below them (its epsilon).
+double spacing_of(torch::ScalarType type);
 
 /// The type a tensor of a checkpoint gets when `wanted` is asked for: integers keep theirs; fp8 is for weights
 /// of two dimensions and more outside the VAE, all else is then fp16, which is how such files are made.

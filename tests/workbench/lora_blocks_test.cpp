@@ -57,6 +57,20 @@ TEST(LoraBlocks, TwentyNumbersAreAllBlocks) {
   EXPECT_EQ(weight(list, "unet.up_blocks.2.resnets.2.conv1.weight"), 19);
 }
 
+/// "MIDD" of the extension: 1,0,0,0,1,1,1,1,1,1,1,1,0,0,0,0,0 for BASE, IN01, IN02, IN04, IN05, IN07, IN08, MID, OUT03-11,
+/// and 0 for what these 17 leave out.
+TEST(LoraBlocks, PresetsAreThoseOfTheExtension) {
+  EXPECT_EQ(weight("MIDD", kText), 1);
+  EXPECT_EQ(weight("MIDD", kQuery), 0) << "IN04";
+  EXPECT_EQ(weight("MIDD", "unet.down_blocks.2.attentions.1.proj_in.weight"), 1) << "IN08";
+  EXPECT_EQ(weight("MIDD", "unet.mid_block.attentions.0.proj_in.weight"), 1);
+  EXPECT_EQ(weight("MIDD", "unet.up_blocks.0.attentions.0.proj_in.weight"), 0) << "OUT00";
+  EXPECT_EQ(weight("MIDD", kOut), 1) << "OUT05";
+  EXPECT_EQ(weight(" INS ", kQuery), 1);
+  EXPECT_EQ(weight("OUTALL", kConvolution), 0) << "IN01";
+  EXPECT_EQ(weight("NONE", kText), 0);
+}
+
 TEST(LoraBlocks, NamesAreBlocksOrBeginningsOfModules) {
   EXPECT_EQ(weight("IN04=0.5, MID=0", kQuery), 0.5);
   EXPECT_EQ(weight("down_blocks.1=3", kQuery), 3);
@@ -67,7 +81,7 @@ TEST(LoraBlocks, NamesAreBlocksOrBeginningsOfModules) {
 
 TEST(LoraBlocks, AnythingElseIsRefused) {
   for (const char* text : {"1,2,3", "R,1,1,1,1,1,1,1,1,1,1,1", "IN04=", "IN04=x", "IN99=1",
-                           "IN04=inf", "nonsense=1", "IN04"}) {
+                           "IN04=inf", "nonsense=1", "IN04", "MIDDLE"}) {
     EXPECT_THROW(parse_block_weights(text), InvalidRequest) << text;
   }
 }

@@ -98,6 +98,7 @@ TEST_F(LoraInfoTest, HashesCoverFileAndContent) {
   ASSERT_TRUE(info.hashes && info.content);
   EXPECT_EQ(info.content->size(), 64u);
   EXPECT_THAT(lora_info_text(info), HasSubstr(info.hashes->auto_v2));
+  EXPECT_THAT(lora_info_text(info), HasSubstr(info.hashes->auto_v1 + " (addnet's legacy hash)"));
 }
 
 TEST_F(LoraInfoTest, OtherFilesAreNamed) {

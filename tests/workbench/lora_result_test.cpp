@@ -55,6 +55,8 @@ TEST(LoraResult, TheMetadataNamesPartsWeightsHashesAndLicences) {
   EXPECT_EQ(metadata.at("ss_network_dim"), "4");
   EXPECT_EQ(metadata.at("ss_network_alpha"), "2");
   const auto made = nlohmann::json::parse(metadata.at("fourstep.made_from"));
+  EXPECT_EQ(made["parts"][0]["name"], "a.safetensors");
+  EXPECT_EQ(made["parts"][0]["license"], "CC BY-NC 4.0");
   EXPECT_EQ(made["parts"][1]["weight"], -0.3);
   EXPECT_EQ(made["parts"][1]["note"], "text encoders 1");
   // SHA-256 of "abc": FIPS 180-4, appendix.

@@ -31,6 +31,15 @@ TEST(Projection, LowRankNeedsNoFullDifference) {
                     {50, 60});
 }
 
+/// More rows than are looked at together.
+TEST(Projection, LargeWeightsAreSummedBlockByBlock) {
+  expect_projection(
+      {LowRank{random_normal({4, 700}, 2), random_normal({3100, 4}, 3), {}}, {}, 2, {}},
+      {3100, 700});
+  const Tensor weight = random_normal({3100, 700}, 1);
+  EXPECT_NEAR(weight_norm2(weight.to(torch::kHalf)) / product(weight, weight), 1, 1e-5);
+}
+
 TEST(Projection, ConvolutionsCountAllTheirElements) {
   expect_projection(
       {LowRank{random_normal({4, 6, 3, 3}, 2), random_normal({8, 4, 1, 1}, 3), {}}, {}, 2, {}},
