@@ -232,14 +232,19 @@ void add_rank_options(CLI::App& command, WriteOptions& options) {
       ->type_name("");
 }
 
+/// Of verbs that make one LoRA of one: options.files gets both.
+void add_in_and_out(CLI::App& command, WriteOptions& options) {
+  command.add_option("FILES", options.files, "LoRA file, and the file to write")
+      ->type_name("IN OUT")
+      ->required()
+      ->expected(2);
+}
+
 void add_convert(CLI::App& lora) {
   auto options = std::make_shared<WriteOptions>();
   CLI::App* command =
       lora.add_subcommand("convert", "write a LoRA under another program's key names");
-  command->add_option("FILES", options->files, "LoRA file, and the file to write")
-      ->type_name("IN OUT")
-      ->required()
-      ->expected(2);
+  add_in_and_out(*command, *options);
   command->add_option("--to", options->style, "kohya, kohya-ldm, peft or diffusers")
       ->type_name("")
       ->required();
@@ -270,10 +275,7 @@ void add_merge(CLI::App& lora) {
 void add_resize(CLI::App& lora) {
   auto options = std::make_shared<WriteOptions>();
   CLI::App* command = lora.add_subcommand("resize", "a LoRA at another rank, by singular values");
-  command->add_option("FILES", options->files, "LoRA file, and the file to write")
-      ->type_name("IN OUT")
-      ->required()
-      ->expected(2);
+  add_in_and_out(*command, *options);
   add_rank_options(*command, *options);
   add_model(*command, *options);
   add_common_options(*command, *options);

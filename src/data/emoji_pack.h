@@ -22,8 +22,8 @@ void write_emoji_pack(const std::filesystem::path& path, const EmojiData& data);
 /// Tensors are views of the mapped file. Throws Error naming the file when it is no such pack.
 EmojiPack read_emoji_pack(const std::filesystem::path& path);
 
-/// The data set of `groups` (groups, subgroups or names of emoji, separated by ';') from `pack`, or from Debian's files where it is empty. The
-/// keywords of a pack are those of its own groups: the same data needs a pack of the same groups.
+/// The data set of `groups` (groups, subgroups or names of emoji, separated by ';') from `pack`, or from Debian's files
+/// where it is empty. The keywords of a pack are those of its own groups: the same data needs a pack of the same groups.
 /// Throws as EmojiData and read_emoji_pack do, and Error when the pack lacks a group.
 EmojiData open_emoji_data(const SceneConfig& scenes, const std::string& groups,
                           const std::filesystem::path& pack);
