@@ -1,13 +1,6 @@
-# Where the libraries come from. libtorch is the one inside the PyPI wheel of the project's own .venv
-# unless CMAKE_PREFIX_PATH or Torch_DIR names another; all others are Debian
+# Where the libraries come from. libtorch is the one inside the PyPI wheel (Torch.cmake); all others are Debian
 # packages. fmt comes with libtorch's headers (a second version beside it would not link): used header-only.
-if(NOT Torch_DIR AND NOT CMAKE_PREFIX_PATH)
-  file(GLOB wheel_torch "${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch/share/cmake/Torch")
-  if(wheel_torch)
-    list(GET wheel_torch 0 Torch_DIR)
-  endif()
-endif()
-find_package(Torch REQUIRED)
+include(Torch)
 find_package(Threads REQUIRED)
 
 # Header-only libraries: an installed package, or else plain headers in one folder of FOURSTEP_HEADERS.

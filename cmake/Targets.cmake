@@ -19,7 +19,8 @@ target_compile_options(fourstep_options INTERFACE -Wall -Wextra -Wno-unused-para
 # torch's headers are not ours to fix: SYSTEM keeps their warnings out.
 target_include_directories(fourstep_options SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(fourstep_options INTERFACE ${TORCH_LIBRARIES} Threads::Threads)
-target_compile_definitions(fourstep_options INTERFACE FMT_HEADER_ONLY)
+# As the wheel was built: headers of c10d depend on it.
+target_compile_definitions(fourstep_options INTERFACE FMT_HEADER_ONLY USE_DISTRIBUTED USE_C10D_GLOO USE_RPC USE_TENSORPIPE)
 if(FOURSTEP_MINIMAL)
   target_compile_definitions(fourstep_options INTERFACE FOURSTEP_MINIMAL)
 endif()

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
+#include "pipeline/precision.h"
 
 namespace {
 
@@ -58,6 +59,7 @@ int run(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fourstep::forbid_tf32();
   CLI::App app("fourstep: SDXL-family images in four steps", "fourstep");
   app.require_subcommand(1);
   app.set_version_flag("--version", FOURSTEP_VERSION);

@@ -44,9 +44,13 @@ std::string on_one_line(std::string text) {
 ProgressBar::ProgressBar(bool is_terminal, bool is_quiet)
     : is_terminal_(is_terminal), is_quiet_(is_quiet) {}
 
-void ProgressBar::start_stage(Stage stage) {
-  stage_ = stage;
+void ProgressBar::start_stage(const Progress& progress) {
+  stage_ = progress.stage;
   stage_start_ = Clock::now();
+  if (stage_ != Stage::kTrain) return;
+  // Sheets come between two iterations: training goes on after them, with the clock that it had.
+  if (training_start_ && progress.step > progress.first_step) stage_start_ = *training_start_;
+  training_start_ = stage_start_;
 }
 
 std::string ProgressBar::line(const Progress& progress) const {
@@ -73,7 +77,7 @@ std::string ProgressBar::line(const Progress& progress) const {
 void ProgressBar::show(const Progress& progress) {
   if (is_quiet_) return;
   if (progress.stage != stage_ || progress.step == progress.first_step) {
-    start_stage(progress.stage);
+    start_stage(progress);
   }
   const bool is_last = progress.num_steps > 0 && progress.step == progress.num_steps;
   if (!is_terminal_) {

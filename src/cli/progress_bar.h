@@ -2,6 +2,7 @@
 // The line that shows what the program is doing, on standard error.
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "base/events.h"
@@ -27,7 +28,7 @@ class ProgressBar {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void start_stage(Stage stage);
+  void start_stage(const Progress& progress);
   std::string line(const Progress& progress) const;
   bool is_due(const Progress& progress);  ///< without a terminal: a line of training per minute
 
@@ -36,6 +37,7 @@ class ProgressBar {
   std::string label_;
   Stage stage_ = Stage::kLoad;
   Clock::time_point stage_start_ = Clock::now();
+  std::optional<Clock::time_point> training_start_;
   Clock::time_point last_line_;
   bool has_open_line_ = false;
 };

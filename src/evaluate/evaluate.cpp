@@ -19,9 +19,10 @@ std::string identity_of(const std::string& file) {
 std::string common_settings(const EvaluateConfig& config, const EmojiData& data,
                             const Judge& judge) {
   std::string text = fmt::format(
-      "evaluation 1, {}, {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity {}x{}",
-      judge.settings, config.precision, identity_of(config.model), config.seed, config.samples,
-      config.prompts, config.diversity_prompts, config.diversity_samples);
+      "evaluation 1, {}, {} on {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity "
+      "{}x{}",
+      judge.settings, config.precision, config.device, identity_of(config.model), config.seed,
+      config.samples, config.prompts, config.diversity_prompts, config.diversity_samples);
   visit_fields(data.config(), [&](const FieldInfo& field, const auto& value) {
     text += fmt::format(", {} {}", field.name, text_from_value(value));
   });

@@ -25,6 +25,8 @@ torch::Device device_from_text(const std::string& text) {
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+void forbid_tf32() { at::globalContext().setAllowTF32CuDNN(false); }
+
 std::string precision_name(torch::Dtype dtype) {
   if (dtype == torch::kBFloat16) return "bf16";
   if (dtype == torch::kHalf) return "fp16";

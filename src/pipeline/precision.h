@@ -13,6 +13,9 @@ namespace fourstep {
 /// Throws InvalidRequest for other words and for a device this machine has not.
 torch::Device device_from_text(const std::string& text);
 
+/// From then on fp32 is fp32 on CUDA too: cuDNN's convolutions round their inputs to TF32 (10 bits) unless told.
+void forbid_tf32();
+
 /// "fp32", "fp16", "bf16" for the dtypes a network can run in.
 std::string precision_name(torch::Dtype dtype);
 

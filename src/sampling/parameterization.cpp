@@ -12,7 +12,8 @@ namespace {
 
 /// A number per sample, [B], as a factor of x: [B,1,1,1] in x's dtype on x's device.
 Tensor as_factor(const Tensor& per_sample, const Tensor& x) {
-  return per_sample.to(x.options()).view({-1, 1, 1, 1});
+  // Not waited for: else the processor would sit out each call of the network instead of queueing the next.
+  return per_sample.to(x.options(), /*non_blocking=*/true).view({-1, 1, 1, 1});
 }
 
 /// sigma in double, whatever it came as, after checking that both fit.
@@ -50,7 +51,8 @@ Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput ou
                        TimestepRule rule) {
   return [network = std::move(network), schedule = std::move(schedule), output, rule](
              const Tensor& x, const Tensor& sigma) {
-    const Tensor timestep = timesteps_of(sigma, schedule, rule).to(x.device(), torch::kFloat32);
+    const Tensor timestep =
+        timesteps_of(sigma, schedule, rule).to(x.device(), torch::kFloat32, /*non_blocking=*/true);
     return denoised_from_output(output, x, network(scale_input(x, sigma), timestep), sigma);
   };
 }

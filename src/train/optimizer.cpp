@@ -22,9 +22,9 @@ void AdamW::step(double learning_rate) {
     exp_avgs.push_back(moments.exp_avg);
     exp_avg_sqs.push_back(moments.exp_avg_sq);
     steps.push_back(moments.step);
-    moments.step.add_(1);
   }
   if (!parameters.empty()) {
+    at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps,
                       learning_rate, options_.beta1, options_.beta2, options_.weight_decay,
                       options_.eps, /*amsgrad=*/false, /*maximize=*/false);

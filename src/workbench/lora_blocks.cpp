@@ -135,9 +135,7 @@ BlockWeights parse_block_weights(const std::string& text) {
   BlockWeights weights;
   if (trimmed(text).empty()) return weights;
   if (const Preset* preset = find_preset(trimmed(text))) {
-    weights = parse_block_weights(preset->numbers);
-    for (const std::string& block : listed_blocks(26)) weights.by_name.try_emplace(block, 0.0);
-    return weights;
+    return parse_block_weights(preset->numbers);
   }
   const std::vector<std::string> parts = split_text(text, ',');
   if (text.find('=') == std::string::npos) {
@@ -150,6 +148,7 @@ BlockWeights parse_block_weights(const std::string& text) {
           trimmed(text));
     }
     for (size_t i = 0; i < parts.size(); ++i) weights.by_name[blocks[i]] = parse_weight(parts[i]);
+    for (const std::string& block : listed_blocks(26)) weights.by_name.try_emplace(block, 0.0);
     return weights;
   }
   for (const std::string& part : parts) {

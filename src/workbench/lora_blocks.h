@@ -28,9 +28,9 @@ struct BlockWeights {
       by_name;  ///< block, or beginning of a diffusers name ("down_blocks.1.")
 };
 
-/// text: a list of 12 (BASE, IN04, IN05, IN07, IN08, MID, OUT00-05), 17, 20 or 26 numbers as the extension has
-/// them, or "IN04=0.5,MID=0,down_blocks.1=2". Blocks that are not named get 1; empty: all 1. Or a name of the extension's
-/// presets ("MIDD", "OUTALL"), where blocks beyond its 17 get 0, as there.
+/// text: a list of 12 (BASE, IN04, IN05, IN07, IN08, MID, OUT00-05), 17, 20 or 26 numbers as the extension has them, or
+/// a name of its presets ("MIDD", "OUTALL": 17 numbers); blocks that a list leaves out get 0, as there. Or
+/// "IN04=0.5,MID=0,down_blocks.1=2", where blocks that are not named get 1. Empty: all 1.
 /// Throws InvalidRequest for anything else, and for weights that are not finite.
 BlockWeights parse_block_weights(const std::string& text);
 

@@ -78,6 +78,7 @@ LoraRelation relation_of(const LoraDiff& diff) {
   const double bound = diff.tolerance * diff.tolerance;
   if (scaled <= bound) return LoraRelation::kScaled;
   if (total.worst_angle <= bound) return LoraRelation::kReweighted;
+  if (total.relative() <= spacing_of(torch::kHalf)) return LoraRelation::kSameThroughHalf;
   return std::abs(total.cosine()) >= 0.5 ? LoraRelation::kRelated : LoraRelation::kDifferent;
 }
 
@@ -93,9 +94,10 @@ Json comparison_json(const Comparison& c) {
 }
 
 const char* relation_name(LoraRelation relation) {
-  constexpr const char* kNames[] = {
-      "identical", "same, two precisions", "scaled", "reweighted", "related", "different",
-      "disjoint"};
+  constexpr const char* kNames[] = {"identical",        "same, two precisions",
+                                    "scaled",           "reweighted",
+                                    "same through F16", "related",
+                                    "different",        "disjoint"};
   return kNames[static_cast<int>(relation)];
 }
 
@@ -171,6 +173,12 @@ std::string verdict(const LoraDiff& diff) {
           "the same training with other weights per module: each is a multiple of its counterpart "
           "({})",
           numbers);
+    case LoraRelation::kSameThroughHalf:
+      return fmt::format(
+          "the same LoRA up to the rounding of F16, finer than which both files are ({} and {}): "
+          "part of "
+          "one was F16 once: {}",
+          diff.dtype_a, diff.dtype_b, numbers);
     case LoraRelation::kRelated:
       return fmt::format("different, but related: {}", numbers);
     case LoraRelation::kDisjoint:

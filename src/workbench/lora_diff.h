@@ -27,11 +27,12 @@ struct Comparison {
 };
 
 enum class LoraRelation {
-  kIdentical,       ///< no difference but rounding of double
-  kSamePrecisions,  ///< within the rounding of the coarser of their data types
-  kScaled,          ///< one is a multiple of the other, within that rounding
-  kReweighted,      ///< module by module multiples of each other, by different factors
-  kRelated,         ///< cosine of at least 0.5
+  kIdentical,        ///< no difference but rounding of double
+  kSamePrecisions,   ///< within the rounding of the coarser of their data types
+  kScaled,           ///< one is a multiple of the other, within that rounding
+  kReweighted,       ///< module by module multiples of each other, by different factors
+  kSameThroughHalf,  ///< within the rounding of fp16, finer than which both files are
+  kRelated,          ///< cosine of at least 0.5
   kDifferent,
   kDisjoint  ///< no weight is changed by both
 };

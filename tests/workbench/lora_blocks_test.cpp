@@ -45,7 +45,8 @@ TEST(LoraBlocks, TwelveNumbersAreSdxlsBlocksWithTransformers) {
   EXPECT_EQ(weight(list, "unet.down_blocks.2.attentions.1.proj_in.weight"), 0.5);
   EXPECT_EQ(weight(list, "unet.mid_block.attentions.0.proj_in.weight"), 0.6);
   EXPECT_EQ(weight(list, kOut), 1.2);
-  EXPECT_EQ(weight(list, kConvolution), 1) << "IN01 is not in the list";
+  EXPECT_EQ(weight(list, kConvolution), 0) << "IN01 is not in the list: 0, as in the extension";
+  EXPECT_EQ(weight(list, "unet.time_embedding.linear_1.weight"), 1) << "in no block";
 }
 
 TEST(LoraBlocks, TwentyNumbersAreAllBlocks) {

@@ -59,6 +59,8 @@ TEST(LoraDiff, HalfAndHalfOfTwoPrecisionsIsTheWhole) {
   const LoraDiff result = diff(whole, fitted(modules));
   EXPECT_LT(result.total.relative(), 4.9e-4) << "fp16's epsilon / 2";
   EXPECT_NEAR(result.total.scale(), 1, 1e-4);
+  EXPECT_EQ(result.relation, LoraRelation::kSameThroughHalf);
+  EXPECT_THAT(verdict(result), HasSubstr("up to the rounding of F16"));
 }
 
 TEST(LoraDiff, AnotherScaleIsMeasured) {
