@@ -1,6 +1,7 @@
 // How fast is one DMD2 iteration, and what does it hold in memory? Random weights in the shape of the shipped model,
 // random conditioning; distill_speed.py runs the same in PyTorch beside it.
-// Usage: distill_speed shared|separate BATCH ITERATIONS      prints one line of JSON
+// Usage: distill_speed shared|separate BATCH ITERATIONS [WIDTH]      prints one line of JSON
+// WIDTH: channels of the first level of a UNet with SDXL's depths and context instead (SDXL has 320, 2.57 billion weights).
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -35,8 +36,18 @@ StepDraws draws_with_step(const DistillConfig& config, int64_t iteration, const 
   return draws;
 }
 
-void run(const std::string& backbone, int64_t batch, int64_t iterations) {
-  const TrainConfig model_config;
+/// SDXL's proportions; only the UNet takes part.
+TrainConfig sdxl_shape(double width) {
+  TrainConfig config;
+  config.unet_channels = {width, 2 * width, 4 * width};
+  config.unet_depths = {0, 2, 10};
+  config.text_widths = {768, 1280};
+  config.text_layers = 2;
+  return config;
+}
+
+void run(const std::string& backbone, int64_t batch, int64_t iterations,
+         const TrainConfig& model_config) {
   SmallModel model = make_small_model(model_config, {"word"});
   DistillConfig config;
   config.backbone = backbone;
@@ -54,19 +65,24 @@ void run(const std::string& backbone, int64_t batch, int64_t iterations) {
     train_step(d, data, draws_with_step(config, std::max<int64_t>(i, 0), shape), schedule);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  fmt::print("{{\"seconds_per_iteration\": {:.4f}, \"peak_mb\": {:.0f}}}\n",
-             seconds.count() / static_cast<double>(iterations), peak_megabytes());
+  int64_t weights = 0;
+  for (const Tensor& weight : model.unet->parameters()) weights += weight.numel();
+  fmt::print(
+      "{{\"seconds_per_iteration\": {:.4f}, \"peak_mb\": {:.0f}, \"million_weights\": {:.1f}}}\n",
+      seconds.count() / static_cast<double>(iterations), peak_megabytes(),
+      static_cast<double>(weights) / 1e6);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fmt::print(stderr, "usage: distill_speed shared|separate BATCH ITERATIONS\n");
+  if (argc != 4 && argc != 5) {
+    fmt::print(stderr, "usage: distill_speed shared|separate BATCH ITERATIONS [WIDTH]\n");
     return 2;
   }
   try {
-    run(argv[1], std::atoll(argv[2]), std::atoll(argv[3]));
+    run(argv[1], std::atoll(argv[2]), std::atoll(argv[3]),
+        argc == 5 ? sdxl_shape(std::atof(argv[4])) : TrainConfig());
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

@@ -1,7 +1,9 @@
 """Seconds per DMD2 iteration and peak memory, here and in PyTorch (diffusers and peft), at the same shapes, batch and
 student steps, random weights. Programs alternate, each in a process of its own.
 
-    .venv-oracle/bin/python bench/distill_speed.py [--batch 32] [--iterations 20] [--rounds 3]
+    .venv-oracle/bin/python bench/distill_speed.py [--batch 32] [--iterations 20] [--rounds 3] [--width 128]
+
+--width: memory once more, batch 1, for a network with SDXL's depths and this many channels in its first level (0: not).
 """
 
 import argparse
@@ -122,11 +124,17 @@ def measured(command):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
+def print_memory(where, shared, separate):
+    print(f"memory{where}, shared / separate: {shared['peak_mb']:.0f} / {separate['peak_mb']:.0f} MB = "
+          f"{shared['peak_mb'] / separate['peak_mb']:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--iterations", type=int, default=20, help="a multiple of 20 sees each kind equally often")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--torch", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.torch:
@@ -146,8 +154,10 @@ def main():
     for name, rows in results.items():
         print(f"{name:<20}{best[name]:>12.3f}{rows[0]['peak_mb']:>10.0f}")
     print(f"speed, PyTorch / fourstep (shared): {best['PyTorch, shared'] / best['fourstep, shared']:.2f}")
-    print("memory, shared / separate: "
-          f"{results['fourstep, shared'][0]['peak_mb'] / results['fourstep, separate'][0]['peak_mb']:.2f}")
+    print_memory("", results["fourstep, shared"][0], results["fourstep, separate"][0])
+    if options.width:
+        large = [measured([str(ENGINE), backbone, "1", "2", str(options.width)]) for backbone in ("shared", "separate")]
+        print_memory(f" at {large[0]['million_weights']:.0f} million weights, batch 1", *large)
 
 
 if __name__ == "__main__":

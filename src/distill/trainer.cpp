@@ -155,7 +155,7 @@ Run make_run(Models& models, const DistillConfig& config, const Events& events) 
           make_distillation(config, unet, {4, latent_side, latent_side}, config.seed),
           {},
           {config.batch, 4, latent_side, latent_side},
-          Workers::from_environment(),
+          Workers::from_environment(models.placement().device),
           models.placement().device};
   run.average = clone_tensors(run.distillation.views.student.trainable);
   run.distillation.average_gradients = [workers = run.workers](const NamedTensors& parameters) {

@@ -3,6 +3,7 @@
 #include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "evaluate/measure.h"
+#include "pipeline/precision.h"
 
 namespace fourstep {
 
@@ -21,8 +22,9 @@ std::string common_settings(const EvaluateConfig& config, const EmojiData& data,
   std::string text = fmt::format(
       "evaluation 1, {}, {} on {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity "
       "{}x{}",
-      judge.settings, config.precision, config.device, identity_of(config.model), config.seed,
-      config.samples, config.prompts, config.diversity_prompts, config.diversity_samples);
+      judge.settings, config.precision, device_from_text(config.device).str(),
+      identity_of(config.model), config.seed, config.samples, config.prompts,
+      config.diversity_prompts, config.diversity_samples);
   visit_fields(data.config(), [&](const FieldInfo& field, const auto& value) {
     text += fmt::format(", {} {}", field.name, text_from_value(value));
   });

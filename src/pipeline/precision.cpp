@@ -3,25 +3,41 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/processor.h"
 
 namespace fourstep {
 
-torch::Device device_from_text(const std::string& text) {
-  if (text == "auto") return at::hasCUDA() ? torch::kCUDA : torch::kCPU;
-  if (text == "cpu") return torch::kCPU;
-  const bool is_indexed = text.rfind("cuda:", 0) == 0 && text.size() > 5 &&
+namespace {
+
+/// The number of this process among those on its machine, as torchrun, Open MPI or Slurm say; 0 without them.
+int64_t local_rank() {
+  const auto rank = whole_number_from_environment(
+      {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0, 100'000);
+  return rank.value_or(0);
+}
+
+}  // namespace
+
+int64_t cuda_index(const std::string& text, int64_t local_rank, int64_t count) {
+  const bool is_indexed = text.starts_with("cuda:") && text.size() > 5 &&
                           text.find_first_not_of("0123456789", 5) == std::string::npos;
   if (text != "cuda" && !is_indexed) {
     throw InvalidRequest("--device: \"{}\" is none of auto, cpu, cuda, cuda:N", text);
   }
-  const int index = is_indexed && text.size() < 9 ? std::stoi(text.substr(5)) : 0;
-  const int count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
-  if (index >= count) {
-    throw InvalidRequest("--device: {} asked for, but this build sees {} CUDA devices", text,
-                         count);
-  }
+  // Slurm may show each process a GPU of its own, and several processes may share one.
+  if (!is_indexed && count > 0) return local_rank % count;
+  const bool is_long = text.size() > 9;  // more digits than any machine has devices
+  const int64_t index = is_long ? count : is_indexed ? std::stoll(text.substr(5)) : 0;
+  if (index < count) return index;
+  throw InvalidRequest("--device: {} asked for, but this build sees {} CUDA devices", text, count);
+}
+
+torch::Device device_from_text(const std::string& text) {
+  if (text == "cpu" || (text == "auto" && !at::hasCUDA())) return torch::kCPU;
+  const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
+  const int64_t index = cuda_index(text == "auto" ? "cuda" : text, local_rank(), count);
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 

@@ -9,9 +9,15 @@
 
 namespace fourstep {
 
-/// "auto" (CUDA when there is one, else the CPU), "cpu", "cuda" or "cuda:N".
+/// "auto" (CUDA when there is one, else the CPU), "cpu", "cuda" or "cuda:N". "cuda" is the GPU with the number of this
+/// process on its machine where several were started (LOCAL_RANK and its like; again from the first where there are fewer
+/// GPUs), else the first.
 /// Throws InvalidRequest for other words and for a device this machine has not.
 torch::Device device_from_text(const std::string& text);
+
+/// Which GPU "cuda" or "cuda:N" is for the process of that number on its machine, where `count` GPUs can be seen.
+/// Throws InvalidRequest as device_from_text().
+int64_t cuda_index(const std::string& text, int64_t local_rank, int64_t count);
 
 /// From then on fp32 is fp32 on CUDA too: cuDNN's convolutions round their inputs to TF32 (10 bits) unless told.
 void forbid_tf32();

@@ -9,6 +9,8 @@
 
 namespace fourstep {
 
+class ProcessGroup;
+
 /// One of `size` processes; by default the only one. All must make the same calls in the same order.
 class Workers {
  public:
@@ -16,8 +18,9 @@ class Workers {
 
   /// What torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), Open MPI (OMPI_COMM_WORLD_RANK, _SIZE) or Slurm
   /// (SLURM_PROCID, SLURM_NTASKS) say; the only process without them. Waits until all have come.
+  /// device: of the gradients; between GPUs they are averaged over NCCL where the build has it, else over gloo.
   /// Throws Error when the numbers make no sense, or the others cannot be reached.
-  static Workers from_environment();
+  static Workers from_environment(torch::Device device = torch::kCPU);
 
   int64_t rank() const { return rank_; }
   int64_t size() const { return size_; }
@@ -33,10 +36,8 @@ class Workers {
   std::vector<double> average(std::vector<double> values) const;
 
  private:
-  struct Group;
-  Tensor sum(Tensor values) const;  ///< over all processes; on the CPU
   int64_t rank_ = 0, size_ = 1;
-  std::shared_ptr<Group> group_;  ///< null for the only process
+  std::shared_ptr<ProcessGroup> group_;  ///< null for the only process
 };
 
 }  // namespace fourstep

@@ -175,10 +175,9 @@ std::string verdict(const LoraDiff& diff) {
           numbers);
     case LoraRelation::kSameThroughHalf:
       return fmt::format(
-          "the same LoRA up to the rounding of F16, finer than which both files are ({} and {}): "
-          "part of "
-          "one was F16 once: {}",
-          diff.dtype_a, diff.dtype_b, numbers);
+          "the same LoRA up to the rounding of F16, as when part of one was F16 before it was {}: "
+          "{}",
+          diff.dtype_b, numbers);
     case LoraRelation::kRelated:
       return fmt::format("different, but related: {}", numbers);
     case LoraRelation::kDisjoint:

@@ -28,5 +28,17 @@ TEST(Precision, DevicesThatThisMachineHasNotAreRefused) {
   }
 }
 
+TEST(Precision, EachOfSeveralProcessesHasAGpu) {
+  EXPECT_EQ(cuda_index("cuda", 0, 1), 0);
+  EXPECT_EQ(cuda_index("cuda", 3, 4), 3);
+  EXPECT_EQ(cuda_index("cuda", 3, 2), 1) << "more processes than GPUs share them";
+  EXPECT_EQ(cuda_index("cuda", 3, 1), 0) << "Slurm may show each process its own GPU alone";
+  EXPECT_EQ(cuda_index("cuda:1", 3, 4), 1) << "a number is that GPU, whatever the process";
+  for (const char* text : {"cuda:4", "cuda:99999999999", "cuda:", "cuda:-1", "gpu"}) {
+    EXPECT_THROW(cuda_index(text, 0, 4), InvalidRequest) << text;
+  }
+  EXPECT_THROW(cuda_index("cuda", 0, 0), InvalidRequest);
+}
+
 }  // namespace
 }  // namespace fourstep
