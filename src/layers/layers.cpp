@@ -1,5 +1,7 @@
 #include "layers/layers.h"
 
+#include <ATen/autocast_mode.h>
+
 #include "base/error.h"
 #include "base/text_tools.h"
 #include "layers/flash_attention.h"
@@ -18,6 +20,24 @@ bool is_placeholder(const Tensor& tensor) {
 
 namespace {
 
+/// Whether weight + scale up @ down costs less than down and up on each of `rows` positions: only where no gradient
+/// is wanted, and in fp32, since a half-precision weight would round the change away.
+bool is_better_folded(const Tensor& x, const Tensor& weight, const LowRankBranch* branch,
+                      int64_t rows) {
+  if (branch == nullptr || at::GradMode::is_enabled()) return false;
+  const bool is_fp32 = x.scalar_type() == torch::kFloat32 &&
+                       weight.scalar_type() == torch::kFloat32 &&
+                       !at::autocast::is_autocast_enabled(x.device().type());
+  const int64_t out = weight.size(0), in = weight.numel() / out;
+  return is_fp32 && rows * (in + out) > in * out;
+}
+
+Tensor folded(const Tensor& weight, const LowRankBranch& branch) {
+  const Tensor sum = at::addmm(weight.flatten(1), branch.up.flatten(1), branch.down.flatten(1),
+                               /*beta=*/1, /*alpha=*/branch.scale);
+  return sum.view(weight.sizes()).contiguous(weight.suggest_memory_format());
+}
+
 Tensor weight_slot(nn::Module& module, const char* name, const Shape& shape) {
   return module.register_parameter(name, placeholder(shape), /*requires_grad=*/false);
 }
@@ -33,7 +53,15 @@ Tensor LinearImpl::forward(const Tensor& x) {
   if (packed.defined() && is_placeholder(weight)) {
     return add_branch(packed_linear(x, packed, bias), x, branch);
   }
-  return add_branch(linear_product(x, weight, bias), x, branch);
+  return linear_with_branch(x, weight, bias, branch);
+}
+
+Tensor linear_with_branch(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const LowRankBranch* branch) {
+  if (!is_better_folded(x, weight, branch, x.numel() / x.size(-1))) {
+    return add_branch(linear_product(x, weight, bias), x, branch);
+  }
+  return linear_product(x, folded(weight, *branch), bias);
 }
 
 Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch) {
@@ -54,6 +82,9 @@ Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions 
 Tensor Conv2dImpl::forward(const Tensor& x) {
   if (packed.defined() && is_placeholder(weight)) {
     return add_conv_branch(packed_conv2d(x, packed, bias, options.stride, options.padding), x);
+  }
+  if (is_better_folded(x, weight, branch, x.numel() / x.size(1))) {
+    return at::conv2d(x, folded(weight, *branch), bias, options.stride, options.padding);
   }
   return add_conv_branch(at::conv2d(x, weight, bias, options.stride, options.padding), x);
 }

@@ -60,6 +60,11 @@ struct Conv2dImpl : nn::Module {
 };
 TORCH_MODULE(Conv2d);
 
+/// x weight^T + bias + branch(x). Without gradients, in fp32 and for many rows the branch goes into the weight first, which
+/// is less work; so it does in the layers.
+Tensor linear_with_branch(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const LowRankBranch* branch);
+
 /// y + branch(x) for a layer on features; y itself when branch is null. x: [...,in], y: [...,out]. Factors of
 /// a 1x1 convolution serve too.
 Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch);

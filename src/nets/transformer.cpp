@@ -71,7 +71,7 @@ TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
 }
 
 Tensor TokenProjectionImpl::forward(const Tensor& x) {
-  return add_branch(linear_product(x, weight.flatten(1), bias), x, branch);
+  return linear_with_branch(x, weight.flatten(1), bias, branch);
 }
 
 SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,

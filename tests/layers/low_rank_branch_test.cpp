@@ -17,6 +17,11 @@ TEST(LowRankBranch, LinearEqualsTheMergedWeight) {
   layer->branch = &branch;
   const Tensor merged = at::linear(x, weight + 0.7 * branch.up.matmul(branch.down), bias);
   EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-6));
+  {
+    const torch::NoGradGuard no_grad;  // 6 rows: the weight itself is changed
+    EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-6));
+    EXPECT_TRUE(torch::equal(layer->weight, weight)) << "for this call alone";
+  }
   layer->branch = nullptr;
   EXPECT_TRUE(torch::equal(layer->forward(x), at::linear(x, weight, bias)));
 }
@@ -31,6 +36,8 @@ TEST(LowRankBranch, ConvolutionEqualsTheMergedKernelWithStrideAndPadding) {
   const Tensor change =
       branch.up.flatten(1).matmul(branch.down.flatten(1)).view({3, 4, 3, 3}) * -1.5;
   const Tensor merged = at::conv2d(x, weight + change, bias, 2, 1);
+  EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-5));
+  const torch::NoGradGuard no_grad;
   EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-5));
 }
 
