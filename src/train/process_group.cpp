@@ -28,7 +28,8 @@ class C10dGroup : public ProcessGroup {
   ~C10dGroup() override {
     try {
       backend_->shutdown();  // NCCL's communicators end while the others can still be reached
-    } catch (const std::exception&) {  // the work is done; nobody is left to hear of it
+    } catch (const std::exception& error) {  // the work is done all the same
+      TORCH_WARN("the processes did not part in order: ", error.what());
     }
   }
 
@@ -61,7 +62,8 @@ std::shared_ptr<ProcessGroup> join_gloo(const Store& store, int rank, int size) 
 }
 #endif
 
-std::shared_ptr<ProcessGroup> join(const Store& store, int rank, int size, torch::Device device) {
+std::shared_ptr<ProcessGroup> join(const Store& store, int rank, int size,
+                                   [[maybe_unused]] torch::Device device) {
 #ifdef FOURSTEP_NCCL
   if (device.is_cuda()) return join_nccl(store, rank, size, device);
 #endif
