@@ -244,8 +244,10 @@ void generate(GenerateOptions options) {
 
 template <typename Rows>
 std::string names_with_help(const char* title, const Rows& rows) {
+  size_t width = 0;
+  for (const auto& row : rows) width = std::max(width, row.name.size() + 2);
   std::string text = title;
-  for (const auto& row : rows) text += fmt::format("\n  {:<18}{}", row.name, row.help);
+  for (const auto& row : rows) text += fmt::format("\n  {:<{}}{}", row.name, width, row.help);
   return text;
 }
 

@@ -10,6 +10,8 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "pipeline/request.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
 
 namespace fourstep {
 namespace {
@@ -71,6 +73,16 @@ TEST_F(Program, HelpHasEveryFlagUnderTheHeadingOfItsGroup) {
     };
   });
   EXPECT_LE(longest_line(help.text), 120u);
+}
+
+TEST_F(Program, HelpHasEverySamplerAndScheduleAsAWord) {
+  const std::string text = run("generate --help").text;
+  for (const SamplerRow& row : sampler_rows()) {
+    EXPECT_NE(text.find(fmt::format("\n  {} ", row.name)), std::string::npos) << row.name;
+  }
+  for (const auto& row : schedule_rows()) {
+    EXPECT_NE(text.find(fmt::format("\n  {} ", row.name)), std::string::npos) << row.name;
+  }
 }
 
 TEST_F(Program, UsedTextualInversionsAreNamedByTheirHashes) {
