@@ -30,7 +30,7 @@ def evaluate(arguments, name, rows="student", model=MODEL, lora=f"{LORA[16]}:1",
                "--classifier", arguments.classifier or arguments.out / "classifier", "--samples", arguments.samples,
                "--prompts", arguments.samples, "--classifier-iterations", arguments.classifier_iterations,
                "--precision", arguments.precision, "--lora", lora]
-    for key, value in {"student_steps": 4, **settings}.items():
+    for key, value in {"student_steps": 4, "diversity_prompts": arguments.diversity_prompts, **settings}.items():
         command += ["--" + key.replace("_", "-"), value]
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
@@ -120,6 +120,7 @@ def add_evaluation_options(parser):
     """What evaluate() takes from the command line."""
     parser.add_argument("--classifier", type=pathlib.Path, help="folder of a trained classifier")
     parser.add_argument("--classifier-iterations", type=int, default=5000, help="that it is, or will be, trained for")
+    parser.add_argument("--diversity-prompts", type=int, default=32, help="prompts of several pictures each; 0: none")
     parser.add_argument("--precision", default="fp32", help="of the networks; bf16 takes half the time where it is fast")
     parser.add_argument("--write", type=pathlib.Path, help="page whose table is replaced")
 
