@@ -174,7 +174,7 @@ def main():
     parser.add_argument("--schedules", type=names, default=SCHEDULES)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "out/samplers", help="keeps finished cells")
     claims.add_evaluation_options(parser)
-    parser.add_argument("--sheet", type=pathlib.Path, help="PNG file; the number of steps is added to its name")
+    parser.add_argument("--sheet", type=pathlib.Path, help="picture file; the number of steps is added to its name")
     parser.add_argument("--only-write", action="store_true", help="measure nothing, write what is there")
     parser.add_argument("--more", type=json.loads, default={}, help="further settings of evaluate, as JSON")
     arguments = parser.parse_args()
