@@ -18,6 +18,7 @@ MODEL = ROOT / "models/emoji/emoji.safetensors"
 LORA = {bits: ROOT / f"models/emoji/emoji_dmd2_4step_lora_fp{bits}.safetensors" for bits in (16, 32)}
 PROGRAM = ROOT / "build/release/bin/fourstep"
 TOOL = ROOT / "build/release/bench/lora_claims"
+GRID = ROOT / "build/release/bench/picture_grid"
 COLUMNS = [("seen_all", "all right, seen", 100, ".1f"), ("held_out_all", "held out", 100, ".1f"),
            ("frechet_features", "FD features", 1, ".3g"), ("diversity", "diversity", 1, ".3g"),
            ("brightness", "brightness", 1, ".3f"), ("saturation", "saturation", 1, ".3f"),
@@ -36,6 +37,12 @@ def evaluate(arguments, name, rows="student", model=MODEL, lora=f"{LORA[16]}:1",
     if done.returncode != 0:
         sys.exit(done.returncode)  # the program has said why
     return json.loads(done.stdout)["rows"]
+
+
+def write_grid(file, title, columns, rows, pictures):
+    """A labelled sheet of picture files, row by row; "" for an empty place."""
+    grid = {"title": title, "columns": columns, "rows": rows, "pictures": pictures}
+    subprocess.run([str(GRID), str(file)], input=json.dumps(grid), text=True, check=True)
 
 
 def row_text(label, row):

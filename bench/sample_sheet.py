@@ -5,15 +5,13 @@
     bench/sample_sheet.py docs/samples.png
 """
 
-import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = ROOT / "build/release/bin/fourstep"
-GRID = ROOT / "build/release/bench/picture_grid"
+import claims
+
 SEED = 1
 PROMPTS = ["a strawberry on a white background", "a fox to the left of a mushroom, on a green background",
            "a panda on a pink background", "a lemon above a kiwi fruit, on a teal background",
@@ -25,15 +23,14 @@ WAYS = {"with the LoRA: 4 steps": [],
 
 def picture(folder, prompt, way):
     file = folder / f"{PROMPTS.index(prompt)}-{list(WAYS).index(way)}.png"
-    subprocess.run([str(PROGRAM), "generate", prompt, "--seed", str(SEED), "--quiet", "--out", str(file), *WAYS[way]], check=True)
+    subprocess.run([str(claims.PROGRAM), "generate", prompt, "--seed", str(SEED), "--quiet", "--out", str(file), *WAYS[way]], check=True)
     return str(file)
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         pictures = [picture(pathlib.Path(folder), prompt, way) for way in WAYS for prompt in PROMPTS]
-        grid = {"title": "", "columns": PROMPTS, "rows": list(WAYS), "pictures": pictures}
-        subprocess.run([str(GRID), sys.argv[1]], input=json.dumps(grid), text=True, check=True)
+        claims.write_grid(sys.argv[1], "", PROMPTS, list(WAYS), pictures)
 
 
 if __name__ == "__main__":

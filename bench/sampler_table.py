@@ -22,7 +22,6 @@ import time
 import claims
 
 ROOT = claims.ROOT
-GRID = ROOT / "build/release/bench/picture_grid"
 PROMPT = "a strawberry to the left of a fox, on a teal background"
 SEED = 7
 # The list of ComfyUI's KSampler, and dmd2. Its nodes have polyexponential, laplace, vp, align_your_steps, gits, sd_turbo too.
@@ -155,10 +154,8 @@ def picture(arguments, sampler, schedule, steps):
 
 def write_sheet(arguments, steps):
     file = arguments.sheet.with_stem(f"{arguments.sheet.stem}-{steps}")
-    grid = {"title": f"\"{PROMPT}\", seed {SEED}, {steps} steps", "columns": arguments.schedules, "rows": arguments.samplers,
-            "pictures": [picture(arguments, sampler, schedule, steps)
-                         for sampler in arguments.samplers for schedule in arguments.schedules]}
-    subprocess.run([str(GRID), str(file)], input=json.dumps(grid), text=True, check=True)
+    pictures = [picture(arguments, sampler, schedule, steps) for sampler in arguments.samplers for schedule in arguments.schedules]
+    claims.write_grid(file, f"\"{PROMPT}\", seed {SEED}, {steps} steps", arguments.schedules, arguments.samplers, pictures)
     print(file)
 
 
