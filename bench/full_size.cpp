@@ -1,7 +1,8 @@
 // One UNet call and one VAE decode of a full-size SDXL checkpoint: outputs for comparison, seconds, memory.
 // bench/full_size.py runs this and diffusers on the same file and prints the table.
-// Usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors RUNS SIDE...
+// Usage: full_size CHECKPOINT DEVICE fp32|bf16|fp16 OUT.safetensors RUNS SIDE...
 
+#include <ATen/DeviceAccelerator.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -23,7 +24,7 @@ struct Inputs {
   Tensor latent;  ///< of the VAE, unscaled
 };
 
-Inputs make_inputs(int64_t side) {
+Inputs make_inputs(int64_t side, const torch::Device& device) {
   torch::manual_seed(static_cast<uint64_t>(side));
   const int64_t cells = side / 8;
   const auto s = static_cast<float>(side);
@@ -34,16 +35,21 @@ Inputs make_inputs(int64_t side) {
   inputs.latent = torch::randn({1, 4, cells, cells});
   inputs.unet.timestep = torch::full({1}, 499.f);
   inputs.unet.time_ids = torch::tensor({s, s, 0.f, 0.f, s, s}).view({1, 6});
+  for (Tensor* tensor : {&inputs.unet.x, &inputs.unet.context, &inputs.unet.pooled, &inputs.latent,
+                         &inputs.unet.timestep, &inputs.unet.time_ids}) {
+    *tensor = tensor->to(device);
+  }
   return inputs;
 }
 
-/// Fastest of the runs after a warm-up (with 0 runs the warm-up itself), and what the last one returned.
+/// Fastest of the runs after a warm-up (with 0 runs the warm-up itself), and what the last one returned, on the CPU: a run
+/// ends when its result is there.
 std::pair<double, Tensor> time_fastest(int runs, const std::function<Tensor()>& work) {
   double fastest = 1e9;
   Tensor result;
   for (int run = 0; run <= runs; ++run) {
     const auto start = std::chrono::steady_clock::now();
-    result = work();
+    result = work().to(torch::kCPU, torch::kFloat32);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (run > 0 || runs == 0) fastest = std::min(fastest, seconds);
@@ -51,38 +57,46 @@ std::pair<double, Tensor> time_fastest(int runs, const std::function<Tensor()>& 
   return {fastest, result};
 }
 
-double peak_gigabytes() {
+/// Of the process, or of what was allocated on its GPU.
+double peak_gigabytes(const torch::Device& device) {
+  if (!device.is_cpu()) {
+    constexpr size_t kAllTogether = 0;  // beside statistics by size of allocation
+    return static_cast<double>(
+               at::accelerator::getDeviceStats(device.index()).allocated_bytes[kAllTogether].peak) /
+           1e9;
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1e6;
 }
 
-void run(const Request& request, torch::Dtype dtype, const std::string& out, int runs,
+void run(const Request& request, const Placement& placement, const std::string& out, int runs,
          const std::vector<int64_t>& sides) {
   const torch::NoGradGuard no_grad;
-  Models models(request, {torch::kCPU, dtype, dtype});
+  const torch::Device device = placement.device;
+  Models models(request, placement);
   const auto start = std::chrono::steady_clock::now();
   UNet unet = models.unet({});
   nlohmann::json report;
   report["load_seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  report["loaded_gigabytes"] = peak_gigabytes();
+  report["loaded_gigabytes"] = peak_gigabytes(device);
   NamedTensors outputs;
   for (const int64_t side : sides) {
-    const Inputs inputs = make_inputs(side);
+    const Inputs inputs = make_inputs(side, device);
     const auto [seconds, output] = time_fastest(runs, [&] { return unet->forward(inputs.unet); });
     outputs[fmt::format("unet_{}", side)] = output;
     report[fmt::format("unet_{}", side)] = seconds;
   }
-  report["unet_gigabytes"] = peak_gigabytes();
+  report["unet_gigabytes"] = peak_gigabytes(device);
   Vae vae = models.image_codec({}).vae;
   for (const int64_t side : sides) {
-    const Inputs inputs = make_inputs(side);
+    const Inputs inputs = make_inputs(side, device);
     const auto [seconds, output] = time_fastest(runs, [&] { return vae->decode(inputs.latent); });
     outputs[fmt::format("vae_{}", side)] = output;
     report[fmt::format("vae_{}", side)] = seconds;
   }
-  report["peak_gigabytes"] = peak_gigabytes();
+  report["peak_gigabytes"] = peak_gigabytes(device);
   write_safetensors(out, outputs);
   fmt::print("{}\n", report.dump());
 }
@@ -90,16 +104,20 @@ void run(const Request& request, torch::Dtype dtype, const std::string& out, int
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 6) {
-    fmt::print(stderr, "usage: full_size CHECKPOINT fp32|bf16|fp16 OUT.safetensors RUNS SIDE...\n");
+  if (argc < 7) {
+    fmt::print(stderr,
+               "usage: full_size CHECKPOINT DEVICE fp32|bf16|fp16 OUT.safetensors RUNS SIDE...\n");
     return 2;
   }
   try {
+    forbid_tf32();
     Request request;
     request.model = argv[1];
     std::vector<int64_t> sides;
-    for (int i = 5; i < argc; ++i) sides.push_back(std::stoll(argv[i]));
-    run(request, network_dtype(argv[2], torch::kCPU), argv[3], std::stoi(argv[4]), sides);
+    for (int i = 6; i < argc; ++i) sides.push_back(std::stoll(argv[i]));
+    const torch::Device device = device_from_text(argv[2]);
+    const torch::Dtype dtype = network_dtype(argv[3], device);
+    run(request, {device, dtype, dtype}, argv[4], std::stoi(argv[5]), sides);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

@@ -2,7 +2,9 @@
 relative error, seconds, memory. Programs alternate, each in a process of its own.
 
     build/release/bench/make_random_sdxl sdxl.safetensors lora.safetensors
-    .venv-oracle/bin/python bench/full_size.py sdxl.safetensors [--sides 512 1024] [--dtypes fp32 bf16]
+    .venv-oracle/bin/python bench/full_size.py sdxl.safetensors [--sides 512 1024] [--dtypes fp32 bf16] [--device cuda]
+
+A call ends when its result is in the CPU's memory. Memory is that of the process, or what was allocated on the GPU.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 ENGINE = pathlib.Path(__file__).resolve().parents[1] / "build/release/bench/full_size"
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 UNET = dict(
     addition_embed_type="text_time", addition_time_embed_dim=256, attention_head_dim=[5, 10, 20],
     block_out_channels=[320, 640, 1280], cross_attention_dim=2048,
@@ -31,11 +33,11 @@ VAE = dict(block_out_channels=[128, 256, 512, 512], down_block_types=["DownEncod
            scaling_factor=0.13025)
 
 
-def load(make, config, convert, file, prefix, dtype):
+def load(make, config, convert, file, prefix, device, dtype):
     with torch.device("meta"):
         network = make(**config)
     state = convert({k: v for k, v in file.items() if k.startswith(prefix)}, dict(network.config))
-    state = {k: v.reshape(network.get_parameter(k).shape).to(dtype) for k, v in state.items()}
+    state = {k: v.reshape(network.get_parameter(k).shape).to(device, dtype) for k, v in state.items()}
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -44,32 +46,35 @@ def fastest(runs, work):
     seconds = []
     for _ in range(runs + 1):
         start = time.time()
-        result = work()
+        result = work().float().cpu()
         seconds.append(time.time() - start)
     return min(seconds[1:] or seconds), result
 
 
-def run_diffusers(checkpoint, dtype, out, runs, sides):
+def run_diffusers(checkpoint, device, dtype, out, runs, sides):
+    torch.backends.cudnn.allow_tf32 = False  # as in fourstep: fp32 is fp32
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
     dtype, report, outputs, inputs = DTYPES[dtype], {}, {}, {}
     file = load_file(checkpoint)
-    unet = load(UNet2DConditionModel, UNET, convert_ldm_unet_checkpoint, file, "model.diffusion_model.", dtype)
-    vae = load(AutoencoderKL, VAE, convert_ldm_vae_checkpoint, file, "first_stage_model.", dtype)
+    unet = load(UNet2DConditionModel, UNET, convert_ldm_unet_checkpoint, file, "model.diffusion_model.", device, dtype)
+    vae = load(AutoencoderKL, VAE, convert_ldm_vae_checkpoint, file, "first_stage_model.", device, dtype)
     del file
     for side in sides:
         torch.manual_seed(side)
         x, context, pooled, latent = (torch.randn(*shape) for shape in (
             (1, 4, side // 8, side // 8), (1, 77, 2048), (1, 1280), (1, 4, side // 8, side // 8)))
-        sizes = torch.tensor([[side, side, 0, 0, side, side]], dtype=dtype)
-        added = {"text_embeds": pooled.to(dtype), "time_ids": sizes}
+        x, context, pooled, latent = (tensor.to(device, dtype) for tensor in (x, context, pooled, latent))
+        sizes = torch.tensor([[side, side, 0, 0, side, side]], dtype=dtype, device=device)
+        added = {"text_embeds": pooled, "time_ids": sizes}
         with torch.inference_mode():
             report[f"unet_{side}"], outputs[f"unet_{side}"] = fastest(runs, lambda: unet(
-                x.to(dtype), 499, context.to(dtype), added_cond_kwargs=added).sample)
-            report[f"vae_{side}"], outputs[f"vae_{side}"] = fastest(runs, lambda: vae.decode(latent.to(dtype)).sample)
-    report["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    save_file({k: v.float().contiguous() for k, v in outputs.items()}, out)
+                x, 499, context, added_cond_kwargs=added).sample)
+            report[f"vae_{side}"], outputs[f"vae_{side}"] = fastest(runs, lambda: vae.decode(latent).sample)
+    report["peak_gigabytes"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6 if device == "cpu"
+                                else torch.cuda.max_memory_allocated() / 1e9)
+    save_file({k: v.contiguous() for k, v in outputs.items()}, out)
     print(json.dumps(report))
 
 
@@ -88,17 +93,21 @@ def main():
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--runs", type=int, default=3, help="timed calls after one to warm up; the fastest counts")
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=list(DTYPES))
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--engine", default=ENGINE, help="the program full_size of this folder")
     parser.add_argument("--diffusers", nargs=2, metavar=("DTYPE", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.diffusers:
-        return run_diffusers(args.checkpoint, *args.diffusers, args.runs, args.sides)
+        return run_diffusers(args.checkpoint, args.device, *args.diffusers, args.runs, args.sides)
     reports, outputs = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for dtype in args.dtypes:
             for program in ("fourstep", "diffusers"):
                 out = f"{folder}/{program}_{dtype}.safetensors"
-                command = [ENGINE, args.checkpoint, dtype, out, args.runs, *args.sides] if program == "fourstep" else [
-                    sys.executable, __file__, args.checkpoint, "--runs", args.runs, "--sides", *args.sides, "--diffusers", dtype, out]
+                command = [
+                    args.engine, args.checkpoint, args.device, dtype, out, args.runs, *args.sides] if program == "fourstep" else [
+                    sys.executable, __file__, args.checkpoint, "--device", args.device, "--runs", args.runs, "--sides", *args.sides,
+                    "--diffusers", dtype, out]
                 reports[program, dtype] = run(command)
                 outputs[program, dtype] = load_file(out)
     exact = outputs.get(("diffusers", "fp32"))
@@ -108,7 +117,7 @@ def main():
         for part in ("unet", "vae"):
             for side in args.sides:
                 name = f"{part}_{side}"
-                line = f"{name:<12}{dtype:<6}{ours[name]:>8.2f} s{theirs[name]:>9.2f} s{ours[name] / theirs[name]:>7.2f}"
+                line = f"{name:<12}{dtype:<6}{ours[name]:>8.3f} s{theirs[name]:>9.3f} s{ours[name] / theirs[name]:>7.2f}"
                 if exact:
                     mine = relative_error(outputs["fourstep", dtype][name].float(), exact[name])
                     line += f"   {mine:.2e}"

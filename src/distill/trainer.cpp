@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "distill/prompt_source.h"
+#include "distill/real_latents.h"
 #include "distill/run_report.h"
 #include "distill/train_step.h"
 #include "io/fields_json.h"
@@ -22,6 +23,7 @@ namespace {
 struct Run {
   const DistillConfig& config;
   PromptSource prompts;
+  std::optional<RealLatents> real;  ///< with a GAN
   TextEncoders encoders;
   Distillation distillation;
   NamedTensors average;  ///< of the student; the student itself without EMA
@@ -44,7 +46,7 @@ DistillBatch make_batch(const Run& run, int64_t iteration, bool has_gan) {
   batch.cond = encode_captions(run.encoders, own_part(run, prompts), side);
   if (!has_gan) return batch;
   const auto [begin, count] = run.workers.part_of(run.config.batch);
-  const PromptSource::Real real = run.prompts.real(iteration);
+  const RealLatents::Batch real = run.real->batch(run.config.seed, iteration, run.config.batch);
   batch.real = real.latents.narrow(0, begin, count).to(run.device);
   batch.real_cond = encode_captions(run.encoders, own_part(run, real.captions), side);
   return batch;
@@ -146,11 +148,21 @@ LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bo
           .is_writer = workers.is_first()};
 }
 
+std::optional<RealLatents> real_latents_of(const DistillConfig& config) {
+  if (config.gan_weight == 0) return std::nullopt;
+  if (config.real_latents.empty()) {
+    throw InvalidRequest("--gan-weight {} needs real pictures: name a file with --real-latents",
+                         config.gan_weight);
+  }
+  return RealLatents(config.real_latents, config.emoji_pack);
+}
+
 Run make_run(Models& models, const DistillConfig& config, const Events& events) {
   const int64_t latent_side = config.scenes.image_size / 8;
   UNet unet = models.unet(events);
   Run run{config,
           PromptSource(config),
+          real_latents_of(config),
           models.text_encoders(events),
           make_distillation(config, unet, {4, latent_side, latent_side}, config.seed),
           {},

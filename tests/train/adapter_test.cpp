@@ -140,7 +140,9 @@ TEST(GoldenAdapter, OnSdxlTheFileHasTheKeysOfThePublicLora) {
     if (key.ends_with(".lora_up.weight")) shape.at(1) = 1;
     EXPECT_EQ(shape_of(file.at(key)), shape) << key;
     EXPECT_EQ(file.at(key).scalar_type(), torch::kHalf) << key;
-    if (key.ends_with(".alpha")) EXPECT_EQ(file.at(key).item<double>(), 8);
+    if (key.ends_with(".alpha")) {
+      EXPECT_EQ(file.at(key).item<double>(), 8);
+    }
   }
   testing::report_golden("dmd2_lora_kohya_fp16.json", file.size(), 0);
 }
