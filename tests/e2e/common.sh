@@ -17,31 +17,39 @@ distil() {
   "$program" distill --quiet --model "$work/model/model.safetensors" --out "$1" --sample-every 0 "${@:2}"
 }
 
-# compare_killed_run LORA LOG COMMAND...
-# Runs COMMAND with --out .../out (files carry that folder's name), once left alone, once killed (SIGKILL) up to five
-# times at random moments and resumed, and compares LORA_fp32.safetensors, LORA_fp16.safetensors and LOG.
+# num_iterations FOLDER: rows of the logs there.
+num_iterations() { cat "$1"/*.csv 2>/dev/null | grep -c '^[0-9]' || true; }
+
+# kill_somewhere FOLDER ROWS PROCESS: kills it (SIGKILL) up to 0.2 s after its logs have ROWS rows; fails when it ended before.
+kill_somewhere() {
+  while (($(num_iterations "$1") < $2)) && kill -0 "$3" 2>/dev/null; do sleep 0.02; done
+  sleep "$(awk -v r="$RANDOM" 'BEGIN { printf "%.3f", 0.2 * r / 32768 }')"
+  kill -9 "$3"
+  wait "$3" 2>/dev/null || true
+}
+
+# compare_killed_run FILE... -- COMMAND...
+# Runs COMMAND with --out .../out (files carry that folder's name), once left alone, once killed at five random moments
+# and resumed, and compares the FILEs. The first kill comes about where the run begins, each other one further into it.
 compare_killed_run() {
-  local lora=$1 log=$2 began took_ms kills=0 pid file
-  local resume=("${@:3}" --out "$work/killed/out" --resume)
-  began=$(date +%s%N)
-  "${@:3}" --out "$work/whole/out"
-  took_ms=$((($(date +%s%N) - began) / 1000000))
-  while ((kills < 5)); do
+  local files=() kills total resume
+  while [[ $1 != -- ]]; do
+    files+=("$1")
+    shift
+  done
+  resume=("${@:2}" --out "$work/killed/out" --resume)
+  "${@:2}" --out "$work/whole/out"
+  total=$(num_iterations "$work/whole/out")
+  for kills in 0 1 2 3 4; do
     # The program itself, not a shell around it, so that the signal reaches it.
     "${resume[@]}" 2>/dev/null &
-    pid=$!
-    # Anywhere in the first two thirds of a whole run; a state is saved every twentieth of it.
-    sleep "$(awk -v ms="$took_ms" -v r="$RANDOM" 'BEGIN { printf "%.3f", ms / 1000 * 0.66 * r / 32768 }')"
-    if kill -9 "$pid" 2>/dev/null; then kills=$((kills + 1)); fi
-    wait "$pid" 2>/dev/null || true
-    if [[ -e $work/killed/out/${lora}_fp32.safetensors ]]; then break; fi
+    kill_somewhere "$work/killed/out" $((kills * total / 5 * (32768 + RANDOM) / 65536)) $!
+    echo "killed after $(num_iterations "$work/killed/out") of $total iterations"
   done
   "${resume[@]}"
-  echo "killed $kills times"
-  for file in "${lora}_fp32.safetensors" "${lora}_fp16.safetensors" "$log"; do
+  for file in "${files[@]}"; do
     sha256sum "$work"/{whole,killed}/out/"$file" | sed "s|$work/||"
     cmp "$work/whole/out/$file" "$work/killed/out/$file" || { diff "$work/whole/out/$file" "$work/killed/out/$file" | cut -c1-300; exit 1; }
   done
-  ((kills >= 1))
   echo "identical"
 }
