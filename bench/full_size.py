@@ -33,11 +33,11 @@ VAE = dict(block_out_channels=[128, 256, 512, 512], down_block_types=["DownEncod
            scaling_factor=0.13025)
 
 
-def load(make, config, convert, file, prefix, device, dtype):
+def load(make, config, convert, file, prefix, placement):
     with torch.device("meta"):
         network = make(**config)
     state = convert({k: v for k, v in file.items() if k.startswith(prefix)}, dict(network.config))
-    state = {k: v.reshape(network.get_parameter(k).shape).to(device, dtype) for k, v in state.items()}
+    state = {k: v.reshape(network.get_parameter(k).shape).to(**placement) for k, v in state.items()}
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -56,17 +56,17 @@ def run_diffusers(checkpoint, device, dtype, out, runs, sides):
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
-    dtype, report, outputs, inputs = DTYPES[dtype], {}, {}, {}
+    placement, report, outputs = dict(device=device, dtype=DTYPES[dtype]), {}, {}
     file = load_file(checkpoint)
-    unet = load(UNet2DConditionModel, UNET, convert_ldm_unet_checkpoint, file, "model.diffusion_model.", device, dtype)
-    vae = load(AutoencoderKL, VAE, convert_ldm_vae_checkpoint, file, "first_stage_model.", device, dtype)
+    unet = load(UNet2DConditionModel, UNET, convert_ldm_unet_checkpoint, file, "model.diffusion_model.", placement)
+    vae = load(AutoencoderKL, VAE, convert_ldm_vae_checkpoint, file, "first_stage_model.", placement)
     del file
     for side in sides:
         torch.manual_seed(side)
         x, context, pooled, latent = (torch.randn(*shape) for shape in (
             (1, 4, side // 8, side // 8), (1, 77, 2048), (1, 1280), (1, 4, side // 8, side // 8)))
-        x, context, pooled, latent = (tensor.to(device, dtype) for tensor in (x, context, pooled, latent))
-        sizes = torch.tensor([[side, side, 0, 0, side, side]], dtype=dtype, device=device)
+        x, context, pooled, latent = (tensor.to(**placement) for tensor in (x, context, pooled, latent))
+        sizes = torch.tensor([[side, side, 0, 0, side, side]], **placement)
         added = {"text_embeds": pooled, "time_ids": sizes}
         with torch.inference_mode():
             report[f"unet_{side}"], outputs[f"unet_{side}"] = fastest(runs, lambda: unet(

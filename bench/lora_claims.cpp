@@ -45,12 +45,11 @@ double norm_of_difference(const NamedTensors& a, const NamedTensors& b) {
   return std::sqrt(squares);
 }
 
-PromptSet prompts() {
+PromptSet prompts(const std::string& model) {
   EvaluateConfig config;
   config.samples = 0;
   config.prompts = kPrompts;
-  const EmojiData data(config.scenes, EmojiSources(), split_text(kDefaultEmojiGroups, ';'));
-  return make_prompt_sets(data, config).seen;
+  return make_prompt_sets(open_emoji_data(config.emoji, model), config).seen;
 }
 
 Tensor draw(Models& models, const PromptSet& set) {
@@ -67,7 +66,7 @@ double psnr(const Tensor& a, const Tensor& b) {
 
 void compare_precision(const std::string& model, const std::string& fp16, const std::string& fp32) {
   Models models = open_models(model);
-  const PromptSet set = prompts();
+  const PromptSet set = prompts(model);
   const NamedTensors base = unet_weights(models, {});
   const NamedTensors reference = unet_weights(models, lora(fp32));
   const Tensor pictures = draw(models, set);

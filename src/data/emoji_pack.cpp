@@ -101,4 +101,9 @@ EmojiData open_emoji_data(const SceneConfig& scenes, const std::string& groups,
                    [glyphs = read.glyphs](char32_t code) { return glyphs.at(code); });
 }
 
+EmojiData open_emoji_data(const EmojiSettings& settings, const std::filesystem::path& model) {
+  return open_emoji_data(settings.scenes, emoji_groups_of(settings.emoji_groups, model),
+                         settings.emoji_pack);
+}
+
 }  // namespace fourstep

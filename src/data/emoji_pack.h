@@ -28,4 +28,29 @@ EmojiPack read_emoji_pack(const std::filesystem::path& path);
 EmojiData open_emoji_data(const SceneConfig& scenes, const std::string& groups,
                           const std::filesystem::path& pack);
 
+/// The emoji that prompts for a model are about.
+struct EmojiSettings {
+  std::string emoji_groups = {};
+  std::string emoji_pack = {};
+  SceneConfig scenes = {};
+};
+
+template <typename AnySettings, typename Visitor>
+void visit_fields(AnySettings& s, Visitor&& visit) requires
+    std::same_as<std::remove_const_t<AnySettings>, EmojiSettings> {
+  using Info = FieldInfo;
+  visit(
+      Info{"emoji_groups", "emoji of the prompts, as for train; those of the model when not given"},
+      s.emoji_groups);
+  visit(Info{"emoji_pack",
+             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
+             "lists when not given"},
+        s.emoji_pack);
+  visit_fields(s.scenes, visit);
+}
+
+/// Groups that are not given are those of `model` (a path; may be empty). Throws as above, and InvalidRequest when a
+/// field is out of its range.
+EmojiData open_emoji_data(const EmojiSettings& settings, const std::filesystem::path& model);
+
 }  // namespace fourstep

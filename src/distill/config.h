@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "data/scene.h"
+#include "data/emoji_pack.h"
 
 namespace fourstep {
 
@@ -16,9 +16,7 @@ struct DistillConfig {
   std::string out = "out/distill";
   uint64_t seed = 0;
   std::string prompts = "emoji";
-  std::string emoji_groups = {};
-  std::string emoji_pack = {};
-  SceneConfig scenes = {};
+  EmojiSettings emoji = {};
   std::string real_latents = {};
   int64_t save_every = 100;
   int64_t sample_every = 500;
@@ -87,14 +85,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"seed", "seed of adapters, prompts and noise"}, c.seed);
   visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"},
         c.prompts);
-  visit(
-      Info{"emoji_groups", "emoji of the prompts, as for train; those of the model when not given"},
-      c.emoji_groups);
-  visit(Info{"emoji_pack",
-             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
-             "lists when not given"},
-        c.emoji_pack);
-  visit_fields(c.scenes, visit);
+  visit_fields(c.emoji, visit);
   visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"},
         c.real_latents);
   visit(Info{"save_every", "iterations between states", "steps", 1, 1e9}, c.save_every);

@@ -1,7 +1,6 @@
 #include "distill/prompt_source.h"
 
 #include "base/error.h"
-#include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "train/captions.h"
 #include "train/random.h"
@@ -17,8 +16,7 @@ constexpr int64_t kExampleSeed =
 
 PromptSource::PromptSource(const DistillConfig& config) : config_(config) {
   if (config.prompts == "emoji") {
-    emoji_ = open_emoji_data(config.scenes, emoji_groups_of(config.emoji_groups, config.model),
-                             config.emoji_pack);
+    emoji_ = open_emoji_data(config.emoji, config.model);
   } else {
     lines_ = read_prompts(config.prompts);
   }

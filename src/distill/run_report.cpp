@@ -118,7 +118,7 @@ Tensor RunReport::decode(const Tensor& latents, const Events& events) {
 void RunReport::write(Distillation& d, const TextEncoders& encoders, const NamedTensors& student,
                       int64_t iteration, const Events& events) {
   const torch::NoGradGuard no_grad;
-  const int64_t side = config_.scenes.image_size, latent_side = side / 8;
+  const int64_t side = config_.emoji.scenes.image_size, latent_side = side / 8;
   const Conditioning cond = encode_captions(encoders, prompts_, side);
   if (!teacher_latents_.defined()) {
     teacher_latents_ =

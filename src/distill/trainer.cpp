@@ -40,7 +40,7 @@ std::span<const std::string> own_part(const Run& run, const std::vector<std::str
 
 DistillBatch make_batch(const Run& run, int64_t iteration, bool has_gan) {
   const torch::NoGradGuard no_grad;
-  const int64_t side = run.config.scenes.image_size;
+  const int64_t side = run.config.emoji.scenes.image_size;
   const std::vector<std::string> prompts = run.prompts.prompts(iteration);
   DistillBatch batch;
   batch.cond = encode_captions(run.encoders, own_part(run, prompts), side);
@@ -154,11 +154,11 @@ std::optional<RealLatents> real_latents_of(const DistillConfig& config) {
     throw InvalidRequest("--gan-weight {} needs real pictures: name a file with --real-latents",
                          config.gan_weight);
   }
-  return RealLatents(config.real_latents, config.emoji_pack);
+  return RealLatents(config.real_latents, config.emoji.emoji_pack);
 }
 
 Run make_run(Models& models, const DistillConfig& config, const Events& events) {
-  const int64_t latent_side = config.scenes.image_size / 8;
+  const int64_t latent_side = config.emoji.scenes.image_size / 8;
   UNet unet = models.unet(events);
   Run run{config,
           PromptSource(config),

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "data/scene.h"
+#include "data/emoji_pack.h"
 
 namespace fourstep {
 
@@ -41,9 +41,7 @@ struct EvaluateConfig {
   double classifier_lr = 3e-3;
   int64_t classifier_tests = 2000;
 
-  std::string emoji_groups;
-  std::string emoji_pack;
-  SceneConfig scenes;
+  EmojiSettings emoji;
 };
 
 template <typename AnyConfig, typename Visitor>
@@ -97,14 +95,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
              1e7},
         c.classifier_tests);
 
-  visit(
-      Info{"emoji_groups", "emoji of the prompts, as for train; those of the model when not given"},
-      c.emoji_groups);
-  visit(Info{"emoji_pack",
-             "file with names and pictures of the emoji (train --export-emoji); Debian's font and "
-             "lists when not given"},
-        c.emoji_pack);
-  visit_fields(c.scenes, visit);
+  visit_fields(c.emoji, visit);
 }
 
 }  // namespace fourstep

@@ -1,6 +1,5 @@
 #include "evaluate/evaluate.h"
 
-#include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "evaluate/measure.h"
 #include "pipeline/precision.h"
@@ -116,17 +115,11 @@ std::filesystem::path classifier_folder(const EvaluateConfig& config) {
   return std::filesystem::path(config.out) / "classifier";
 }
 
-SceneConfig scenes_of(const EvaluateConfig& config) {
-  validate(config.scenes);
-  return config.scenes;
-}
-
 }  // namespace
 
 Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
   const std::vector<EvaluationRow> rows = rows_of(config);
-  const EmojiData data = open_emoji_data(
-      scenes_of(config), emoji_groups_of(config.emoji_groups, config.model), config.emoji_pack);
+  const EmojiData data = open_emoji_data(config.emoji, config.model);
   const PromptSets sets = make_prompt_sets(data, config);
   Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
   check_rows(work, rows);

@@ -12,34 +12,40 @@ namespace {
 using ::testing::internal::CaptureStderr;
 using ::testing::internal::GetCapturedStderr;
 
-TEST(ProgressBar, TrainingKeepsItsClockThroughASheet) {
+/// The last line that training prints of itself, when the second event comes `pause` after the first one.
+std::string last_training_line(const std::vector<Progress>& events,
+                               std::chrono::milliseconds pause) {
   ProgressBar bar(/*is_terminal=*/false, /*is_quiet=*/false);
   CaptureStderr();
-  bar.show({.stage = Stage::kTrain, .step = 0, .num_steps = 2});
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  bar.show({.stage = Stage::kTrain, .step = 1, .num_steps = 2});
-  bar.show({.stage = Stage::kLoad, .step = 0, .num_steps = 1});
-  bar.show({.stage = Stage::kLoad, .step = 1, .num_steps = 1});
-  bar.show({.stage = Stage::kTrain, .step = 2, .num_steps = 2});
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (i == 1) std::this_thread::sleep_for(pause);
+    bar.show(events[i]);
+  }
   const std::string text = GetCapturedStderr();
-  const std::string last = text.substr(text.rfind("train"));
-  const size_t speed = last.find(" it/s");
-  ASSERT_NE(speed, std::string::npos) << text;
-  const double per_second = std::stod(last.substr(last.rfind(' ', speed - 1) + 1));
-  EXPECT_LE(per_second, 2 / 0.05) << "two steps took 50 ms and more: " << last;
+  const size_t begin = text.rfind("train");
+  return begin == std::string::npos ? "no line of training in: " + text : text.substr(begin);
+}
+
+TEST(ProgressBar, TrainingKeepsItsClockThroughASheet) {
+  const std::string line = last_training_line({{.stage = Stage::kTrain, .step = 0, .num_steps = 2},
+                                               {.stage = Stage::kTrain, .step = 1, .num_steps = 2},
+                                               {.stage = Stage::kLoad, .step = 0, .num_steps = 1},
+                                               {.stage = Stage::kLoad, .step = 1, .num_steps = 1},
+                                               {.stage = Stage::kTrain, .step = 2, .num_steps = 2}},
+                                              std::chrono::milliseconds(50));
+  const size_t speed = line.find(" it/s");
+  ASSERT_NE(speed, std::string::npos) << line;
+  const double per_second = std::stod(line.substr(line.rfind(' ', speed - 1) + 1));
+  EXPECT_LE(per_second, 2 / 0.05) << "two steps took 50 ms and more: " << line;
 }
 
 TEST(ProgressBar, ASecondTrainingHasAClockOfItsOwn) {
-  ProgressBar bar(/*is_terminal=*/false, /*is_quiet=*/false);
-  CaptureStderr();
-  bar.show({.stage = Stage::kTrain, .step = 0, .num_steps = 1});
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  bar.show({.stage = Stage::kTrain, .step = 1, .num_steps = 1});
-  bar.show({.stage = Stage::kTrain, .step = 0, .num_steps = 1});
-  bar.show({.stage = Stage::kTrain, .step = 1, .num_steps = 1});
-  const std::string text = GetCapturedStderr();
-  const std::string last = text.substr(text.rfind("train"));
-  EXPECT_THAT(last, ::testing::HasSubstr("  0.0 s")) << text;
+  const std::string line = last_training_line({{.stage = Stage::kTrain, .step = 0, .num_steps = 1},
+                                               {.stage = Stage::kTrain, .step = 1, .num_steps = 1},
+                                               {.stage = Stage::kTrain, .step = 0, .num_steps = 1},
+                                               {.stage = Stage::kTrain, .step = 1, .num_steps = 1}},
+                                              std::chrono::milliseconds(200));
+  EXPECT_THAT(line, ::testing::HasSubstr("  0.0 s"));
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ class Evaluate : public ::testing::Test {
     config.teacher_steps = {2};
     config.base_steps = {2};
     config.student_steps = {1, 2};
-    config.emoji_groups = "Food & Drink";
-    config.scenes.image_size = 64;
+    config.emoji.emoji_groups = "Food & Drink";
+    config.emoji.scenes.image_size = 64;
     return config;
   }
 
@@ -171,7 +171,7 @@ TEST_F(Evaluate, WithoutSamplesOnlyPromptsAreJudged) {
 TEST_F(Evaluate, RefusesModelsThatItCannotSample) {
   EvaluateConfig config = small("refused");
   config.rows = "base";
-  config.scenes.image_size = 68;
+  config.emoji.scenes.image_size = 68;
   EXPECT_THAT(testing::message_of<InvalidRequest>([&] { evaluate_models(config, {}); }),
               HasSubstr("no multiple of 8"));
   config = small("refused");
