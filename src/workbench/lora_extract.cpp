@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/mapped_file.h"
 #include "io/single_file.h"
 #include "workbench/lora_algebra.h"
@@ -93,13 +94,17 @@ class Extractor {
 
   bool is_text_changed(Component component) const {
     for (const auto& [name, weight] : base_.components.at(component)) {
-      const Tensor difference = difference_of(tuned({component, name}), weight);
-      if (difference.abs().max().item<double>() > options_.min_text_difference) return true;
+      const Tensor& other = tuned({component, name});
+      const double largest = difference_of(other, weight).abs().max().item<double>();
+      drop_pages(weight);
+      drop_pages(other);
+      if (largest > options_.min_text_difference) return true;
     }
     return false;
   }
 
   void add(const ParameterId& id, const Tensor& base) {
+    return_freed_memory();  // the heap falls apart with matrices of many sizes
     const Tensor difference = difference_of(tuned(id), base);
     drop_pages(base);
     drop_pages(tuned(id));
