@@ -40,12 +40,10 @@ double scatter_around(std::span<const ModuleStrength> modules, double center) {
   return kMadToDeviation * weighted_median(std::move(residuals));
 }
 
-/// information, times Huber's factor for modules far off.
-double weight_of(const ModuleStrength& module, double center, double scatter) {
+/// Huber's factor for modules far off; 1 for all others, and for all without scatter.
+double huber_factor(const ModuleStrength& module, double center, double scatter) {
   const double distance = std::abs(normalised(module, center));
-  const double limit = kHuber * scatter;
-  const bool is_far = scatter > 0 && distance > limit;  // without scatter all agree
-  return module.information * (is_far ? limit / distance : 1);
+  return std::min(1.0, scatter > 0 ? kHuber * scatter / distance : 1.0);
 }
 
 struct Mean {
@@ -53,16 +51,19 @@ struct Mean {
 };
 
 Mean weighted_mean(std::span<const ModuleStrength> modules, double center, double scatter) {
-  double sum = 0, squares = 0, weighted = 0, residuals = 0;
+  double sum = 0, squares = 0, weighted = 0, residuals = 0, slope = 0;
   for (const ModuleStrength& module : modules) {
-    const double weight = weight_of(module, center, scatter);
+    const double factor = huber_factor(module, center, scatter);
+    const double weight = factor * module.information;
+    // A module far off pulls with the same force wherever the centre is: it does not hold it in place.
+    slope += factor < 1 ? 0 : module.information;
     sum += weight;
     squares += weight * weight;
     weighted += weight * module.strength;
     residuals += std::pow(weight * (module.strength - center), 2);
   }
-  if (sum == 0) return {center, 0, 1};
-  return {weighted / sum, residuals / (sum * sum), sum * sum / squares};
+  if (slope == 0) return {center, std::numeric_limits<double>::infinity(), 1};
+  return {weighted / sum, residuals / (slope * slope), sum * sum / squares};
 }
 
 }  // namespace

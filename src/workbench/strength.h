@@ -24,8 +24,8 @@ struct StrengthEstimate {
 };
 
 /// Huber's M-estimate of location (Huber 1964, k = 1.5) from the weighted median, so that a few modules that
-/// something else changed do not count; the error is that of the weighted mean as its residuals show it
-/// (sandwich variance) times Student's 97.5% quantile for the effective number of modules.
+/// something else changed do not count; the error is its asymptotic one as the residuals show it (sum of psi^2 over
+/// the square of the sum of psi', Huber 1964, eq. 30) times Student's 97.5% quantile for the effective number of modules.
 /// With one module the error is infinite. Throws Error without any module.
 StrengthEstimate pooled(std::span<const ModuleStrength> modules);
 

@@ -66,6 +66,24 @@ TEST(Strength, ErrorBarIsThatOfTheMean) {
   EXPECT_NEAR(estimate.strength, 0.3, 2 * expected);
 }
 
+/// Noise of modules is not normal where another LoRA lies in the same weights: some are far off, as of Student's
+/// distribution with two degrees of freedom.
+TEST(Strength, ErrorBarsCoverTheTruthWithHeavyTails) {
+  constexpr int kTrials = 400, kModules = 200;
+  auto generator = torch::make_generator<at::CPUGeneratorImpl>(5);
+  const Tensor noise = torch::randn({kTrials, kModules}, generator);
+  const Tensor width = torch::randn({kTrials, kModules, 2}, generator).square().mean(2).sqrt();
+  const Tensor strengths = 0.7 + 0.1 * noise / width;
+  int num_covered = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const float* row = strengths[trial].data_ptr<float>();
+    const StrengthEstimate estimate = pooled(modules_of(std::vector<double>(row, row + kModules)));
+    if (std::abs(estimate.strength - 0.7) <= estimate.error) ++num_covered;
+  }
+  EXPECT_GE(num_covered, 0.93 * kTrials);
+  EXPECT_LE(num_covered, 0.98 * kTrials);
+}
+
 TEST(Strength, VerdictsFollowTheInterval) {
   EXPECT_EQ(verdict_of({0.01, 0.004, 0, 9}), Verdict::kNone);
   EXPECT_EQ(verdict_of({0.2, 0.01, 0, 9}), Verdict::kPartial);
