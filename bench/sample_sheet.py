@@ -5,9 +5,9 @@
     bench/sample_sheet.py docs/samples.png
 """
 
+import argparse
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import claims
@@ -28,9 +28,12 @@ def picture(folder, prompt, way):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", help="file to write")
+    picture_file = parser.parse_args().picture
     with tempfile.TemporaryDirectory() as folder:
         pictures = [picture(pathlib.Path(folder), prompt, way) for way in WAYS for prompt in PROMPTS]
-        claims.write_grid(sys.argv[1], "", PROMPTS, list(WAYS), pictures)
+        claims.write_grid(picture_file, "", PROMPTS, list(WAYS), pictures)
 
 
 if __name__ == "__main__":

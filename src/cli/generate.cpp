@@ -262,7 +262,7 @@ void add_generate_command(CLI::App& app) {
   command->add_option("--seeds", options->seeds, "several seeds, as 1,2,3")->type_name("");
   command->add_option("--sizes", options->sizes, "one or several sizes, as 1024x1024,832x1216")
       ->type_name("");
-  command->add_option("-o,--out", options->out, "image file (.png .jpg .webp) or folder/")
+  command->add_option("-o,--out,--output", options->out, "image file (.png .jpg .webp) or folder/")
       ->type_name("");
   command
       ->add_option("--latents", options->latents, "also write the final latents, as .safetensors")

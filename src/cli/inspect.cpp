@@ -12,6 +12,7 @@
 #include "inspect/token_view.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
+#include "pipeline/prompt_expansion.h"
 
 namespace fourstep {
 
@@ -31,14 +32,20 @@ struct Subject {
   ModelFacts model;
 };
 
-Subject resolve(const ViewOptions& options) {
-  validate(options.request);
-  ModelFacts model = model_facts(options.request);
+/// Of the first image, where random parts of prompts make images of one run differ.
+Request of_first_image(const Request& request) {
+  validate(request);
+  return expand_prompts(request).front();
+}
+
+Subject resolve(const Request& asked) {
+  validate(asked);
+  ModelFacts model = model_facts(asked);
   Events events;
   events.on_notice = [](const std::string& sentence) {
     fmt::print(stderr, "note: {}\n", sentence);
   };
-  Request request = resolve_defaults(options.request, model.traits, events);
+  Request request = resolve_defaults(asked, model.traits, events);
   return {std::move(request), std::move(model)};
 }
 
@@ -75,7 +82,7 @@ void print_schedules(const Request& request, const std::vector<ScheduleView>& vi
 }
 
 void inspect_schedule(const ViewOptions& options) {
-  const Subject subject = resolve(options);
+  const Subject subject = resolve(options.request);
   const auto views = options.is_all ? view_all_schedules(subject.request, subject.model)
                                     : std::vector{view_schedule(subject.request, subject.model)};
   if (!options.svg.empty()) {
@@ -90,21 +97,22 @@ void inspect_schedule(const ViewOptions& options) {
 }
 
 void inspect_tokens(const ViewOptions& options) {
-  const TokenView view = view_tokens(options.request.prompt, model_facts(options.request),
-                                     dialect_from_name(options.request.dialect));
+  const Request request = of_first_image(options.request);
+  const TokenView view =
+      view_tokens(request.prompt, model_facts(request), dialect_from_name(request.dialect));
   if (options.is_json) return print_json(json_from(view));
   fmt::print("{}{}", text_from_table(token_table(view)), token_summary(view));
 }
 
 void inspect_prompt(const ViewOptions& options) {
-  const Subject subject = resolve(options);
+  const Subject subject = resolve(of_first_image(options.request));
   const auto views = view_prompts(subject.request, subject.model);
   if (options.is_json) return print_json(list_of(views));
   fmt::print("{}", text_from_table(prompt_table(views)));
 }
 
 void inspect_noise(const ViewOptions& options) {
-  const Subject subject = resolve(options);
+  const Subject subject = resolve(options.request);
   const auto views = view_noise(subject.request);
   if (!options.is_json) {
     fmt::print("{}", text_from_table(noise_table(views)));

@@ -99,7 +99,7 @@ void add_fingerprint(CLI::App& lora) {
       ->type_name("")
       ->required();
   command->add_option("--lora", options->lora, "the LoRA to look for later")->required();
-  command->add_option("-o,--output", options->output, "JSON file")->required();
+  command->add_option("-o,--output,--out", options->output, "JSON file")->required();
   command->add_flag("--no-hashes", options->without_hashes, "leave the SHA-256 of BASE out");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress bar");
   command->callback([options] { run_fingerprint(*options); });

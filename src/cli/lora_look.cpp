@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/run_settings.h"
+#include "cli/workbench_options.h"
 #include "io/atomic_file.h"
 #include "workbench/lora_content.h"
 #include "workbench/lora_diff.h"
@@ -79,13 +80,6 @@ CLI::App* add_look_verb(CLI::App& lora, const char* name, const char* help, Look
   return command;
 }
 
-void add_model_option(CLI::App& command, LookOptions& options) {
-  command
-      .add_option("--model", options.model,
-                  "checkpoint that the LoRA is for, where it is of no published size")
-      ->type_name("");
-}
-
 void add_inspect(CLI::App& lora) {
   auto options = std::make_shared<LookOptions>();
   CLI::App* command = add_look_verb(
@@ -93,7 +87,7 @@ void add_inspect(CLI::App& lora) {
   command->add_option("FILE", options->files, "LoRA files, or folders of PEFT or diffusers")
       ->type_name("")
       ->required();
-  add_model_option(*command, *options);
+  add_lora_model_option(*command, options->model);
   command->add_flag("--norms", options->with_norms,
                     "norm of what each block gets, for which all factors are read");
   command->add_flag("--no-hashes", options->without_hashes,
@@ -123,7 +117,7 @@ void add_diff(CLI::App& lora) {
       ->type_name("A B")
       ->required()
       ->expected(2);
-  add_model_option(*command, *options);
+  add_lora_model_option(*command, options->model);
   command->callback([options] { diff(*options); });
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/run_settings.h"
+#include "cli/workbench_options.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
 #include "pipeline/request.h"
@@ -193,22 +194,16 @@ void extract(const WriteOptions& options) {
 }
 
 void add_out(CLI::App& command, WriteOptions& options) {
-  command.add_option("-o,--out", options.out, "file to write (.safetensors)")
+  command.add_option("-o,--out,--output", options.out, "file to write (.safetensors)")
       ->type_name("")
       ->required();
 }
 
-void add_common_options(CLI::App& command, WriteOptions& options) {
-  command.add_option("--dtype", options.dtype, "fp32, fp16 or bf16; else as the input has it")
+void add_common_options(CLI::App& command, WriteOptions& options,
+                        const std::string& default_type = "as the input has it") {
+  command.add_option("--dtype", options.dtype, "fp32, fp16 or bf16; else " + default_type)
       ->type_name("");
   command.add_flag("-q,--quiet", options.is_quiet, "no progress, no notices");
-}
-
-void add_model(CLI::App& command, WriteOptions& options) {
-  command
-      .add_option("--model", options.model,
-                  "checkpoint that the LoRA is for, where it is of no published size")
-      ->type_name("");
 }
 
 void add_rank_options(CLI::App& command, WriteOptions& options) {
@@ -226,7 +221,8 @@ void add_rank_options(CLI::App& command, WriteOptions& options) {
   command
       .add_option(
           "--block-weights", options.block_weights,
-          "12, 17, 20 or 26 numbers, a preset (ALL, INS, IND, INALL, MIDD, OUTD, OUTS, OUTALL), or "
+          "12, 17, 20 or 26 numbers, a preset (NONE, ALL, INS, IND, INALL, MIDD, OUTD, OUTS, "
+          "OUTALL), or "
           "NAME=NUMBER,...: BASE, IN04, MID, OUT00, down_blocks.1; once for all files or once "
           "per file")
       ->type_name("");
@@ -250,7 +246,7 @@ void add_convert(CLI::App& lora) {
       ->required();
   command->add_flag("--fold-alpha", options->folds_alpha,
                     "peft and diffusers: multiply alpha / rank into the up factors");
-  add_model(*command, *options);
+  add_lora_model_option(*command, options->model);
   add_common_options(*command, *options);
   command->callback([options] {
     options->out = options->files.at(1);
@@ -267,7 +263,7 @@ void add_merge(CLI::App& lora) {
       ->required();
   add_out(*command, *options);
   add_rank_options(*command, *options);
-  add_model(*command, *options);
+  add_lora_model_option(*command, options->model);
   add_common_options(*command, *options);
   command->callback([options] { merge(*options); });
 }
@@ -277,7 +273,7 @@ void add_resize(CLI::App& lora) {
   CLI::App* command = lora.add_subcommand("resize", "a LoRA at another rank, by singular values");
   add_in_and_out(*command, *options);
   add_rank_options(*command, *options);
-  add_model(*command, *options);
+  add_lora_model_option(*command, options->model);
   add_common_options(*command, *options);
   command->callback([options] {
     options->out = options->files.at(1);
@@ -298,7 +294,7 @@ void add_extract(CLI::App& lora) {
   command->add_option("--rank", options->rank, "of linear layers (64)")->type_name("");
   command->add_option("--conv-rank", options->convolution_rank, "of convolutions (as --rank)")
       ->type_name("");
-  add_common_options(*command, *options);
+  add_common_options(*command, *options, "fp16");
   command->callback([options] { extract(*options); });
 }
 

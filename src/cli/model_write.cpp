@@ -116,7 +116,8 @@ void add_model_merge(CLI::App& model) {
       ->add_option("--lora", options->loras,
                    "FILE or FILE:WEIGHT (negative weights take it out); may be repeated")
       ->required();
-  command->add_option("-o,--output", options->output, "the new .safetensors file")->required();
+  command->add_option("-o,--output,--out", options->output, "the new .safetensors file")
+      ->required();
   add_storage_options(*command, options->storage);
   command->add_flag("--lora-partial", options->is_partial_allowed,
                     "apply the modules that fit, where not all do");
@@ -144,7 +145,8 @@ CLI::App* add_rebalance(CLI::App& model, const char* name, const char* help,
                         const std::shared_ptr<RebalanceCommand>& options) {
   CLI::App* command = model.add_subcommand(name, help);
   add_detect_options(*command, options->what);
-  command->add_option("-o,--output", options->output, "the new .safetensors file")->required();
+  command->add_option("-o,--output,--out", options->output, "the new .safetensors file")
+      ->required();
   add_storage_options(*command, options->storage);
   command->add_flag("--force", options->is_forced, "write although the measure speaks against it");
   add_print_options(*command, options->print);

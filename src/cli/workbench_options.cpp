@@ -46,6 +46,13 @@ void add_detect_options(CLI::App& command, DetectOptions& options) {
                    "look at the modules that fit, where not all do");
 }
 
+void add_lora_model_option(CLI::App& command, std::string& model) {
+  command
+      .add_option("--model", model,
+                  "checkpoint that the LoRA is for, where it is of no published size")
+      ->type_name("");
+}
+
 void add_print_options(CLI::App& command, PrintOptions& options) {
   command.add_flag("--json", options.is_json, "print JSON");
   command.add_flag("-q,--quiet", options.is_quiet, "no progress bar");

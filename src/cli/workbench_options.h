@@ -34,6 +34,9 @@ struct DetectOptions {
 
 void add_detect_options(CLI::App& command, DetectOptions& options);
 
+/// --model, for verbs that look at LoRAs alone.
+void add_lora_model_option(CLI::App& command, std::string& model);
+
 /// --json and --quiet.
 struct PrintOptions {
   bool is_json = false, is_quiet = false;

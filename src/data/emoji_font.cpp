@@ -10,9 +10,8 @@
 #include "base/error.h"
 
 namespace fourstep {
-namespace {
 
-constexpr unsigned kMaxGlyphSidePx = 1024;  // larger ones are broken fonts
+namespace free_type {
 
 struct CloseFace {
   void operator()(FT_Face face) const { FT_Done_Face(face); }
@@ -22,6 +21,15 @@ struct CloseLibrary {
 };
 using Face = std::unique_ptr<FT_FaceRec_, CloseFace>;
 using Library = std::unique_ptr<FT_LibraryRec_, CloseLibrary>;
+
+}  // namespace free_type
+
+namespace {
+
+using free_type::Face;
+using free_type::Library;
+
+constexpr unsigned kMaxGlyphSidePx = 1024;  // larger ones are broken fonts
 
 Library open_library() {
   FT_Library library = nullptr;

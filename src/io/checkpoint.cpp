@@ -1,5 +1,6 @@
 #include "io/checkpoint.h"
 
+#include <charconv>
 #include <utility>
 
 #include "base/error.h"
@@ -54,13 +55,26 @@ NamedTensors vae_tensors(const NamedTensors& tensors) {
 
 }  // namespace
 
+int64_t native_side_of(const Checkpoint& checkpoint) {
+  constexpr int64_t kSmallest = 64, kLargest = 16384;
+  const std::string text = value_of(checkpoint.metadata, "modelspec.resolution");
+  int64_t side = 0;
+  std::from_chars(text.data(), text.data() + text.size(), side);
+  if (side >= kSmallest && side <= kLargest) return side;
+  return checkpoint.family == Family::kSd15 ? 512 : 1024;
+}
+
+void set_metadata(Checkpoint& checkpoint, const std::map<std::string, std::string>& metadata) {
+  checkpoint.metadata = metadata;
+  checkpoint.merges_text = value_of(metadata, "fourstep.merges");
+}
+
 ModelSource model_source_of(const TensorFile& file) {
   ModelSource source;
   Checkpoint& checkpoint = source.checkpoint;
   checkpoint.path = file.path;
-  checkpoint.metadata = file.metadata;
+  set_metadata(checkpoint, file.metadata);
   checkpoint.hints = hints_from_metadata(file.metadata);
-  checkpoint.merges_text = value_of(file.metadata, "fourstep.merges");
   const NamedShapes shapes = shapes_of(file.tensors);
   KeyTable table = key_table(shapes);
   try {

@@ -30,6 +30,13 @@ struct Checkpoint {
   bool has(Component component) const { return components.count(component) != 0; }
 };
 
+/// The side, in pixels, of the pictures that the model was trained on: metadata "modelspec.resolution" (its first number),
+/// else 512 for SD 1.5 and 1024 for all others.
+int64_t native_side_of(const Checkpoint& checkpoint);
+
+/// Takes `metadata` of the file of the UNet or of the whole model, and the vocabulary in it.
+void set_metadata(Checkpoint& checkpoint, const std::map<std::string, std::string>& metadata);
+
 /// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
 /// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files come
 /// out in fp16.

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kHeadWidth = 64;
+constexpr int64_t kHeadWidth = 64, kPixelsPerCell = 8;
 
 int64_t length_of(const NamedShapes& shapes, const std::string& name, size_t dim) {
   const auto found = shapes.find(name);
@@ -71,7 +71,7 @@ Json unet_config(const Checkpoint& checkpoint, const NamedShapes& shapes) {
       {"use_linear_projection", facts.has_linear_projection},
       {"transformer_layers_per_block", depths_json(facts.down_depth)},
       {"norm_num_groups", 32},
-      {"sample_size", facts.added_width == 0 ? 64 : 128}};
+      {"sample_size", native_side_of(checkpoint) / kPixelsPerCell}};
   std::vector<std::vector<int64_t>> mirrored(facts.down_depth.rbegin(), facts.down_depth.rend());
   if (depths_json(mirrored) != depths_json(facts.up_depth)) {
     config["reverse_transformer_layers_per_block"] = depths_json(facts.up_depth);
@@ -111,7 +111,7 @@ Json vae_config(const Checkpoint& checkpoint, const NamedShapes& shapes) {
               {"down_block_types", down},
               {"up_block_types", up},
               {"norm_num_groups", 32},
-              {"sample_size", is_sd15 ? 512 : 1024},
+              {"sample_size", native_side_of(checkpoint)},
               {"scaling_factor", factor}};
   if (hints.vae_force_upcast) config["force_upcast"] = *hints.vae_force_upcast;
   return config;

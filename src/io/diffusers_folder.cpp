@@ -132,8 +132,18 @@ void read_scheduler(const fs::path& folder, ModelSource& source) {
     refuse(source, fmt::format("model that predicts \"{}\"", type));
 }
 
+/// What a folder of ours keeps in the file of its UNet: what the single file said of the model.
+void read_metadata(const fs::path& folder, Checkpoint& checkpoint) {
+  const fs::path weights = weights_of(folder);
+  if (weights.extension() != ".safetensors") return;
+  auto metadata = open_tensor_file(weights).metadata;
+  metadata.erase("format");  // of the container
+  set_metadata(checkpoint, metadata);
+}
+
 void add_component(Component component, const fs::path& folder, ModelSource& source) {
   const NamedTensors tensors = read_network_folder(folder);
+  if (component == Component::kUnet) read_metadata(folder, source.checkpoint);
   const KeyTable table = component_key_table(component, shapes_of(tensors));
   apply_rows(table.rows, tensors, source.checkpoint.components);
   add_config_hints(component, folder / "config.json", source.checkpoint.hints);

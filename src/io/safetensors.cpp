@@ -172,4 +172,14 @@ void write_safetensors(const std::filesystem::path& path,
   });
 }
 
+uint64_t size_of_tensors(const std::map<std::string, TensorPlan>& plans) {
+  uint64_t num_bytes = 0;
+  for (const auto& [name, plan] : plans) {
+    uint64_t count = 1;
+    for (const int64_t length : plan.shape) count *= static_cast<uint64_t>(length);
+    num_bytes += count * c10::elementSize(plan.dtype);
+  }
+  return num_bytes;
+}
+
 }  // namespace fourstep

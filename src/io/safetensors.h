@@ -29,6 +29,9 @@ struct TensorPlan {
   Shape shape;
 };
 
+/// Bytes of all values together.
+uint64_t size_of_tensors(const std::map<std::string, TensorPlan>& plans);
+
 /// The same file for tensors that are made one by one, in the order of the file, so that a checkpoint larger
 /// than the memory can be written: while one is being written (by a second thread), `make` works on the next.
 /// Pages of mapped files that a written tensor was a view of are dropped (drop_pages()).

@@ -147,7 +147,7 @@ TensorFile single_file_of(const Checkpoint& checkpoint) {
   if (checkpoint.prediction == Prediction::kV) file.tensors["v_pred"] = torch::zeros({0});
   if (checkpoint.zero_terminal_snr) file.tensors["ztsnr"] = torch::zeros({0});
   file.metadata = checkpoint.metadata;
-  file.metadata.merge(metadata_from_hints(checkpoint.hints));
+  for (const auto& [key, text] : metadata_from_hints(checkpoint.hints)) file.metadata[key] = text;
   if (!checkpoint.merges_text.empty()) file.metadata["fourstep.merges"] = checkpoint.merges_text;
   return file;
 }

@@ -43,11 +43,6 @@ const std::array kPrefixes = {
     Prefix{"", {kUnet, kTextEncoder, kTextEncoder2}},
 };
 
-std::string with_underscores(std::string name) {
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-}
-
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
   const size_t at = text.find(from);
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
@@ -73,6 +68,11 @@ std::string open_clip_name(const std::string& module) {
 }
 
 }  // namespace
+
+std::string with_underscores(std::string name) {
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
 
 LoraTargets::LoraTargets(std::map<Component, NamedShapes> shapes,
                          const std::map<std::string, std::string>& ldm_names)

@@ -57,6 +57,9 @@ class LoraTargets {
   std::map<Component, Dictionary> names_;  ///< spelled with '_' instead of '.', without prefix
 };
 
+/// Every '.' as '_': how kohya's trainers spell the names of modules.
+std::string with_underscores(std::string name);
+
 /// The targets that a checkpoint offers. It must have a UNet.
 LoraTargets lora_targets_of(const Checkpoint& checkpoint);
 

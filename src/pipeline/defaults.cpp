@@ -4,13 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 #include <filesystem>
 #include <random>
 
 #include "base/dialect.h"
 #include "base/error.h"
+#include "pipeline/distilled_names.h"
 #include "sampling/names.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -20,23 +19,6 @@
 namespace fourstep {
 
 namespace {
-
-bool mentions(std::string text, const char* word) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text.find(word) != std::string::npos;
-}
-
-bool mentions_dmd2(const std::string& text) { return mentions(text, "dmd2"); }
-
-/// Whether DMD2 LoRAs of negative weight have taken a merged one out, half of it at least.
-bool is_taken_out(const std::vector<LoraTraits>& loras) {
-  constexpr double kHalf = -0.5;
-  double weight = 0;
-  for (const LoraTraits& lora : loras)
-    weight += lora.is_dmd2 ? largest_weight(lora.unet_weight) : 0;
-  return weight <= kHalf;
-}
 
 int64_t rounded_side(int64_t side, int64_t native, const char* name, const Events& events) {
   constexpr int64_t kMultiple = 8, kSmallest = 64;
@@ -101,29 +83,34 @@ Request with_default_model(Request request, const std::optional<DefaultModel>& s
   return request;
 }
 
+double merged_dmd2(const ModelTraits& traits) {
+  return traits.merged_dmd2.value_or(mentions_dmd2(traits.file_name) ? 1 : 0);
+}
+
+double dmd2_in_all(const ModelTraits& traits) {
+  double sum = merged_dmd2(traits);
+  for (const LoraTraits& lora : traits.loras)
+    sum += lora.is_dmd2 ? largest_weight(lora.unet_weight) : 0;
+  return sum;
+}
+
 ModelKind kind_of(const ModelTraits& traits) {
-  const bool is_named = mentions_dmd2(traits.file_name) ||
-                        std::any_of(traits.metadata_texts.begin(), traits.metadata_texts.end(),
-                                    [](const std::string& text) { return mentions_dmd2(text); });
-  const bool is_distilled = traits.has_dmd2_lora || (is_named && !is_taken_out(traits.loras));
-  return is_distilled ? ModelKind::kDistilled : ModelKind::kPlain;
+  constexpr double kLeast = 0.25;
+  const double merged = merged_dmd2(traits);
+  const bool is_merged = merged >= kLeast && dmd2_in_all(traits) > merged / 2;
+  return traits.has_dmd2_lora || is_merged ? ModelKind::kDistilled : ModelKind::kPlain;
 }
 
 int64_t distilled_steps(const ModelTraits& traits) {
-  return mentions_dmd2(traits.file_name) && mentions(traits.file_name, "1step") ? 1 : 4;
+  const bool is_one_step =
+      mentions_dmd2(traits.file_name) && traits.file_name.find("1step") != std::string::npos;
+  return is_one_step ? 1 : 4;
 }
 
 std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedule& schedule) {
   auto sigmas = dmd2_sigmas(schedule, static_cast<int>(distilled_steps(traits)));
   sigmas.pop_back();  // the clean end
   return sigmas;
-}
-
-bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
-                     int64_t rank, double factor) {
-  if (mentions_dmd2(std::filesystem::path(file).filename().string())) return true;
-  return num_unet_modules == 788 && num_text_modules == 0 && rank == 64 &&
-         std::abs(factor - 0.125) < 1e-6;
 }
 
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events) {

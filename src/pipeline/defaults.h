@@ -29,17 +29,21 @@ struct LoraTraits {
 
 /// What is known of a model before it is loaded.
 struct ModelTraits {
-  std::string file_name;  ///< of the checkpoint
-  std::vector<std::string>
-      metadata_texts;          ///< titles, merge recipes: where a merged LoRA leaves its name
-  bool has_dmd2_lora = false;  ///< see looks_like_dmd2()
-  int64_t native_side = 1024;  ///< px: SDXL 1024, SD 1.5 512
+  std::string file_name;                   ///< of the checkpoint
+  std::optional<double> merged_dmd2 = {};  ///< see merged_dmd2_weight()
+  bool has_dmd2_lora = false;              ///< of positive weight
+  int64_t native_side = 1024;              ///< px: SDXL 1024, SD 1.5 512
   std::string known_words =
       {};  ///< all that its captions had, see unknown_words(); empty: not told
   std::vector<LoraTraits> loras = {};
 };
 
-/// kDistilled for a DMD2 LoRA in the request, or a checkpoint whose name or metadata says "dmd2"; but kPlain
+/// How much of DMD2 the checkpoint has by its metadata, else 1 where its name says "dmd2"; and that with the LoRAs of the
+/// request, each where it is strongest.
+double merged_dmd2(const ModelTraits& traits);
+double dmd2_in_all(const ModelTraits& traits);
+
+/// kDistilled for a DMD2 LoRA in the request, or a checkpoint with a quarter of it or more; but kPlain
 /// again where DMD2 LoRAs of negative weight take half of it or more out of such a checkpoint.
 ModelKind kind_of(const ModelTraits& traits);
 
@@ -49,11 +53,6 @@ int64_t distilled_steps(const ModelTraits& traits);
 /// The noise levels that a distilled model was trained at: timesteps 999, 749, 499, 249, or 399 of the one-step
 /// model.
 std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedule& schedule);
-
-/// The public DMD2 LoRA by what it is: a name with "dmd2", or 788 UNet modules of rank 64 and factor 1/8
-/// without text encoder. file: its path.
-bool looks_like_dmd2(const std::string& file, size_t num_unet_modules, size_t num_text_modules,
-                     int64_t rank, double factor);
 
 /// A random seed of 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
 uint64_t draw_seed();

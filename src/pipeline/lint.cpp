@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "pipeline/distilled_names.h"
 #include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
 #include "sampling/grid_distance.h"
@@ -80,9 +82,17 @@ MaybeFinding too_many_steps(const LintSubject& s) {
       fmt::format("use --steps {}, at most {}", made_for, kUsefulFactor * made_for)};
 }
 
+bool is_distilled_otherwise(const LintSubject& s) {
+  const auto& loras = s.traits.loras;
+  return mentions_other_distillation(s.traits.file_name) ||
+         std::any_of(loras.begin(), loras.end(), [](const LoraTraits& lora) {
+           return mentions_other_distillation(lora.file_name);
+         });
+}
+
 MaybeFinding too_few_steps(const LintSubject& s) {
   constexpr int64_t kFewest = 10;
-  if (is_distilled(s) || *s.request.steps >= kFewest) return {};
+  if (is_distilled(s) || *s.request.steps >= kFewest || is_distilled_otherwise(s)) return {};
   return Finding{
       fmt::format("{} steps are too few for a model that is not distilled: expect a blur",
                   *s.request.steps),
@@ -160,19 +170,29 @@ MaybeFinding missing_text_part(const LintSubject& s) {
                  "write FILE:WEIGHT"};
 }
 
-/// DMD2 LoRAs add up (two files at 0.5 are one at 1), at the step where each is strongest; a negative weight takes a merged one out again. Sliders
-/// and other LoRAs are made for wider ranges.
+/// DMD2 LoRAs add up (two files at 0.5 are one at 1), at the step where each is strongest, also with one that was merged
+/// into the checkpoint; a negative weight takes that one out again. Sliders and other LoRAs are made for wider ranges.
 MaybeFinding lora_strength(const LintSubject& s) {
-  constexpr double kLowest = -1, kHighest = 1.3;
-  double sum = 0;
-  for (const LoraTraits& lora : s.traits.loras)
-    sum += lora.is_dmd2 ? largest_weight(lora.unet_weight) : 0;
-  if (sum >= kLowest && sum <= kHighest) return {};
+  constexpr double kLowest = -1, kHighest = 1.3, kLeast = 0.02;
+  const double merged = merged_dmd2(s.traits), sum = dmd2_in_all(s.traits), worn = sum - merged;
+  if (worn < 0 && std::abs(merged) < kLeast) {
+    return Finding{
+        fmt::format("the DMD2 LoRAs have weight {:.3g} in all, and nothing tells that one is "
+                    "merged into {}",
+                    worn, s.traits.file_name),
+        "use a negative weight only to take a merged one out; \"fourstep lora detect\" finds it"};
+  }
+  if (worn == 0 || (sum >= kLowest && sum <= kHighest)) return {};
+  const std::string merged_too =
+      std::abs(merged) < kLeast
+          ? ""
+          : fmt::format(" with the {:.3g} merged into {}", merged, s.traits.file_name);
   return Finding{
-      fmt::format(
-          "the DMD2 LoRAs have weight {:.3g} in all; outside of {} to {} pictures fall apart", sum,
-          kLowest, kHighest),
-      sum > 0 ? "use 0.7 to 1" : "use -0.85 to take a merged one out"};
+      fmt::format("the DMD2 LoRAs have weight {:.3g} in all{}; outside of {} to {} pictures fall "
+                  "apart",
+                  sum, merged_too, kLowest, kHighest),
+      sum > 0 ? fmt::format("use {:.3g} to {:.3g} in addition", 0.7 - merged, 1 - merged)
+              : "use -0.85 to take a merged one out"};
 }
 
 MaybeFinding idle_loras(const LintSubject& s) {

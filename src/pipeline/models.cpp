@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -11,6 +10,7 @@
 #include "layers/layers.h"
 #include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
+#include "pipeline/distilled_names.h"
 #include "pipeline/resources.h"
 #include "pipeline/sampling_plan.h"
 #include "text/known_words.h"
@@ -35,10 +35,14 @@ LoraTraits traits_of(const LoraUse& use, LoraMatch& match) {
   const LoraModule& first = match.matched.front().module;
   const size_t num_unet = match.num_matched[Component::kUnet];
   const size_t num_text = match.num_modules - num_unet;
-  const bool is_dmd2 =
-      looks_like_dmd2(use.file, num_unet, num_text, rank_of(first), factor_of(first));
-  return {std::filesystem::path(use.file).filename().string(), use.unet_weight, use.text_weight,
-          is_dmd2, num_text > 0};
+  const LoraIdentity identity{std::filesystem::path(use.file).filename().string(),
+                              match.metadata,
+                              num_unet,
+                              num_text,
+                              rank_of(first),
+                              factor_of(first)};
+  return {identity.file_name, use.unet_weight, use.text_weight, looks_like_dmd2(identity),
+          num_text > 0};
 }
 
 /// A parameter in use and the layer it belongs to.
@@ -62,17 +66,6 @@ std::map<ParameterId, LiveWeight> live_weights(
 
 /// The side in pixels that the metadata names ("modelspec.resolution": "1024x1024", the Stability model
 /// specification), else that of the family.
-int64_t native_side_of(const Checkpoint& checkpoint) {
-  const auto found = checkpoint.metadata.find("modelspec.resolution");
-  int64_t side = 0;
-  if (found != checkpoint.metadata.end()) {
-    const char* begin = found->second.data();
-    std::from_chars(begin, begin + found->second.size(), side);
-  }
-  constexpr int64_t kLargest = 16384;
-  if (side >= 64 && side <= kLargest) return side;
-  return checkpoint.family == Family::kSd15 ? 512 : 1024;
-}
 
 }  // namespace
 
@@ -157,10 +150,9 @@ ModelTraits Models::traits() const {
   ModelTraits traits;
   const std::filesystem::path& path = unet_path_.empty() ? checkpoint_.path : unet_path_;
   traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
-  for (const auto& [key, text] : checkpoint_.metadata) {
-    traits.metadata_texts.push_back(text);
-    if (key == kKnownWordsKey) traits.known_words = text;
-  }
+  traits.merged_dmd2 = merged_dmd2_weight(checkpoint_.metadata);
+  const auto words = checkpoint_.metadata.find(kKnownWordsKey);
+  if (words != checkpoint_.metadata.end()) traits.known_words = words->second;
   traits.loras = lora_traits_;
   traits.has_dmd2_lora = std::any_of(
       lora_traits_.begin(), lora_traits_.end(),

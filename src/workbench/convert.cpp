@@ -52,43 +52,57 @@ class FolderWriter {
  public:
   FolderWriter(const Checkpoint& checkpoint, const MergeSettings& settings, const Events& events)
       : checkpoint_(checkpoint), settings_(settings), events_(events) {
-    for (const auto& [component, weights] : checkpoint.components)
+    for (const auto& [component, weights] : checkpoint.components) {
+      for (const auto& [name, tensor] : weights) {
+        plans_[component][name] = {stored_dtype(tensor, component, settings.storage),
+                                   shape_of(tensor)};
+      }
       report.num_tensors += weights.size();
+      report.num_bytes += size_of_tensors(plans_[component]);
+    }
   }
 
   void write(Component component, const fs::path& folder) {
-    const NamedTensors& weights = checkpoint_.components.at(component);
-    std::map<std::string, TensorPlan> plans;
-    for (const auto& [name, tensor] : weights) {
-      plans[name] = {stored_dtype(tensor, component, settings_.storage), shape_of(tensor)};
-    }
+    const auto& plans = plans_.at(component);
     const auto make = [&](const std::string& name) {
       events_.report({Stage::kSave, done_++, static_cast<int64_t>(report.num_tensors)});
-      const Tensor& tensor = weights.at(name);
-      Tensor out = converted(tensor, plans.at(name).dtype);
-      report.num_bytes += out.nbytes();
-      return out;
+      return converted(component, name, plans.at(name).dtype);
     };
     fs::create_directories(folder / to_string(component));
     const char* file = component == Component::kUnet || component == Component::kVae
                            ? "diffusion_pytorch_model.safetensors"
                            : "model.safetensors";
-    write_safetensors(folder / to_string(component) / file, plans, make, {{"format", "pt"}});
+    write_safetensors(folder / to_string(component) / file, plans, make, metadata_of(component));
   }
 
   MergeReport report;
 
  private:
-  Tensor converted(const Tensor& tensor, torch::ScalarType dtype) const {
+  /// The UNet's file keeps what the checkpoint says of itself, for the way back.
+  std::map<std::string, std::string> metadata_of(Component component) const {
+    std::map<std::string, std::string> metadata;
+    if (component == Component::kUnet) metadata = checkpoint_.metadata;
+    metadata.erase("modelspec.hash_sha256");  // of the tensors as they were
+    metadata["format"] = "pt";
+    return metadata;
+  }
+
+  Tensor converted(Component component, const std::string& name, torch::ScalarType dtype) const {
+    const Tensor& tensor = checkpoint_.components.at(component).at(name);
     if (dtype == tensor.scalar_type()) return tensor;
     const Tensor values = aligned(tensor).to(torch::kFloat).contiguous();
     drop_pages(tensor);
-    return stored(values, dtype, settings_.rounding, settings_.seed + static_cast<uint64_t>(done_));
+    const std::string full_name = fmt::format("{}.{}", to_string(component), name);
+    Tensor out =
+        stored(values, dtype, settings_.rounding, seed_of_tensor(settings_.seed, full_name));
+    check_overflow(out, full_name, checkpoint_.path);
+    return out;
   }
 
   const Checkpoint& checkpoint_;
   const MergeSettings& settings_;
   const Events& events_;
+  std::map<Component, std::map<std::string, TensorPlan>> plans_;
   int64_t done_ = 0;
 };
 
@@ -110,8 +124,9 @@ MergeReport convert_model(const fs::path& input, const MergeSettings& settings,
   auto files = diffusers_configs(checkpoint);
   files.insert(extra_files.begin(), extra_files.end());
   const fs::path target = output.has_filename() ? output : output.parent_path();
-  TemporaryFolder folder(target);
   FolderWriter writer(checkpoint, settings, events);
+  check_space(target, writer.report.num_bytes);
+  TemporaryFolder folder(target);
   for (const auto& [component, weights] : checkpoint.components) {
     writer.write(component, folder.path());
   }

@@ -93,17 +93,25 @@ Finding merged_finding(const Checkpoint& checkpoint, const fs::path& lora) {
   return good("already-merged", "the checkpoint's metadata do not name this LoRA");
 }
 
-Finding precision_finding(const Examination& examination) {
+/// A merge keeps the checkpoint's type unless it is told another: a loss there is a problem, elsewhere a warning.
+Finding precision_finding(const Examination& examination, std::optional<Storage> own) {
   constexpr double kTolerable = 0.1;
-  for (const StorageLoss& entry : examination.losses) {
-    if (entry.loss.error <= kTolerable) continue;
-    return bad("precision",
-               fmt::format("merged into {} it keeps {:.0f}% of its strength, with an error of "
-                           "{:.0f}% of the change; {:.0f}% of the weights do not move",
-                           to_string(entry.storage), 100 * entry.loss.arrived,
-                           100 * entry.loss.error, 100 * entry.loss.unchanged),
-               "apply it at run time instead of merging, merge into fp16 or fp32, or round with "
-               "--rounding stochastic");
+  const auto is_lossy = [](const StorageLoss& entry) { return entry.loss.error > kTolerable; };
+  const auto in_own = std::find_if(
+      examination.losses.begin(), examination.losses.end(),
+      [&](const StorageLoss& entry) { return entry.storage == own && is_lossy(entry); });
+  const auto first = std::find_if(examination.losses.begin(), examination.losses.end(), is_lossy);
+  for (const auto& found : {in_own, first}) {
+    if (found == examination.losses.end()) continue;
+    const auto& [storage, loss] = *found;
+    const std::string sentence = fmt::format(
+        "merged into {} it keeps {:.0f}% of its strength, with an error of {:.0f}% of "
+        "the change; {:.0f}% of the weights do not move",
+        to_string(storage), 100 * loss.arrived, 100 * loss.error, 100 * loss.unchanged);
+    const char* remedy =
+        "apply it at run time instead of merging, merge into fp16 or fp32, or round with "
+        "--rounding stochastic";
+    return found == in_own ? bad("precision", sentence, remedy) : good("precision", sentence);
   }
   return good("precision", "merging it into fp16, bf16, fp8 or int8 loses less than 10% of it");
 }
@@ -154,7 +162,7 @@ Examination examine(const fs::path& model, const fs::path& lora, double weight,
   for (const Storage storage : {Storage::kFp16, Storage::kBf16, Storage::kFp8, Storage::kInt8}) {
     examination.losses.push_back({storage, mean_rounding_loss(samples, weight, storage)});
   }
-  findings.push_back(precision_finding(examination));
+  findings.push_back(precision_finding(examination, storage_of(unet_dtype(checkpoint))));
   return examination;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "io/dtypes.h"
+#include "lora/lora_keys.h"
 #include "workbench/lora_fit.h"
 
 namespace fourstep {
@@ -62,11 +63,6 @@ void add_marks(const StyleMark (&marks)[N], const std::vector<std::string>& name
       break;  // the first mark is the most telling one
     }
   }
-}
-
-std::string with_underscores(std::string name) {
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
 }
 
 /// sd-scripts: te for a family with one text encoder, te1 and te2 for two.

@@ -1,7 +1,5 @@
 #include "workbench/merge.h"
 
-#include <cmath>
-
 #include "base/error.h"
 #include "io/safetensors.h"
 #include "workbench/merge_metadata.h"
@@ -44,8 +42,9 @@ class Merger {
     Tensor out = torch::empty(pristine.sizes(), is_direct ? dtype : torch::kFloat);
     fill(key, pristine, out);
     drop_pages(pristine);
-    if (!is_direct) out = stored(out, dtype, settings_.rounding, seed_of(key));
-    check_overflow(key, out);
+    if (!is_direct)
+      out = stored(out, dtype, settings_.rounding, seed_of_tensor(settings_.seed, key));
+    check_overflow(out, key, base_.file.path);
     return out;
   }
 
@@ -82,23 +81,6 @@ class Merger {
     }
   }
 
-  /// Another stream of random numbers for every tensor, the same in every run.
-  uint64_t seed_of(const std::string& key) const {
-    uint64_t hash = 0xCBF29CE484222325ULL ^ settings_.seed;  // FNV-1a
-    for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-    return hash;
-  }
-
-  void check_overflow(const std::string& key, const Tensor& out) const {
-    if (out.scalar_type() != torch::kHalf || out.numel() == 0) return;
-    const auto [least, most] = at::aminmax(out);
-    if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
-    throw Error(
-        "model merge: \"{}\" of \"{}\" is beyond fp16's largest value (65504) or NaN; use --dtype "
-        "bf16 or fp32, or smaller weights",
-        key, base_.file.path.string());
-  }
-
   const BaseModel& base_;
   const MergeSettings& settings_;
   LoraTerms terms_;
@@ -119,26 +101,6 @@ void check_output(const fs::path& base, const MergeSettings& settings, const fs:
   }
 }
 
-/// Before hours of work rather than after them.
-void check_space(const fs::path& output, uint64_t num_bytes) {
-  std::error_code error;
-  const fs::path folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
-  const fs::space_info space = fs::space(folder, error);
-  if (error || space.available >= num_bytes) return;
-  throw InvalidRequest("model merge: \"{}\" needs {} MB and its disk has {} MB left; free some",
-                       output.string(), num_bytes >> 20, space.available >> 20);
-}
-
-uint64_t size_of(const std::map<std::string, TensorPlan>& plans) {
-  uint64_t num_bytes = 0;
-  for (const auto& [key, plan] : plans) {
-    uint64_t count = 1;
-    for (const int64_t length : plan.shape) count *= static_cast<uint64_t>(length);
-    num_bytes += count * c10::elementSize(plan.dtype);
-  }
-  return num_bytes;
-}
-
 }  // namespace
 
 MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& settings,
@@ -148,7 +110,7 @@ MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& sett
   const std::vector<AppliedLora> applied = apply(settings, base.checkpoint);
   const Merger merger(base, settings, terms_by_parameter(applied));
   const std::map<std::string, TensorPlan> plans = merger.plans();
-  MergeReport report{{}, 0, plans.size(), size_of(plans)};
+  MergeReport report{{}, 0, plans.size(), size_of_tensors(plans)};
   check_space(output, report.num_bytes);
   for (const AppliedLora& lora : applied) {
     report.loras.push_back(fmt::format("{}: {} at {}", lora.match.path.filename().string(),

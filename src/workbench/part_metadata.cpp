@@ -25,6 +25,8 @@ nlohmann::ordered_json part_json(const fs::path& path, const std::string& sha256
                                  const Metadata& metadata) {
   nlohmann::ordered_json json{{"name", path.filename().string()}};
   if (!sha256.empty()) json["sha256"] = sha256;
+  const std::string title = entry_of(metadata, "modelspec.title");
+  if (!title.empty()) json["title"] = title;
   const std::string license = licence_of(metadata);
   if (!license.empty()) json["license"] = license;
   return json;

@@ -15,7 +15,7 @@ namespace fourstep {
 /// kHash in MiB.
 std::string sha256_of(const std::filesystem::path& path, const Events& events);
 
-/// {"name", "sha256", "license"} of a part: the keys of A1111's merger and ModelSpec's spelling. What is not known is
+/// {"name", "sha256", "title", "license"} of a part: the keys of A1111's merger and ModelSpec's spelling. What is not known is
 /// left out. metadata: of the part.
 nlohmann::ordered_json part_json(const std::filesystem::path& path, const std::string& sha256,
                                  const Metadata& metadata);

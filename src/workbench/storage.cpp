@@ -154,4 +154,31 @@ Tensor as_stored(const Tensor& values, Storage storage) {
   return stored(values, dtype_of(storage), StorageRounding::kNearest, 0).to(torch::kFloat);
 }
 
+uint64_t seed_of_tensor(uint64_t seed, const std::string& name) {
+  uint64_t hash = 0xCBF29CE484222325ULL ^ seed;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
+  return hash;
+}
+
+void check_overflow(const Tensor& values, const std::string& name,
+                    const std::filesystem::path& file) {
+  if (values.scalar_type() != torch::kHalf || values.numel() == 0) return;
+  const auto [least, most] = at::aminmax(values);
+  if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
+  throw Error(
+      "\"{}\" of \"{}\" is beyond fp16's largest value (65504) or NaN; use --dtype bf16 or fp32, "
+      "or "
+      "smaller weights",
+      name, file.string());
+}
+
+void check_space(const std::filesystem::path& output, uint64_t num_bytes) {
+  std::error_code error;
+  const std::filesystem::path folder = output.has_parent_path() ? output.parent_path() : ".";
+  const std::filesystem::space_info space = std::filesystem::space(folder, error);
+  if (error || space.available >= num_bytes) return;
+  throw InvalidRequest("\"{}\" needs {} MB and its disk has {} MB left; free some", output.string(),
+                       num_bytes >> 20, space.available >> 20);
+}
+
 }  // namespace fourstep

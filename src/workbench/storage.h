@@ -3,6 +3,7 @@
 // proportion to the distances, which loses no small change on average.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -39,6 +40,17 @@ enum class StorageRounding { kNearest, kStochastic };
 /// Throws Error for random rounding to other types than fp32, fp16, bf16 and fp8.
 Tensor stored(const Tensor& values, torch::ScalarType dtype, StorageRounding rounding,
               uint64_t seed);
+
+/// Another stream of random numbers for every tensor, the same in every run.
+uint64_t seed_of_tensor(uint64_t seed, const std::string& name);
+
+/// Throws Error naming tensor and file when `values` are fp16 and one of them is infinite or NaN.
+void check_overflow(const Tensor& values, const std::string& name,
+                    const std::filesystem::path& file);
+
+/// Before hours of work rather than after them: throws InvalidRequest when the disk of `output`, which need not exist, has
+/// no room for so many bytes.
+void check_space(const std::filesystem::path& output, uint64_t num_bytes);
 
 /// What remains of `values` ([rows, ...], fp32) after being stored to the nearest and read again, fp32.
 Tensor as_stored(const Tensor& values, Storage storage);

@@ -24,8 +24,9 @@ TEST(NoiseView, ShowsTorchsNoise) {
   EXPECT_FLOAT_EQ(view.first[1], 0.39563116431236267);
   EXPECT_NEAR(view.mean, 0.011357880900504824, 1e-7);
   EXPECT_NEAR(view.deviation, 0.9868292548451959, 1e-7);
-  if (view.sha256)
+  if (view.sha256) {
     EXPECT_EQ(*view.sha256, "1202b953f8d50890f2bb4983c255a9a6a6eef99584102364c3d1be1edf4e638d");
+  }
 }
 
 TEST(NoiseView, EachImageIsThatOfItsOwnSeed) {

@@ -135,14 +135,16 @@ TEST(Defaults, ExplicitListsSetTheNumberOfSteps) {
   EXPECT_THROW(resolve(asked, kPlain), InvalidRequest);
 }
 
-TEST(Defaults, Dmd2IsRecognisedByNameOrShape) {
-  EXPECT_TRUE(looks_like_dmd2("loras/DMD2_sdxl_4step.safetensors", 1, 0, 4, 1));
-  EXPECT_TRUE(looks_like_dmd2("renamed.safetensors", 788, 0, 64, 0.125));
-  EXPECT_FALSE(looks_like_dmd2("lcm.safetensors", 788, 0, 64, 1))
-      << "LCM: the same modules, alpha 64";
-  EXPECT_EQ(kind_of({"x.safetensors", {"base + dmd2_sdxl_4step"}, false, 1024}),
-            ModelKind::kDistilled);
-  EXPECT_EQ(kind_of(kPlain), ModelKind::kPlain);
+TEST(Defaults, WhatIsMergedCountsByItsWeight) {
+  const auto kind_at = [](std::optional<double> merged) {
+    return kind_of({"x.safetensors", merged, false, 1024});
+  };
+  EXPECT_EQ(kind_at(1), ModelKind::kDistilled);
+  EXPECT_EQ(kind_at(0.3), ModelKind::kDistilled);
+  EXPECT_EQ(kind_at(0.0001), ModelKind::kPlain) << "taken out again";
+  EXPECT_EQ(kind_at({}), ModelKind::kPlain);
+  EXPECT_EQ(kind_of({"x_dmd2.safetensors", 0.0, false, 1024}), ModelKind::kPlain)
+      << "a recipe knows better than the name";
 }
 
 TEST(Defaults, ANamedModelKeepsItsLoras) {

@@ -45,6 +45,9 @@ Request with(Change change) {
 ModelTraits with_loras(std::vector<LoraTraits> loras) {
   ModelTraits traits = kFourStepModel;
   traits.loras = std::move(loras);
+  traits.has_dmd2_lora = std::any_of(
+      traits.loras.begin(), traits.loras.end(),
+      [](const LoraTraits& lora) { return lora.is_dmd2 && largest_weight(lora.unet_weight) > 0; });
   return traits;
 }
 
@@ -85,10 +88,16 @@ std::vector<Example> examples_of_sampling() {
 }
 
 std::vector<Example> examples_of_loras() {
+  const Request with_many_steps = with([](Request& r) { r.steps = 30, r.cfg_scale = 6; });
   const LoraTraits half{"half.safetensors", 0.5, 0.5, true, false};
   const LoraTraits third{"third.safetensors", 0.4, 0.4, true, false};
   const LoraTraits style{"style.safetensors", 1, 0.5, false, false};
   const LoraTraits with_text{"style.safetensors", 1, 0.5, false, true};
+  const LoraTraits taken_out{"dmd2.safetensors", -0.85, -0.85, true, false};
+  const auto merged = [](ModelTraits traits) {
+    traits.merged_dmd2 = 0.85;
+    return traits;
+  };
   const LoraTraits nothing{"style.safetensors", 0, 0, false, true};
   return {
       {"missing-text-part",
@@ -97,6 +106,9 @@ std::vector<Example> examples_of_loras() {
        with_loras({kDmd2Lora, style}),
        with_loras({kDmd2Lora, with_text})},
       {"lora-strength", {}, {}, with_loras({kDmd2Lora, third}), with_loras({half, half})},
+      {"lora-strength", {}, {}, merged(with_loras({kDmd2Lora})), merged(with_loras({third}))},
+      {"lora-strength", with_many_steps, with_many_steps, with_loras({taken_out}),
+       merged(with_loras({taken_out}))},
       {"idle-lora", {}, {}, with_loras({kDmd2Lora, nothing}), with_loras({kDmd2Lora, with_text})},
   };
 }
@@ -146,6 +158,13 @@ TEST(Lint, LorasByStepCountWithTheirLargestWeight) {
   EXPECT_THAT(codes("0@0,1@2", 0), IsEmpty());
   EXPECT_THAT(codes("0.5@0,1@2", 0.5), IsEmpty()) << "one text for both parts";
   EXPECT_THAT(codes("0.5@0,1.5@2", 0.5), ElementsAre("lora-strength"));
+}
+
+TEST(Lint, OtherDistillationsMayTakeFewSteps) {
+  const Request few = with([](Request& r) { r.steps = 4, r.cfg_scale = 1; });
+  const LoraTraits lightning{"sdxl_lightning_4step_lora.safetensors", 1, 1, false, false};
+  EXPECT_THAT(codes_of(few, with_loras({lightning})), IsEmpty());
+  EXPECT_THAT(codes_of(few, {"sd_xl_turbo_1.0_fp16.safetensors", {}, false, 1024}), IsEmpty());
 }
 
 TEST(Lint, SentencesCarryTheNumbers) {

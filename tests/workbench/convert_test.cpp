@@ -50,6 +50,41 @@ TEST_F(Convert, ThroughAFolderAndBackNothingChanges) {
   expect_same(before, open_checkpoint(path("back.safetensors")));
 }
 
+TEST_F(Convert, MetadataAndVocabularyGoThroughAFolderAndBack) {
+  const std::map<std::string, std::string> said{{"modelspec.resolution", "64x64"},
+                                                {"modelspec.license", "Apache-2.0"},
+                                                {"sd_merge_recipe", "{}"},
+                                                {"fourstep.merges", "a b</w>\nc d</w>"}};
+  testing::write_tiny_sdxl(path("said.safetensors"), [&](Checkpoint& model) {
+    model.metadata = said;
+    model.merges_text = said.at("fourstep.merges");
+  });
+  convert_model(path("said.safetensors"), settings_of(), path("folder"), {});
+  convert_model(path("folder"), settings_of(), path("back.safetensors"), {});
+  for (const char* name : {"folder", "back.safetensors"}) {
+    const Checkpoint model = open_checkpoint(path(name));
+    EXPECT_EQ(native_side_of(model), 64) << name;
+    EXPECT_EQ(model.merges_text, said.at("fourstep.merges")) << name;
+    for (const auto& [key, text] : said) EXPECT_EQ(model.metadata.at(key), text) << name;
+  }
+}
+
+TEST_F(Convert, ValuesBeyondFp16AreRefusedInFoldersToo) {
+  testing::write_tiny_sdxl(path("large.safetensors"), [](Checkpoint& model) {
+    auto& unet = model.components.at(Component::kUnet);
+    unet.at("conv_in.weight") = torch::full_like(unet.at("conv_in.weight"), 1e6, torch::kFloat);
+  });
+  for (const char* output : {"folder", "file.safetensors"}) {
+    EXPECT_THAT(message_of<Error>([&] {
+                  convert_model(path("large.safetensors"), settings_of(Storage::kFp16),
+                                path(output), {});
+                }),
+                HasSubstr("is beyond fp16's largest value (65504)"))
+        << output;
+    EXPECT_FALSE(std::filesystem::exists(path(output)));
+  }
+}
+
 TEST_F(Convert, FoldersSayWhatShapesCannot) {
   testing::write_tiny_sdxl(path("v.safetensors"), [](Checkpoint& model) {
     model.prediction = Prediction::kV;

@@ -45,8 +45,18 @@ TEST_F(Doctor, HealthyLoraHasNoProblemBeforeItIsMergedCoarsely) {
   ASSERT_EQ(found.losses.size(), 4U);
   EXPECT_LT(found.losses[0].loss.error, 0.01);  // fp16
   EXPECT_GT(found.losses[2].loss.error, 0.1);   // fp8
-  EXPECT_TRUE(finding(found, "precision").is_problem);
+  EXPECT_FALSE(finding(found, "precision").is_problem) << "a merge would keep the file's type";
   EXPECT_THAT(finding(found, "precision").sentence, HasSubstr("fp8"));
+}
+
+TEST_F(Doctor, ACoarseTypeOfTheCheckpointItselfIsAProblem) {
+  MergeSettings settings;
+  settings.storage = Storage::kFp8;
+  settings.with_hashes = false;
+  merge_into_file(path("model.safetensors"), settings, path("fp8.safetensors"), {});
+  const Examination found = examine(path("fp8.safetensors"), path("lora.safetensors"), 1, {});
+  EXPECT_TRUE(finding(found, "precision").is_problem);
+  EXPECT_THAT(finding(found, "precision").remedy, HasSubstr("at run time"));
 }
 
 TEST_F(Doctor, WeightsCount) {

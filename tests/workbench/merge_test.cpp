@@ -148,7 +148,9 @@ TEST_F(Merge, TypesAreAsAsked) {
   const NamedTensors fp8 =
       merged(with({{path("a.safetensors"), 1, 1}}, Storage::kFp8), "2.safetensors");
   for (const auto& [key, tensor] : bf16) {
-    if (tensor.numel() > 1) EXPECT_EQ(tensor.scalar_type(), torch::kBFloat16) << key;
+    if (tensor.numel() > 1) {
+      EXPECT_EQ(tensor.scalar_type(), torch::kBFloat16) << key;
+    }
   }
   const std::string unet = "model.diffusion_model.input_blocks.1.0.in_layers.2.";
   EXPECT_EQ(fp8.at(unet + "weight").scalar_type(), torch::kFloat8_e4m3fn);
