@@ -15,6 +15,7 @@
 #include "cli/run_settings.h"
 #include "io/fields_json.h"
 #include "io/image.h"
+#include "io/output_check.h"
 #include "io/safetensors.h"
 #include "pipeline/image_metadata.h"
 #include "pipeline/lint.h"
@@ -36,6 +37,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
+
+constexpr const char* kLatentsExtension = ".safetensors";
 
 struct GenerateOptions {
   Request request;
@@ -107,8 +110,8 @@ void save(Session& session, const Job& job, const GeneratedImage& made) {
   image.text = image_metadata(single_image(request, made.index), session.family, job.hashes);
   write_image(file, image);
   if (!session.options.latents.empty()) {
-    const auto latents =
-        output_file(session.options.latents, words, made.seed, index, session.num_images);
+    const auto latents = output_file(session.options.latents, words, made.seed, index,
+                                     session.num_images, kLatentsExtension);
     write_safetensors(latents, {{"latent", made.latent}}, image.text);
   }
   session.images.push_back({{"file", file.string()},
@@ -142,6 +145,15 @@ Placement placement_of(const GenerateOptions& options) {
   placement.dtype = network_dtype(options.request.precision, placement.device);
   placement.vae_dtype = vae_dtype(options.request.vae_precision, placement.dtype);
   return placement;
+}
+
+/// --latents must not replace a file that is read, and has the name of what is inside.
+void check_latents(const GenerateOptions& options) {
+  if (names_folder(options.latents)) return;
+  const Request& request = options.request;
+  std::vector<std::filesystem::path> inputs{request.model, request.unet, request.vae};
+  for (const LoraUse& lora : request.loras) inputs.emplace_back(lora.file);
+  check_output(options.latents, inputs, {kLatentsExtension});
 }
 
 /// Before minutes of sampling, not after.
@@ -199,6 +211,7 @@ void generate(GenerateOptions options) {
   options.request = with_lora_files(std::move(options.request));
   check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);
+  check_latents(options);
   if (!options.out.empty() && std::filesystem::path(options.out).has_filename() &&
       !std::filesystem::is_directory(options.out)) {
     image_format_of(options.out);

@@ -12,6 +12,7 @@
 #include "inspect/token_view.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
+#include "io/output_check.h"
 #include "pipeline/prompt_expansion.h"
 
 namespace fourstep {
@@ -82,6 +83,7 @@ void print_schedules(const Request& request, const std::vector<ScheduleView>& vi
 }
 
 void inspect_schedule(const ViewOptions& options) {
+  if (!options.svg.empty()) check_output(options.svg, {}, {".svg"});
   const Subject subject = resolve(options.request);
   const auto views = options.is_all ? view_all_schedules(subject.request, subject.model)
                                     : std::vector{view_schedule(subject.request, subject.model)};

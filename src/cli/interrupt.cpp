@@ -1,5 +1,7 @@
 #include "cli/interrupt.h"
 
+#include <unistd.h>
+
 #include <csignal>
 
 namespace fourstep {
@@ -10,8 +12,11 @@ namespace {
 volatile std::sig_atomic_t interrupts = 0;
 
 void note_interrupt(int signal) {
+  constexpr char kSentence[] = "\nfourstep: stops after this step; once more: at once\n";
   interrupts = 1;
   std::signal(signal, SIG_DFL);
+  // Nothing but write() is allowed in here; a message that gets lost does no harm.
+  if (::write(STDERR_FILENO, kSentence, sizeof(kSentence) - 1) < 0) return;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "cli/workbench_options.h"
 #include "inspect/model_facts.h"
 #include "io/fields_json.h"
+#include "io/output_check.h"
 #include "pipeline/lint.h"
 #include "workbench/detect_report.h"
 #include "workbench/part_metadata.h"
@@ -40,6 +41,7 @@ struct FingerprintCommand {
 void run_fingerprint(const FingerprintCommand& options) {
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
   const Events events = events_of(bar);
+  check_output(options.output, {options.base, options.lora}, {".json"});
   Fingerprint fingerprint = make_fingerprint(options.base, options.lora, events);
   if (!options.without_hashes) fingerprint.base_sha256 = sha256_of(options.base, events);
   write_fingerprint(options.output, fingerprint);

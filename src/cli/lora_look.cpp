@@ -11,6 +11,7 @@
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
 #include "io/atomic_file.h"
+#include "io/output_check.h"
 #include "workbench/lora_content.h"
 #include "workbench/lora_diff.h"
 #include "workbench/lora_info.h"
@@ -46,6 +47,7 @@ void print_infos(const std::vector<LoraInfo>& infos, bool is_json) {
 
 void inspect(const LookOptions& options) {
   catch_interrupts();
+  if (!options.svg.empty()) check_output(options.svg, {}, {".svg"});
   const std::vector<LoraLayout> layouts = layouts_for(options.model);
   std::vector<LoraInfo> infos;
   for (const std::string& file : options.files) {

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
+#include "io/output_check.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
 #include "pipeline/request.h"
@@ -69,6 +70,7 @@ void convert(const WriteOptions& options) {
   wanted.to = style_from_text(options.style);
   wanted.dtype = dtype_of(options);
   wanted.folds_alpha = options.folds_alpha;
+  check_output(options.out, {options.files.at(0)}, {".safetensors"});
   const LoraSource source = open_lora_source(options.files.at(0));
   const ConvertedLora converted = convert_lora(source, layouts_for(options.model), wanted);
   write_safetensors(options.out, converted.tensors, converted.metadata);
@@ -116,6 +118,7 @@ Ingredients open_parts(const WriteOptions& options) {
   }
   std::vector<std::filesystem::path> paths;
   for (const LoraUse& use : uses) paths.emplace_back(use.file);
+  check_output(options.out, paths, {".safetensors"});
   const std::vector<FittedLora> loras = open_together(paths, layouts_for(options.model));
   Ingredients result{common_layout(loras), {}, {}, {}};
   std::vector<std::map<ParameterId, LoraModule>> all;
@@ -176,6 +179,7 @@ void extract(const WriteOptions& options) {
   wanted.rank = options.rank.value_or(wanted.rank);
   wanted.convolution_rank = options.convolution_rank.value_or(wanted.rank);
   wanted.dtype = dtype_of(options).value_or(wanted.dtype);
+  check_output(options.out, {options.files.begin(), options.files.end()}, {".safetensors"});
   const Checkpoint tuned = open_checkpoint(options.files.at(0));
   const Checkpoint base = open_checkpoint(options.files.at(1));
   ProgressBar bar = make_bar(options);

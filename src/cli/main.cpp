@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -19,6 +20,9 @@ namespace {
 
 constexpr const char* kOutOfMemory =
     "out of memory: use a smaller size, --vae-tile, or a lower --precision";
+
+constexpr const char* kLostOutput =
+    "standard output could not be written; what was printed is not whole";
 
 int fail(int code, const std::string& sentence) {
   fmt::print(stderr, "fourstep: {}\n", fourstep::on_one_line(sentence));
@@ -34,12 +38,22 @@ int fail_in_libtorch(const c10::Error& error) {
   return fail(1, "unexpected failure in libtorch: " + text.substr(0, text.find('\n')));
 }
 
+/// What was printed and did not arrive (a full disk) is no success.
+int finish() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+  return fail(2, kLostOutput);
+}
+
 int run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
-    return 0;
+    return finish();
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      app.exit(error);
+      std::cout.flush();
+      return std::cout ? finish() : fail(2, kLostOutput);
+    }
     return fail(2, fmt::format("{} (--help lists the options)", error.what()));
   } catch (const fourstep::Cancelled&) {
     return fail(130, "cancelled; nothing half written");

@@ -1,6 +1,8 @@
 // fourstep model merge, convert, unbake, topup: verbs that write a checkpoint.
 
 #include <fmt/format.h>
+
+#include <cmath>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -89,6 +91,9 @@ void run_rebalance(const RebalanceCommand& options) {
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
   RebalanceSettings settings;
   settings.detect = options.what.settings();
+  if (!std::isfinite(options.target)) {
+    throw InvalidRequest("--to {}: expected a number, for instance 0.7", options.target);
+  }
   settings.target = options.target;
   settings.is_forced = options.is_forced;
   settings.merge = settings_of(options.storage);

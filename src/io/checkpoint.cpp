@@ -99,7 +99,7 @@ ModelSource open_model_source(const fs::path& path) {
 
 std::string refusal(const ModelSource& source) {
   if (source.recognition.family) return "";
-  return fmt::format("\"{}\": found {}, which cannot be sampled here; {}",
+  return fmt::format("\"{}\": found {}, which is no checkpoint for this; {}",
                      source.checkpoint.path.string(), source.recognition.name,
                      source.recognition.advice);
 }

@@ -29,8 +29,9 @@ bool is_finite(const Tensor& image) { return at::isfinite(image).all().item<bool
 Tensor decode_latent(Models& models, const Tensor& latent, int64_t tile_px, const Events& events) {
   if (!is_finite(latent)) {
     throw Error(
-        "{}: the latent has NaN or infinite values: a broken weight, or an overflow in {} (try "
-        "--precision fp32)",
+        "{}: the latent has NaN or infinite values: an extreme weight of a LoRA or in the prompt, "
+        "a "
+        "broken weight of the file, or an overflow in {} (try --precision fp32)",
         models.checkpoint().path.string(),
         models.placement().dtype == torch::kHalf ? "fp16" : "the network");
   }

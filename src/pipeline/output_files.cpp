@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "io/image.h"
-
 namespace fourstep {
 
 namespace fs = std::filesystem;
@@ -27,21 +25,25 @@ std::string slug_of(const std::string& prompt) {
   return slug.empty() ? "image" : slug;
 }
 
-fs::path free_name(const fs::path& folder, const std::string& stem) {
-  fs::path file = folder / (stem + kPictureExtension);
+fs::path free_name(const fs::path& folder, const std::string& stem, const std::string& extension) {
+  fs::path file = folder / (stem + extension);
   for (int copy = 2; fs::exists(file); ++copy) {
-    file = folder / fmt::format("{}-{}{}", stem, copy, kPictureExtension);
+    file = folder / fmt::format("{}-{}{}", stem, copy, extension);
   }
   return file;
 }
 
 }  // namespace
 
-fs::path output_file(const std::string& out, const std::string& prompt, uint64_t seed,
-                     int64_t index, int64_t count) {
+bool names_folder(const std::string& out) {
   std::error_code ignored;
-  const bool is_folder = out.empty() || out.back() == '/' || fs::is_directory(out, ignored);
-  if (is_folder) return free_name(out, fmt::format("{}-{}", slug_of(prompt), seed));
+  return out.empty() || out.back() == '/' || fs::is_directory(out, ignored);
+}
+
+fs::path output_file(const std::string& out, const std::string& prompt, uint64_t seed,
+                     int64_t index, int64_t count, const std::string& extension) {
+  if (names_folder(out))
+    return free_name(out, fmt::format("{}-{}", slug_of(prompt), seed), extension);
   if (count == 1) return out;
   const fs::path file = out;
   return file.parent_path() /

@@ -5,13 +5,18 @@
 #include <filesystem>
 #include <string>
 
+#include "io/image.h"
+
 namespace fourstep {
 
+/// Whether `out` is a folder: it ends in '/', exists as one, or is empty (the current one).
+bool names_folder(const std::string& out);
+
 /// The file for image `index` of `count`. out: a file name (several images get "-1", "-2", ... before the
-/// extension), a folder (ends in '/' or exists), or empty for the current folder. Names made up here are
-/// "<words of the prompt>-<seed>.png" and never those of a file that exists; a name the user gave is used
-/// as it is.
+/// extension) or a folder, see names_folder(). Names made up here are "<words of the prompt>-<seed><extension>" and
+/// never those of a file that exists; a name the user gave is used as it is.
 std::filesystem::path output_file(const std::string& out, const std::string& prompt, uint64_t seed,
-                                  int64_t index, int64_t count);
+                                  int64_t index, int64_t count,
+                                  const std::string& extension = kPictureExtension);
 
 }  // namespace fourstep

@@ -20,6 +20,10 @@ std::vector<std::string> read_options(const std::filesystem::path& path) {
   if (!in) throw Error("wildcards: {} cannot be read", path.string());
   std::vector<std::string> options;
   for (std::string line; std::getline(in, line);) {
+    if (line.find('\0') != std::string::npos) {
+      throw InvalidRequest("wildcards: {} is no text (it has NUL bytes); save it as UTF-8",
+                           path.string());
+    }
     line = trimmed(line);
     if (!line.empty() && line.front() != '#') options.push_back(std::move(line));
   }
@@ -44,6 +48,7 @@ std::vector<Request> expand_prompts(const Request& request) {
   const bool is_plain =
       prompt_rules(dialect_from_name(request.dialect)).syntax == PromptSyntax::kPlain;
   const bool with_names = !request.wildcards.empty();
+  if (with_names) list_files({request.wildcards}, {".txt"}, "--wildcards", /*depth=*/0);
   if (is_plain || (!has_wildcards(request.prompt, with_names) &&
                    !has_wildcards(request.negative_prompt, with_names))) {
     return {request};

@@ -103,8 +103,10 @@ Fingerprint read_fingerprint(const fs::path& path) {
   const auto lora = json_value<nlohmann::json>(json, "lora", object, path);
   const auto modules = json_value<nlohmann::json>(json, "modules", object, path);
   if (!base.is_object() || !lora.is_object() || !modules.is_object() || modules.empty()) {
-    throw Error("\"{}\": \"base\", \"lora\" and \"modules\" must be objects; make it again",
-                path.string());
+    throw Error(
+        "\"{}\": \"base\", \"lora\" and \"modules\" must be objects, and there must be modules; "
+        "make it again",
+        path.string());
   }
   Fingerprint fingerprint;
   fingerprint.path = path;

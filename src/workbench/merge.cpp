@@ -1,6 +1,7 @@
 #include "workbench/merge.h"
 
 #include "base/error.h"
+#include "io/output_check.h"
 #include "io/safetensors.h"
 #include "workbench/merge_metadata.h"
 
@@ -86,26 +87,17 @@ class Merger {
   LoraTerms terms_;
 };
 
-void check_output(const fs::path& base, const MergeSettings& settings, const fs::path& output) {
-  std::vector<fs::path> parts{base};
-  for (const WeightedLora& lora : settings.loras) parts.push_back(lora.path);
-  for (const fs::path& part : parts) {
-    std::error_code missing;
-    if (!fs::equivalent(part, output, missing) || missing) continue;
-    throw InvalidRequest("model merge: \"{}\" is a part of the merge; name another output",
-                         output.string());
-  }
-  if (output.extension() != ".safetensors") {
-    throw InvalidRequest("model merge: \"{}\": the output's name must end with .safetensors",
-                         output.string());
-  }
+std::vector<fs::path> inputs_of(const fs::path& base, const MergeSettings& settings) {
+  std::vector<fs::path> inputs{base};
+  for (const WeightedLora& lora : settings.loras) inputs.push_back(lora.path);
+  return inputs;
 }
 
 }  // namespace
 
 MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& settings,
                             const fs::path& output, const Events& events) {
-  check_output(base_path, settings, output);
+  check_output(output, inputs_of(base_path, settings), {".safetensors"});
   const BaseModel base = open_base_model(base_path);
   const std::vector<AppliedLora> applied = apply(settings, base.checkpoint);
   const Merger merger(base, settings, terms_by_parameter(applied));

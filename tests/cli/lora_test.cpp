@@ -35,6 +35,24 @@ class LoraCommand : public Program {
   }
 };
 
+TEST_F(LoraCommand, NothingThatIsReadIsWritten) {
+  const std::string file = path("lora.safetensors"), model = path("tiny.safetensors");
+  const std::string lora_before = testing::read_file(file),
+                    model_before = testing::read_file(model);
+  const std::string to_it = " -o " + file, with_model = " --model " + model;
+  for (const std::string& command : {"merge " + file + ":0.5" + to_it + with_model,
+                                     "convert " + file + " " + file + " --to peft",
+                                     "resize " + file + " " + file + " --rank 1" + with_model,
+                                     "extract " + model + " " + model + " -o " + model,
+                                     "fingerprint " + model + " --lora " + file + " -o " + model}) {
+    expect_refusal(lora(command), {"is one of the files that are read"});
+  }
+  expect_refusal(lora("inspect " + file + " --svg " + file), {".svg"});
+  expect_refusal(lora("merge " + file + " -o " + path("x.txt") + with_model), {".safetensors"});
+  EXPECT_EQ(testing::read_file(file), lora_before);
+  EXPECT_EQ(testing::read_file(model), model_before);
+}
+
 TEST_F(LoraCommand, InspectTellsFamilyRanksAndHashes) {
   const std::string svg = path("blocks.svg");
   EXPECT_THAT(text_of("inspect --norms --svg " + svg + " " + path("lora.safetensors")),

@@ -1,6 +1,7 @@
 // The program as users meet it: exit codes, one sentence per error, whole files or none.
 
 #include "cli/program.h"
+#include "support/files.h"
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -198,6 +199,34 @@ TEST_F(Program, NothingIsLeftBehindWhereTheOutputCannotBeWritten) {
   expect_refusal(outcome, {"no-such-folder"});
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->path()), {}),
             static_cast<ptrdiff_t>(before));
+}
+
+TEST_F(Program, LatentsReplaceNoFileThatIsRead) {
+  const std::string lora = path("lora.safetensors");
+  const std::string before = testing::read_file(lora);
+  expect_refusal(generate("--lora " + lora + " --latents " + lora), {"another output"});
+  EXPECT_EQ(testing::read_file(lora), before);
+  expect_refusal(generate("--latents " + path("latents.png")), {"latents.png", ".safetensors"});
+}
+
+TEST_F(Program, LatentsInAFolderAreNamedSo) {
+  std::filesystem::create_directory(path("latents"));
+  const Outcome outcome =
+      generate("--seed 3 --out " + path("c.png") + " --latents " + path("latents"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_TRUE(std::filesystem::exists(path("latents/a-cat-3.safetensors")));
+}
+
+TEST_F(Program, LostOutputIsNoSuccess) {
+  for (const char* command : {"inspect schedule --json", "--version", "generate --help"}) {
+    expect_refusal(run(std::string(command) + " > /dev/full"), {"standard output"});
+  }
+}
+
+TEST_F(Program, FoldersThatAreNotThereAreNamed) {
+  for (const char* flag : {"--lora-dir", "--wildcards", "--embedding-dir"}) {
+    expect_refusal(generate(std::string(flag) + " " + path("nowhere")), {flag, "nowhere"});
+  }
 }
 
 TEST_F(Program, CtrlCStopsWithoutAnImage) {

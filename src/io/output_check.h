@@ -1,0 +1,16 @@
+#pragma once
+// Where a command may write: not over what it reads, and not under a name that hides what is inside.
+
+#include <filesystem>
+#include <initializer_list>
+#include <vector>
+
+namespace fourstep {
+
+/// Throws InvalidRequest when `output` is one of `inputs` (also by another path), or when its name ends with none of
+/// `extensions` (with the dot).
+void check_output(const std::filesystem::path& output,
+                  const std::vector<std::filesystem::path>& inputs,
+                  std::initializer_list<const char*> extensions);
+
+}  // namespace fourstep
