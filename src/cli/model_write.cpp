@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <unistd.h>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
