@@ -67,9 +67,12 @@ std::vector<Finding> request_findings(const Request& asked) {
 }
 
 void run_doctor(const DoctorCommand& options) {
-  const Request& request = options.request;
-  if (request.model.empty() || request.loras.size() != 1) {
-    throw InvalidRequest("lora doctor: name a --model and one --lora, as FILE or FILE:WEIGHT");
+  if (options.request.loras.size() > 1) {
+    throw InvalidRequest(std::string("lora doctor: name one --lora, as FILE or FILE:WEIGHT"));
+  }
+  const Request request = with_default_model(options.request, find_default_model());
+  if (request.loras.empty()) {
+    throw InvalidRequest(std::string("lora doctor: name the --lora, as FILE or FILE:WEIGHT"));
   }
   validate(request);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
