@@ -8,7 +8,7 @@ Below that, `lora diff` of 0.5 + 0.5 of a LoRA with the LoRA.
     .venv/bin/python bench/strength_table.py --folder DIR --size full      # random SDXL, 6.94 GB; a part of the cases
 
 Every case is a merge into one type: into the plain model, on top of random fine-tuning noise of 1% or 3% of each
-weight's norm, on top of 0.8 of another LoRA, or into a base that has the type already. Finished cases stand in
+weight's norm, on top of 0.8 of another LoRA (its own in every case), or into a base that has the type already. Finished cases stand in
 DIR/SIZE.jsonl and are not done again; --all does at full size what it does at the others. One merged file is there at a time:
 at most 35 GB at full size."""
 
@@ -118,7 +118,6 @@ class Bench:
                 timed([self.args.maker, self.base, self.lora])
         else:
             self.make_tiny()
-        write_random_lora(self.lora, self.second)
 
     def make_tiny(self):
         """Hardly trained; its LoRA has the keys of a distilled one and random numbers."""
@@ -180,12 +179,19 @@ class Bench:
         if not missing:
             return
         target, known = self.base_for(kind, dtype)
-        others = ["--lora", f"{self.second}:{SECOND_STRENGTH}"] if kind == "second LoRA" else []
+        others = self.others(case)
         self.run("model", "merge", target, "--lora", f"{self.lora}:{strength}", *others, "-o", self.merged,
                  "--dtype", dtype, "--no-hashes", "-q")
         for by in missing:
             self.detect(case, by, known)
         self.merged.unlink()
+
+    def others(self, case):
+        """Options for what is merged beside the LoRA: of every case another draw, or all would be off by the same."""
+        if case[0] != "second LoRA":
+            return []
+        write_random_lora(self.lora, self.second, " ".join(map(str, case)))
+        return ["--lora", f"{self.second}:{SECOND_STRENGTH}"]
 
     def detect(self, case, by, known):
         found, seconds, memory = self.answer_of("lora", "detect", self.merged, "--lora", self.lora, "-q",
