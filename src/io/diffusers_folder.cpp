@@ -132,18 +132,27 @@ void read_scheduler(const fs::path& folder, ModelSource& source) {
     refuse(source, fmt::format("model that predicts \"{}\"", type));
 }
 
-/// What a folder of ours keeps in the file of its UNet: what the single file said of the model.
-void read_metadata(const fs::path& folder, Checkpoint& checkpoint) {
+/// Metadata are those of a single file; shards have none.
+TensorFile open_network_folder(const fs::path& folder) {
   const fs::path weights = weights_of(folder);
-  if (weights.extension() != ".safetensors") return;
-  auto metadata = open_tensor_file(weights).metadata;
-  metadata.erase("format");  // of the container
-  set_metadata(checkpoint, metadata);
+  TensorFile file;
+  if (weights.extension() == ".json") {
+    file.tensors = read_shards(weights);
+  } else {
+    file = open_tensor_file(weights);
+  }
+  file.tensors = apply_fp8_scales(std::move(file.tensors), weights.string());
+  return file;
 }
 
 void add_component(Component component, const fs::path& folder, ModelSource& source) {
-  const NamedTensors tensors = read_network_folder(folder);
-  if (component == Component::kUnet) read_metadata(folder, source.checkpoint);
+  TensorFile file = open_network_folder(folder);
+  const NamedTensors& tensors = file.tensors;
+  if (component ==
+      Component::kUnet) {  // where a folder of ours keeps what the single file said of the model
+    file.metadata.erase("format");  // of the container
+    set_metadata(source.checkpoint, file.metadata);
+  }
   const KeyTable table = component_key_table(component, shapes_of(tensors));
   apply_rows(table.rows, tensors, source.checkpoint.components);
   add_config_hints(component, folder / "config.json", source.checkpoint.hints);
@@ -189,10 +198,7 @@ bool is_diffusers_folder(const fs::path& folder) {
 }
 
 NamedTensors read_network_folder(const fs::path& folder) {
-  const fs::path weights = weights_of(folder);
-  NamedTensors tensors =
-      weights.extension() == ".json" ? read_shards(weights) : open_tensor_file(weights).tensors;
-  return apply_fp8_scales(std::move(tensors), weights.string());
+  return open_network_folder(folder).tensors;
 }
 
 ModelSource open_diffusers_folder(const fs::path& folder) {

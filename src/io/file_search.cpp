@@ -75,17 +75,20 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+void check_folders(const std::vector<std::string>& folders, const char* flag) {
+  for (const std::string& folder : folders) {
+    std::error_code ignored;
+    if (fs::is_directory(folder, ignored)) continue;
+    throw InvalidRequest("{} {}: there is no such folder", flag, folder);
+  }
+}
+
 std::vector<NamedFile> list_files(const std::vector<std::string>& folders,
                                   const std::vector<std::string>& extensions, const char* flag,
                                   int depth) {
+  check_folders(folders, flag);
   std::vector<NamedFile> files;
-  for (const std::string& folder : folders) {
-    std::error_code ignored;
-    if (!fs::is_directory(folder, ignored)) {
-      throw InvalidRequest("{} {}: there is no such folder", flag, folder);
-    }
-    add_folder(folder, extensions, depth, files);
-  }
+  for (const std::string& folder : folders) add_folder(folder, extensions, depth, files);
   return files;
 }
 

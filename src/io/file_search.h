@@ -13,9 +13,12 @@ struct NamedFile {
   std::string name;  ///< below the folder that was searched, without extension: "people/ann"
 };
 
+/// Throws InvalidRequest naming `flag` and the folder that is not there.
+void check_folders(const std::vector<std::string>& folders, const char* flag);
+
 /// The files with one of these extensions (lower case, with the dot) in the folders, in their order, each sorted by
 /// name. depth: levels of sub-folders that are searched too; links to folders are followed.
-/// Throws InvalidRequest naming `flag` and the folder that is not there.
+/// Throws as check_folders().
 std::vector<NamedFile> list_files(const std::vector<std::string>& folders,
                                   const std::vector<std::string>& extensions, const char* flag,
                                   int depth = 8);

@@ -1,6 +1,7 @@
 #pragma once
 // Where a command may write: not over what it reads, and not under a name that hides what is inside.
 
+#include <cstdint>
 #include <filesystem>
 #include <initializer_list>
 #include <vector>
@@ -12,5 +13,9 @@ namespace fourstep {
 void check_output(const std::filesystem::path& output,
                   const std::vector<std::filesystem::path>& inputs,
                   std::initializer_list<const char*> extensions);
+
+/// Before hours of work rather than after them: throws InvalidRequest when the disk of `output`, which need not exist, has
+/// no room for so many bytes.
+void check_space(const std::filesystem::path& output, uint64_t num_bytes);
 
 }  // namespace fourstep

@@ -53,7 +53,7 @@ std::string find_by_path_or_name(const Request& request, const std::string& name
 }  // namespace
 
 Request with_lora_files(Request request) {
-  list_files(request.lora_dir, {}, "--lora-dir", /*depth=*/0);  // they are there, asked or not
+  check_folders(request.lora_dir, "--lora-dir");  // they are there, asked or not
   for (LoraUse& use : request.loras) use.file = find_by_path_or_name(request, use.file);
   return request;
 }

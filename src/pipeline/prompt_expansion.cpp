@@ -48,7 +48,7 @@ std::vector<Request> expand_prompts(const Request& request) {
   const bool is_plain =
       prompt_rules(dialect_from_name(request.dialect)).syntax == PromptSyntax::kPlain;
   const bool with_names = !request.wildcards.empty();
-  if (with_names) list_files({request.wildcards}, {".txt"}, "--wildcards", /*depth=*/0);
+  if (with_names) check_folders({request.wildcards}, "--wildcards");
   if (is_plain || (!has_wildcards(request.prompt, with_names) &&
                    !has_wildcards(request.negative_prompt, with_names))) {
     return {request};

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "io/atomic_file.h"
 #include "io/diffusers_configs.h"
+#include "io/output_check.h"
 #include "io/safetensors.h"
 
 namespace fourstep {

@@ -172,13 +172,4 @@ void check_overflow(const Tensor& values, const std::string& name,
       name, file.string());
 }
 
-void check_space(const std::filesystem::path& output, uint64_t num_bytes) {
-  std::error_code error;
-  const std::filesystem::path folder = output.has_parent_path() ? output.parent_path() : ".";
-  const std::filesystem::space_info space = std::filesystem::space(folder, error);
-  if (error || space.available >= num_bytes) return;
-  throw InvalidRequest("\"{}\" needs {} MB and its disk has {} MB left; free some", output.string(),
-                       num_bytes >> 20, space.available >> 20);
-}
-
 }  // namespace fourstep

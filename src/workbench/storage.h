@@ -48,10 +48,6 @@ uint64_t seed_of_tensor(uint64_t seed, const std::string& name);
 void check_overflow(const Tensor& values, const std::string& name,
                     const std::filesystem::path& file);
 
-/// Before hours of work rather than after them: throws InvalidRequest when the disk of `output`, which need not exist, has
-/// no room for so many bytes.
-void check_space(const std::filesystem::path& output, uint64_t num_bytes);
-
 /// What remains of `values` ([rows, ...], fp32) after being stored to the nearest and read again, fp32.
 Tensor as_stored(const Tensor& values, Storage storage);
 
