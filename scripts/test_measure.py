@@ -130,6 +130,11 @@ class Includes(unittest.TestCase):
     def test_commented_includes_do_not_count(self):
         self.assertEqual(self.problems("src/nets/a.cpp", '// #include "io/safetensors.h"'), [])
 
+    def test_a_type_of_two_headers_is_named(self):
+        texts = {"a.h": "struct Row {\n};\nstruct Later;\nclass Once {", "b.h": "struct Later {\n};\n// struct Row {",
+                 "c.h": "enum class Row : int {"}
+        self.assertEqual(check_includes.type_problems(texts), [("c.h", 1, "a.h defines a type Row too")])
+
     def test_paths_of_one_machine_are_found(self):
         folder = "/wo" + "rk/"
         self.assertEqual(len(check_includes.machine_paths(f"see {folder}x")), 1)

@@ -95,7 +95,7 @@ struct Session {
 struct Job {
   Request request;
   std::vector<LoraUse> loras;  ///< its own and those of tags
-  HashTags hashes;
+  FileTags files;
   PromptPlan prompts;
 };
 
@@ -107,7 +107,7 @@ void save(Session& session, const Job& job, const GeneratedImage& made) {
   const auto file = output_file(session.options.out, words, made.seed, index, session.num_images);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(single_image(request, made.index), session.family, job.hashes);
+  image.text = image_metadata(single_image(request, made.index), session.family, job.files);
   write_image(file, image);
   if (!session.options.latents.empty()) {
     const auto latents = output_file(session.options.latents, words, made.seed, index,
@@ -201,7 +201,7 @@ Job prepare(Session& session, Models& models, const Request& request, EncodingCa
   job.request = resolved;
   job.request.loras = request.loras;
   job.prompts = encode_prompts(models, job.request, session.events, cache);
-  job.hashes = make_hash_tags(resolved, job.prompts.inversions, session.events);
+  job.files = make_file_tags(resolved, {job.prompts.inversions, models.licences()}, session.events);
   return job;
 }
 

@@ -1,7 +1,5 @@
 #include "distill/real_latents.h"
 
-#include <map>
-
 #include "base/error.h"
 #include "data/emoji_pack.h"
 #include "io/safetensors.h"
@@ -23,8 +21,8 @@ Tensor latents_of(const TensorFile& file, const std::string& path) {
 
 /// Reads one of the settings of "train" that the file was written with.
 template <typename Value>
-void read_setting(const std::map<std::string, std::string>& metadata, const FieldInfo& info,
-                  const std::string& path, Value& value) {
+void read_setting(const Metadata& metadata, const FieldInfo& info, const std::string& path,
+                  Value& value) {
   const auto found = metadata.find(std::string(info.name));
   if (found == metadata.end()) {
     throw Error(

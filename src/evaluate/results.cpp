@@ -14,7 +14,7 @@ constexpr const char* kSheet = "sheet";
 
 void save_row(const std::filesystem::path& path, const MeasuredRow& row,
               const std::string& settings) {
-  std::map<std::string, std::string> metadata{{kSettings, settings}};
+  Metadata metadata{{kSettings, settings}};
   visit_fields(row.result, [&](const FieldInfo& field, const auto& value) {
     metadata[std::string(field.name)] = text_from_value(value);
   });

@@ -12,7 +12,10 @@ ModelFacts four_step_sdxl(const Request& request) {
   Checkpoint nothing;
   nothing.path = "inspect";
   ModelTraits traits;
-  traits.has_dmd2_lora = true;
+  traits.loras = {{.file_name = "the four-step LoRA",
+                   .unet_weight = 1,
+                   .is_dmd2 = true,
+                   .has_text_part = false}};
   return {traits, noise_schedule_of(request, /*file_zero_snr=*/false), find_vocabulary(nothing),
           /*has_two_encoders=*/true};
 }

@@ -112,7 +112,7 @@ void add_config_hints(Component component, const std::filesystem::path& config_j
       json_value<std::string>(config, "hidden_act", "", config_json);
 }
 
-ArchitectureHints hints_from_metadata(const std::map<std::string, std::string>& metadata) {
+ArchitectureHints hints_from_metadata(const Metadata& metadata) {
   ArchitectureHints hints;
   visit_hints(hints, [&](const std::string& name, auto& value) {
     const auto found = metadata.find("fourstep." + name);
@@ -121,8 +121,8 @@ ArchitectureHints hints_from_metadata(const std::map<std::string, std::string>& 
   return hints;
 }
 
-std::map<std::string, std::string> metadata_from_hints(const ArchitectureHints& hints) {
-  std::map<std::string, std::string> metadata;
+Metadata metadata_from_hints(const ArchitectureHints& hints) {
+  Metadata metadata;
   visit_hints(hints, [&](const std::string& name, const auto& value) {
     if (const std::string text = text_of(value); !text.empty()) metadata["fourstep." + name] = text;
   });

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "io/file_metadata.h"
 #include "io/model_family.h"
 
 namespace fourstep {
@@ -33,8 +33,8 @@ void add_config_hints(Component component, const std::filesystem::path& config_j
 /// The hints inside a single file's metadata: "fourstep.unet_heads" (a comma list),
 /// "fourstep.text_heads", "fourstep.vae_scaling_factor" and so on, each named as its field above.
 /// Values that do not parse are taken as absent, since anybody may write metadata.
-ArchitectureHints hints_from_metadata(const std::map<std::string, std::string>& metadata);
+ArchitectureHints hints_from_metadata(const Metadata& metadata);
 /// The inverse: only hints that say something.
-std::map<std::string, std::string> metadata_from_hints(const ArchitectureHints& hints);
+Metadata metadata_from_hints(const ArchitectureHints& hints);
 
 }  // namespace fourstep

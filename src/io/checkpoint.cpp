@@ -14,19 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string value_of(const std::map<std::string, std::string>& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
-
 /// Marker tensors (NoobAI and ComfyUI saves) and ModelSpec metadata.
 void read_prediction(const TensorFile& file, Checkpoint& checkpoint) {
-  const std::string type = value_of(file.metadata, "modelspec.prediction_type");
+  const std::string type = entry_of(file.metadata, "modelspec.prediction_type");
   const bool is_v = file.tensors.count("v_pred") || type == "v" || type == "v_prediction" ||
-                    value_of(file.metadata, "modelspec.predict_key") == "v";
+                    entry_of(file.metadata, "modelspec.predict_key") == "v";
   checkpoint.prediction = is_v ? Prediction::kV : Prediction::kEps;
   checkpoint.zero_terminal_snr =
-      file.tensors.count("ztsnr") || value_of(file.metadata, "ss_zero_terminal_snr") == "True";
+      file.tensors.count("ztsnr") || entry_of(file.metadata, "ss_zero_terminal_snr") == "True";
 }
 
 std::string layout_of(const Checkpoint& checkpoint) {
@@ -57,16 +52,16 @@ NamedTensors vae_tensors(const NamedTensors& tensors) {
 
 int64_t native_side_of(const Checkpoint& checkpoint) {
   constexpr int64_t kSmallest = 64, kLargest = 16384;
-  const std::string text = value_of(checkpoint.metadata, "modelspec.resolution");
+  const std::string text = entry_of(checkpoint.metadata, "modelspec.resolution");
   int64_t side = 0;
   std::from_chars(text.data(), text.data() + text.size(), side);
   if (side >= kSmallest && side <= kLargest) return side;
   return checkpoint.family == Family::kSd15 ? 512 : 1024;
 }
 
-void set_metadata(Checkpoint& checkpoint, const std::map<std::string, std::string>& metadata) {
+void set_metadata(Checkpoint& checkpoint, const Metadata& metadata) {
   checkpoint.metadata = metadata;
-  checkpoint.merges_text = value_of(metadata, "fourstep.merges");
+  checkpoint.merges_text = entry_of(metadata, "fourstep.merges");
 }
 
 ModelSource model_source_of(const TensorFile& file) {

@@ -10,6 +10,7 @@
 
 #include "base/tensor.h"
 #include "io/architecture_hints.h"
+#include "io/file_metadata.h"
 #include "io/model_family.h"
 #include "io/tensor_file.h"
 
@@ -23,7 +24,7 @@ struct Checkpoint {
   std::map<Component, NamedTensors>
       components;  ///< parts that the file holds; views of the mapping
   ArchitectureHints hints;
-  std::map<std::string, std::string> metadata;
+  Metadata metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
   std::string merges_text;  ///< vocabulary inside the file (metadata "fourstep.merges"); else empty
 
@@ -35,7 +36,7 @@ struct Checkpoint {
 int64_t native_side_of(const Checkpoint& checkpoint);
 
 /// Takes `metadata` of the file of the UNet or of the whole model, and the vocabulary in it.
-void set_metadata(Checkpoint& checkpoint, const std::map<std::string, std::string>& metadata);
+void set_metadata(Checkpoint& checkpoint, const Metadata& metadata);
 
 /// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
 /// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files come

@@ -2,12 +2,12 @@
 // What `model inspect` tells about a file or folder.
 
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "io/architecture_hints.h"
+#include "io/file_metadata.h"
 #include "io/hashes.h"
 #include "io/model_family.h"
 
@@ -34,9 +34,9 @@ struct ModelInfo {
   int64_t latent_channels = 0, text_width = 0, text_layers = 0, text_width_2 = 0, text_layers_2 = 0;
   ArchitectureHints hints;
   size_t num_tensors = 0, num_ignored = 0, num_unknown = 0;
-  std::vector<std::string> first_unknown;       ///< at most five
-  std::map<std::string, std::string> metadata;  ///< values cut after 200 bytes, the length named
-  std::optional<FileHashes> hashes;             ///< on demand only: the whole file is read for them
+  std::vector<std::string> first_unknown;  ///< at most five
+  Metadata metadata;                       ///< values cut after 200 bytes, the length named
+  std::optional<FileHashes> hashes;        ///< on demand only: the whole file is read for them
 };
 
 /// Reads headers only (and pickles' structure); weights are not touched.

@@ -61,8 +61,7 @@ std::vector<OrderedTensor> order_for_file(const std::map<std::string, TensorPlan
 }
 
 /// The JSON text of the header, padded; member order and spelling as the reference writer has them.
-std::string make_header_text(const std::vector<OrderedTensor>& order,
-                             const std::map<std::string, std::string>& metadata) {
+std::string make_header_text(const std::vector<OrderedTensor>& order, const Metadata& metadata) {
   std::string text = "{";
   if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump();
   uint64_t offset = 0;
@@ -103,8 +102,7 @@ void check_plan(const OrderedTensor& item, const Tensor& tensor, const std::stri
                 c10::toString(item.plan->dtype));
 }
 
-std::string checked_header(const std::vector<OrderedTensor>& order,
-                           const std::map<std::string, std::string>& metadata,
+std::string checked_header(const std::vector<OrderedTensor>& order, const Metadata& metadata,
                            const std::string& where) {
   std::string header;
   try {
@@ -137,7 +135,7 @@ TensorFile open_safetensors(const std::filesystem::path& path) {
 }
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const Metadata& metadata) {
   std::map<std::string, TensorPlan> plans;
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined())
@@ -152,7 +150,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, TensorPlan>& plans,
                        const std::function<Tensor(const std::string&)>& make,
-                       const std::map<std::string, std::string>& metadata) {
+                       const Metadata& metadata) {
   const std::string where = fmt::format("write_safetensors(\"{}\")", path.string());
   const std::vector<OrderedTensor> order = order_for_file(plans, where);
   const std::string header = checked_header(order, metadata, where);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/tensor.h"
+#include "io/file_metadata.h"
 #include "io/safetensors_header.h"
 #include "io/tensor_file.h"
 
@@ -21,7 +22,7 @@ TensorFile open_safetensors(const std::filesystem::path& path);
 /// device and of any strides; one at a time is copied to the CPU.
 /// Throws Error when a dtype has no name in the format or the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+                       const Metadata& metadata = {});
 
 /// What a tensor of a file will be, before its values exist.
 struct TensorPlan {
@@ -40,6 +41,6 @@ uint64_t size_of_tensors(const std::map<std::string, TensorPlan>& plans);
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, TensorPlan>& plans,
                        const std::function<Tensor(const std::string& name)>& make,
-                       const std::map<std::string, std::string>& metadata = {});
+                       const Metadata& metadata = {});
 
 }  // namespace fourstep

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/tensor.h"
+#include "io/file_metadata.h"
 
 namespace fourstep {
 
@@ -29,7 +30,7 @@ struct SafetensorsEntry {
 
 struct SafetensorsHeader {
   std::map<std::string, SafetensorsEntry> entries;
-  std::map<std::string, std::string> metadata;
+  Metadata metadata;
   uint64_t data_offset = 0;  ///< 8 + header length: where the data area begins in the file
 };
 

@@ -4,11 +4,11 @@
 // of them. They must not be written to.
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "base/tensor.h"
+#include "io/file_metadata.h"
 #include "io/mapped_file.h"
 
 namespace fourstep {
@@ -16,7 +16,7 @@ namespace fourstep {
 struct TensorFile {
   std::filesystem::path path;
   NamedTensors tensors;
-  std::map<std::string, std::string> metadata;  ///< safetensors `__metadata__`; empty for pickles
+  Metadata metadata;  ///< safetensors `__metadata__`; empty for pickles
   /// What the tensors are views of; for drop_pages() after a weight was copied.
   std::shared_ptr<const MappedFile> mapping;
 };

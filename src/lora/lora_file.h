@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "io/file_metadata.h"
 #include "io/peft_config.h"
 #include "io/tensor_file.h"
 
@@ -56,7 +57,7 @@ struct LoraFile {
   std::vector<std::string> unknown_keys;      ///< tensors that no LoRA kind explains
   std::vector<std::string>
       embedding_keys;  ///< bundled textual inversions (`bundle_emb.`), left aside
-  std::map<std::string, std::string> metadata;
+  Metadata metadata;
 
   /// Names in `weights` and `biases` together, each once, sorted.
   std::vector<std::string> module_names() const;

@@ -10,6 +10,7 @@
 
 #include "base/tensor.h"
 #include "io/checkpoint.h"
+#include "io/file_metadata.h"
 #include "lora/lora_file.h"
 #include "lora/lora_keys.h"
 
@@ -32,11 +33,11 @@ struct UnmatchedModule {
 struct LoraMatch {
   std::filesystem::path path;
   std::vector<MatchedModule> matched;
-  std::vector<UnmatchedModule> unmatched;       ///< unknown names, wrong shapes, unknown keys
-  size_t num_modules = 0;                       ///< of the file, unmatched ones included
-  std::map<Component, size_t> num_matched;      ///< modules
-  std::map<std::string, std::string> metadata;  ///< of the file
-  std::string likely_cause;  ///< of the unmatched ones: half a sentence, or empty
+  std::vector<UnmatchedModule> unmatched;   ///< unknown names, wrong shapes, unknown keys
+  size_t num_modules = 0;                   ///< of the file, unmatched ones included
+  std::map<Component, size_t> num_matched;  ///< modules
+  Metadata metadata;                        ///< of the file
+  std::string likely_cause;                 ///< of the unmatched ones: half a sentence, or empty
 };
 
 /// Finds the weight of every module of `file`. Unmatched modules are listed, not refused.

@@ -96,9 +96,12 @@ double dmd2_in_all(const ModelTraits& traits) {
 
 ModelKind kind_of(const ModelTraits& traits) {
   constexpr double kLeast = 0.25;
+  const bool is_worn = std::any_of(
+      traits.loras.begin(), traits.loras.end(),
+      [](const LoraTraits& lora) { return lora.is_dmd2 && largest_weight(lora.unet_weight) > 0; });
   const double merged = merged_dmd2(traits);
   const bool is_merged = merged >= kLeast && dmd2_in_all(traits) > merged / 2;
-  return traits.has_dmd2_lora || is_merged ? ModelKind::kDistilled : ModelKind::kPlain;
+  return is_worn || is_merged ? ModelKind::kDistilled : ModelKind::kPlain;
 }
 
 int64_t distilled_steps(const ModelTraits& traits) {

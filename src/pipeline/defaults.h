@@ -31,7 +31,6 @@ struct LoraTraits {
 struct ModelTraits {
   std::string file_name;                   ///< of the checkpoint
   std::optional<double> merged_dmd2 = {};  ///< see merged_dmd2_weight()
-  bool has_dmd2_lora = false;              ///< of positive weight
   int64_t native_side = 1024;              ///< px: SDXL 1024, SD 1.5 512
   std::string known_words =
       {};  ///< all that its captions had, see unknown_words(); empty: not told

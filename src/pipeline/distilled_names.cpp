@@ -1,21 +1,16 @@
 #include "pipeline/distilled_names.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "base/text_tools.h"
 
 namespace fourstep {
 
 namespace {
 
 using Json = nlohmann::json;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 /// Of one recipe and those below it. Recipes of other programs name parts without weights that could be added up.
 std::optional<double> weight_in(const std::string& recipe) {
@@ -39,31 +34,27 @@ std::optional<double> weight_in(const std::string& recipe) {
 }  // namespace
 
 bool mentions_dmd2(const std::string& text) {
-  return lower(text).find("dmd2") != std::string::npos;
+  return lower_ascii(text).find("dmd2") != std::string::npos;
 }
 
 bool mentions_other_distillation(const std::string& file_name) {
-  const std::string name = lower(file_name);
+  const std::string name = lower_ascii(file_name);
   constexpr const char* kWords[] = {"lightning", "hyper", "lcm", "turbo", "tcd", "pcm", "flash"};
   return std::any_of(std::begin(kWords), std::end(kWords),
                      [&](const char* word) { return name.find(word) != std::string::npos; });
 }
 
-bool looks_like_dmd2(const LoraIdentity& lora) {
+bool looks_like_dmd2(const LoraSigns& lora) {
   if (mentions_dmd2(lora.file_name)) return true;
   for (const char* key : {"modelspec.title", "ss_output_name", "fourstep.made_from"}) {
-    const auto found = lora.metadata.find(key);
-    if (found != lora.metadata.end() && mentions_dmd2(found->second)) return true;
+    if (mentions_dmd2(entry_of(lora.metadata, key))) return true;
   }
   return lora.num_unet_modules == 788 && lora.num_text_modules == 0 && lora.rank == 64 &&
          std::abs(lora.factor - 0.125) < 1e-6;
 }
 
-std::optional<double> merged_dmd2_weight(const std::map<std::string, std::string>& metadata) {
-  const auto recipe = metadata.find("sd_merge_recipe");
-  if (recipe != metadata.end()) {
-    if (const auto weight = weight_in(recipe->second)) return weight;
-  }
+std::optional<double> merged_dmd2_weight(const Metadata& metadata) {
+  if (const auto weight = weight_in(entry_of(metadata, "sd_merge_recipe"))) return weight;
   const bool is_named = std::any_of(metadata.begin(), metadata.end(),
                                     [](const auto& entry) { return mentions_dmd2(entry.second); });
   return is_named ? std::optional(1.0) : std::nullopt;

@@ -135,7 +135,7 @@ std::string stem_of(const std::string& file) {
   return (is_file ? path.stem() : path.filename()).string();
 }
 
-ImageText image_metadata(const Request& request, Family family, const HashTags& hashes) {
+ImageText image_metadata(const Request& request, Family family, const FileTags& files) {
   const int64_t steps = request.steps.value_or(0);
   const int64_t normal_skip = family == Family::kSd15 ? 1 : 2;
   const bool has_variation = request.variation_strength > 0;
@@ -151,9 +151,9 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"CFG scale", text_from_value(request.cfg_scale)},
       {"Seed", std::to_string(request.seed.value_or(0))},
       {"Size", fmt::format("{}x{}", request.width, request.height)},
-      {"Model hash", hashes.model},
+      {"Model hash", files.model},
       {"Model", stem_of(request.model)},
-      {"VAE hash", hashes.vae},
+      {"VAE hash", files.vae},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
       {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
       {"Variation seed", has_variation ? std::to_string(request.variation_seed) : ""},
@@ -171,8 +171,9 @@ ImageText image_metadata(const Request& request, Family family, const HashTags& 
       {"RNG", request.noise == "nv" ? "NV" : "CPU"},
       {"Timesteps", text_from_value(request.timesteps)},
       {"Sigmas", text_from_value(request.sigmas)},
-      {"Lora hashes", hashes.loras},
-      {"TI hashes", hashes.inversions},
+      {"Lora hashes", files.loras},
+      {"TI hashes", files.inversions},
+      {"Licenses", files.licenses},
       {"Version", "fourstep"},
   };
   add_guidance(text, request.guidance);

@@ -6,7 +6,7 @@
 
 #include "io/exif.h"
 #include "io/model_family.h"
-#include "pipeline/hash_tags.h"
+#include "pipeline/file_tags.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
@@ -15,7 +15,7 @@ namespace fourstep {
 /// request: resolved, of this image alone (single_image); family: of the model, since A1111 counts clip skip from the layer
 /// that the family normally uses. The request's LoRAs appear behind the prompt as <lora:name:weight>
 /// tags, as A1111 writes them; those of tags in the prompt are there already.
-ImageText image_metadata(const Request& request, Family family, const HashTags& hashes = {});
+ImageText image_metadata(const Request& request, Family family, const FileTags& files = {});
 
 /// The name by which metadata calls a file or folder: without folder and extension.
 std::string stem_of(const std::string& file);

@@ -35,14 +35,13 @@ LoraTraits traits_of(const LoraUse& use, LoraMatch& match) {
   const LoraModule& first = match.matched.front().module;
   const size_t num_unet = match.num_matched[Component::kUnet];
   const size_t num_text = match.num_modules - num_unet;
-  const LoraIdentity identity{std::filesystem::path(use.file).filename().string(),
-                              match.metadata,
-                              num_unet,
-                              num_text,
-                              rank_of(first),
-                              factor_of(first)};
-  return {identity.file_name, use.unet_weight, use.text_weight, looks_like_dmd2(identity),
-          num_text > 0};
+  const LoraSigns signs{std::filesystem::path(use.file).filename().string(),
+                        match.metadata,
+                        num_unet,
+                        num_text,
+                        rank_of(first),
+                        factor_of(first)};
+  return {signs.file_name, use.unet_weight, use.text_weight, looks_like_dmd2(signs), num_text > 0};
 }
 
 /// A parameter in use and the layer it belongs to.
@@ -63,9 +62,6 @@ std::map<ParameterId, LiveWeight> live_weights(
   }
   return live;
 }
-
-/// The side in pixels that the metadata names ("modelspec.resolution": "1024x1024", the Stability model
-/// specification), else that of the family.
 
 }  // namespace
 
@@ -98,6 +94,7 @@ void Models::take_unet(const std::string& path) {
   checkpoint_.zero_terminal_snr = other.zero_terminal_snr;
   checkpoint_.family = other.family;
   unet_path_ = path;
+  unet_licence_ = licence_of(other.metadata);
 }
 
 void Models::check_components() const {
@@ -146,17 +143,22 @@ void Models::set_lora_step(int64_t step, int64_t num_steps, const Events& events
   if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
 }
 
+std::vector<FileLicence> Models::licences() const {
+  std::vector<FileLicence> licences{{checkpoint_.path, licence_of(checkpoint_.metadata)}};
+  if (!unet_path_.empty()) licences.push_back({unet_path_, unet_licence_});
+  for (const AppliedLora& lora : loras_) {
+    licences.push_back({lora.match.path, licence_of(lora.match.metadata)});
+  }
+  return licences;
+}
+
 ModelTraits Models::traits() const {
   ModelTraits traits;
   const std::filesystem::path& path = unet_path_.empty() ? checkpoint_.path : unet_path_;
   traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
   traits.merged_dmd2 = merged_dmd2_weight(checkpoint_.metadata);
-  const auto words = checkpoint_.metadata.find(kKnownWordsKey);
-  if (words != checkpoint_.metadata.end()) traits.known_words = words->second;
+  traits.known_words = entry_of(checkpoint_.metadata, kKnownWordsKey);
   traits.loras = lora_traits_;
-  traits.has_dmd2_lora = std::any_of(
-      lora_traits_.begin(), lora_traits_.end(),
-      [](const LoraTraits& lora) { return lora.is_dmd2 && largest_weight(lora.unet_weight) > 0; });
   traits.native_side = native_side_of(checkpoint_);
   return traits;
 }

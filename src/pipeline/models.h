@@ -13,6 +13,7 @@
 #include "nets/unet.h"
 #include "nets/vae.h"
 #include "pipeline/defaults.h"
+#include "pipeline/file_tags.h"
 #include "pipeline/request.h"
 #include "sampling/parameterization.h"
 #include "text/conditioning.h"
@@ -57,6 +58,9 @@ class Models {
   /// What set_loras() was last given.
   const std::vector<LoraUse>& loras() const { return lora_uses_; }
 
+  /// Those that the checkpoint, a separate UNet and the LoRAs in use state.
+  std::vector<FileLicence> licences() const;
+
   /// What resolve_defaults() needs to know; after set_loras().
   ModelTraits traits() const;
 
@@ -93,6 +97,7 @@ class Models {
   Placement placement_;
   Checkpoint checkpoint_;
   std::filesystem::path unet_path_;  ///< of a separate UNet; else empty
+  std::string unet_licence_;         ///< of the same
   std::filesystem::path vae_path_;
   NamedTensors vae_weights_;
   ArchitectureHints vae_hints_;

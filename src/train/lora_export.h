@@ -2,16 +2,14 @@
 // LoRA files, and what they say about themselves in the keys that kohya's trainers write and other programs show.
 
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "io/fields_json.h"
+#include "io/file_metadata.h"
 #include "train/adapter.h"
 
 namespace fourstep {
-
-using Metadata = std::map<std::string, std::string>;
 
 /// The settings without what belongs to the machine: the same recipe gives the same file.
 template <typename Config>

@@ -110,8 +110,7 @@ SmallModel load_small_model(const TrainConfig& config, const Checkpoint& checkpo
 }
 
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
-                       const NamedTensors& parameters, Vae& vae,
-                       const std::map<std::string, std::string>& metadata) {
+                       const NamedTensors& parameters, Vae& vae, const Metadata& metadata) {
   Checkpoint checkpoint;
   checkpoint.path = path;
   checkpoint.merges_text = model.merges_text;

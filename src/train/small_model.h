@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/checkpoint.h"
+#include "io/file_metadata.h"
 #include "nets/unet.h"
 #include "nets/vae.h"
 #include "text/conditioning.h"
@@ -38,7 +39,6 @@ SmallModel load_small_model(const TrainConfig& config, const Checkpoint& checkpo
 /// Writes the whole model as one safetensors file with SDXL's key names. parameters: as SmallModel::parameters(), or
 /// their average; written as fp16. metadata: of the file, such as the recipe.
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
-                       const NamedTensors& parameters, Vae& vae,
-                       const std::map<std::string, std::string>& metadata);
+                       const NamedTensors& parameters, Vae& vae, const Metadata& metadata);
 
 }  // namespace fourstep

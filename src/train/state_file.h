@@ -2,17 +2,17 @@
 // Everything a training run needs to go on, in one safetensors file that is replaced as a whole.
 
 #include <filesystem>
-#include <map>
 #include <string>
 
 #include "base/tensor.h"
+#include "io/file_metadata.h"
 
 namespace fourstep {
 
 struct TrainingState {
   int64_t iteration = 0;  ///< finished iterations
   NamedTensors tensors;
-  std::map<std::string, std::string> metadata;  ///< without "iteration"
+  Metadata metadata;  ///< without "iteration"
 };
 
 /// Written under another name, synced and renamed: at every moment the old or the new state is there.

@@ -80,8 +80,8 @@ class FolderWriter {
 
  private:
   /// The UNet's file keeps what the checkpoint says of itself, for the way back.
-  std::map<std::string, std::string> metadata_of(Component component) const {
-    std::map<std::string, std::string> metadata;
+  Metadata metadata_of(Component component) const {
+    Metadata metadata;
     if (component == Component::kUnet) metadata = checkpoint_.metadata;
     metadata.erase("modelspec.hash_sha256");  // of the tensors as they were
     metadata["format"] = "pt";

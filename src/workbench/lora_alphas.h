@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "io/file_metadata.h"
 #include "lora/lora_file.h"
 #include "lora/lora_stack.h"
-#include "workbench/lora_metadata.h"
 
 namespace fourstep {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "io/file_metadata.h"
 #include "lora/lora_file.h"
-#include "workbench/lora_metadata.h"
 #include "workbench/lora_styles.h"
 
 namespace fourstep {

@@ -9,6 +9,7 @@
 #include "workbench/lora_blocks.h"
 #include "workbench/lora_content.h"
 #include "workbench/lora_styles.h"
+#include "workbench/trigger_words.h"
 
 namespace fourstep {
 namespace {

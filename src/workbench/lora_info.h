@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "io/file_metadata.h"
 #include "io/hashes.h"
 #include "workbench/lora_fit.h"
-#include "workbench/lora_metadata.h"
 
 namespace fourstep {
 

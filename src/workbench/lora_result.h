@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "io/file_metadata.h"
 #include "workbench/lora_fit.h"
-#include "workbench/lora_metadata.h"
 
 namespace fourstep {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "workbench/lora_metadata.h"
+#include "io/file_metadata.h"
 #include "workbench/merge.h"
 
 namespace fourstep {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "workbench/lora_metadata.h"
+#include "io/file_metadata.h"
 
 namespace fourstep {
 

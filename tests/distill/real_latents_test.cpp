@@ -38,8 +38,7 @@ class RealLatentsTest : public ::testing::Test {
 
   /// Row i holds nothing but the number i.
   void write(const std::string& left_out = "") {
-    std::map<std::string, std::string> metadata{{"emoji_groups", kGroups},
-                                                {"seed", std::to_string(kSceneSeed)}};
+    Metadata metadata{{"emoji_groups", kGroups}, {"seed", std::to_string(kSceneSeed)}};
     visit_fields(scenes_, [&](const FieldInfo& info, const auto& value) {
       metadata[std::string(info.name)] = text_from_value(value);
     });

@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 /// SDXL with the four-step LoRA; no vocabulary is needed here.
 ModelFacts four_step_model() {
   ModelTraits traits;
-  traits.has_dmd2_lora = true;
+  traits.loras = {{"dmd2_sdxl_4step_lora_fp16.safetensors", 1, 1, true, false}};
   return {traits, make_sdxl_noise_schedule(), {}};
 }
 

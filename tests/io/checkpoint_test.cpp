@@ -19,8 +19,7 @@ using testing::message_of;
 
 /// A safetensors file in a folder of its own.
 struct SavedFile {
-  explicit SavedFile(const NamedTensors& tensors,
-                     const std::map<std::string, std::string>& metadata = {})
+  explicit SavedFile(const NamedTensors& tensors, const Metadata& metadata = {})
       : path(folder.path() / "model.safetensors") {
     write_safetensors(path, tensors, metadata);
   }

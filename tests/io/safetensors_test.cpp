@@ -97,7 +97,7 @@ TEST_F(GoldenSafetensors, WriterIsByteExact) {
     SCOPED_TRACE(item.at("id").get<std::string>());
     NamedTensors tensors;
     for (const auto& tensor : item.at("tensors")) tensors[tensor.at("name")] = make_tensor(tensor);
-    std::map<std::string, std::string> metadata;
+    Metadata metadata;
     if (item.contains("metadata") && item.at("metadata").is_object())
       metadata = item.at("metadata").get<std::map<std::string, std::string>>();
     const auto path = folder_.path() / "written.safetensors";
@@ -146,7 +146,7 @@ TEST_F(SafetensorsFiles, TensorsOutliveTheTensorFileAndItsPath) {
 TEST_F(SafetensorsFiles, StridedAndBooleanTensorsSurviveARoundTrip) {
   const Tensor x = torch::arange(6, torch::kFloat32).reshape({2, 3});
   const auto path = folder_.path() / "x.safetensors";
-  const std::map<std::string, std::string> metadata = {{"a", "1\n\"2\""}, {"b", "é"}};
+  const Metadata metadata = {{"a", "1\n\"2\""}, {"b", "é"}};
   write_safetensors(path, {{"t", x.t()}, {"e", torch::ones({1}).expand({3})}, {"b", x > 2}},
                     metadata);
   const TensorFile file = open_safetensors(path);

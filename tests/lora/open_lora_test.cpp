@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 class OpenLora : public ::testing::Test {
  protected:
-  void write(const std::string& name, const std::map<std::string, std::string>& metadata = {}) {
+  void write(const std::string& name, const Metadata& metadata = {}) {
     write_safetensors(folder_.path() / name,
                       {{"base_model.model.x.lora_A.weight", torch::ones({4, 3})},
                        {"base_model.model.x.lora_B.weight", torch::ones({5, 4})}},

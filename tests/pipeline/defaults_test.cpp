@@ -22,8 +22,9 @@ Resolved resolve(const Request& request, const ModelTraits& traits) {
 }
 
 const DefaultModel kShipped{"emoji/base.safetensors", "emoji/dmd2.safetensors"};
-const ModelTraits kPlain{"sd_xl_base_1.0.safetensors", {}, false, 1024};
-const ModelTraits kDistilled{"anything.safetensors", {}, true, 1024};
+const ModelTraits kPlain{"sd_xl_base_1.0.safetensors", {}, 1024};
+const ModelTraits kDistilled{
+    "anything.safetensors", {}, 1024, {}, {{"dmd2.safetensors", 1, 1, true, false}}};
 
 TEST(Defaults, ADistilledModelGetsFourLcmStepsWithoutGuidance) {
   const Request request = resolve({}, kDistilled).request;
@@ -35,7 +36,7 @@ TEST(Defaults, ADistilledModelGetsFourLcmStepsWithoutGuidance) {
 }
 
 TEST(Defaults, TheOneStepModelGetsOneStep) {
-  const ModelTraits traits{"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024};
+  const ModelTraits traits{"dmd2_sdxl_1step_unet_fp16.bin", {}, 1024};
   EXPECT_EQ(resolve({}, traits).request.steps, 1);
 }
 
@@ -93,7 +94,7 @@ TEST(Defaults, SizesAreRoundedWithANotice) {
 }
 
 TEST(Defaults, ACheckpointWithTheLoraTakenOutIsPlain) {
-  ModelTraits merged{"x_dmd2.safetensors", {}, false, 1024};
+  ModelTraits merged{"x_dmd2.safetensors", {}, 1024};
   const auto kind_with = [&](double weight, bool is_dmd2) {
     merged.loras = {{"some.safetensors", weight, weight, is_dmd2, false}};
     return kind_of(merged);
@@ -108,7 +109,7 @@ TEST(Defaults, TrainedLevelsAreThoseOfTheDmd2Schedules) {
   const auto four = trained_sigmas(kDistilled, schedule);
   ASSERT_EQ(four.size(), 4u);
   EXPECT_EQ(nearest_timestep(schedule, four[1]), 749);
-  const auto one = trained_sigmas({"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024}, schedule);
+  const auto one = trained_sigmas({"dmd2_sdxl_1step_unet_fp16.bin", {}, 1024}, schedule);
   ASSERT_EQ(one.size(), 1u);
   EXPECT_EQ(nearest_timestep(schedule, one[0]), 399);
 }
@@ -137,13 +138,13 @@ TEST(Defaults, ExplicitListsSetTheNumberOfSteps) {
 
 TEST(Defaults, WhatIsMergedCountsByItsWeight) {
   const auto kind_at = [](std::optional<double> merged) {
-    return kind_of({"x.safetensors", merged, false, 1024});
+    return kind_of({"x.safetensors", merged, 1024});
   };
   EXPECT_EQ(kind_at(1), ModelKind::kDistilled);
   EXPECT_EQ(kind_at(0.3), ModelKind::kDistilled);
   EXPECT_EQ(kind_at(0.0001), ModelKind::kPlain) << "taken out again";
   EXPECT_EQ(kind_at({}), ModelKind::kPlain);
-  EXPECT_EQ(kind_of({"x_dmd2.safetensors", 0.0, false, 1024}), ModelKind::kPlain)
+  EXPECT_EQ(kind_of({"x_dmd2.safetensors", 0.0, 1024}), ModelKind::kPlain)
       << "a recipe knows better than the name";
 }
 

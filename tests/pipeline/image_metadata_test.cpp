@@ -39,10 +39,10 @@ TEST(ImageMetadata, TheA1111LineHasWhatOtherProgramsRead) {
 
 // The numbers and places of A1111's own lines, see tests/golden/infotext.
 TEST(ImageMetadata, HashesStandWhereA1111WritesThem) {
-  const HashTags hashes{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3",
-                        "negativeXL_D: fff5d51ab655"};
+  const FileTags files{"31e35c80fc", "", "dmd2_sdxl_4step_lora_fp16: 6f52f8a2d1c3",
+                       "negativeXL_D: fff5d51ab655"};
   const std::string line =
-      image_metadata(resolved_request(), Family::kSdxl, hashes).at("parameters");
+      image_metadata(resolved_request(), Family::kSdxl, files).at("parameters");
   EXPECT_NE(line.find("Size: 1024x1024, Model hash: 31e35c80fc, Model: sd_xl_base_1.0,"),
             std::string::npos)
       << line;
@@ -53,7 +53,7 @@ TEST(ImageMetadata, HashesStandWhereA1111WritesThem) {
   EXPECT_EQ(line.find("VAE hash"), std::string::npos);
 }
 
-TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
+TEST(FileTags, FilesAreNamedByTheHashesOfTheirKind) {
   const std::filesystem::path folder = ::testing::TempDir();
   setenv("XDG_CACHE_HOME", folder.c_str(), 1);  // not the developer's own
   write_safetensors(folder / "base.safetensors", {{"a", torch::zeros({2})}});
@@ -63,7 +63,7 @@ TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
   request.loras = {{(folder / "style.safetensors").string()}};
   write_safetensors(folder / "a,b:c.safetensors", {{"clip_l", torch::ones({1, 3})}});
   const auto inversions = {folder / "a,b:c.safetensors", folder / "style.safetensors"};
-  const HashTags tags = make_hash_tags(request, inversions, {});
+  const FileTags tags = make_file_tags(request, {inversions, {}}, {});
   EXPECT_EQ(tags.model, compute_hashes(folder / "base.safetensors")->auto_v2);
   EXPECT_EQ(tags.loras, "style: " + *compute_hashes(folder / "style.safetensors")->auto_v3);
   EXPECT_EQ(tags.inversions,
@@ -71,7 +71,25 @@ TEST(HashTags, FilesAreNamedByTheHashesOfTheirKind) {
                 ", style: " + compute_hashes(folder / "style.safetensors")->sha256.substr(0, 12));
   EXPECT_EQ(tags.vae, "");
   request.model = folder.string();  // a diffusers folder has no hash
-  EXPECT_EQ(make_hash_tags(request, {}, {}).model, "");
+  EXPECT_EQ(make_file_tags(request, {}, {}).model, "");
+}
+
+TEST(FileTags, LicencesAreOneLineEach) {
+  const std::string whole_text = "Licence\nPermission is hereby granted";
+  const UsedFiles used{{},
+                       {{"models/base.safetensors", ""},
+                        {"dmd2.safetensors", "CC BY-NC 4.0"},
+                        {"style.safetensors", whole_text},
+                        {"long.safetensors", std::string(200, 'x')}}};
+  const FileTags tags = make_file_tags({}, used, {});
+  EXPECT_EQ(tags.licenses,
+            "dmd2: CC BY-NC 4.0, style: Licence, long: " + std::string(100, 'x') + "...");
+  const std::string line = image_metadata(resolved_request(), Family::kSdxl, tags).at("parameters");
+  const Infotext read = parse_infotext(line);
+  const auto found = std::find_if(read.fields.begin(), read.fields.end(),
+                                  [](const auto& field) { return field.first == "Licenses"; });
+  ASSERT_NE(found, read.fields.end()) << line;
+  EXPECT_EQ(found->second, tags.licenses);
 }
 
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {

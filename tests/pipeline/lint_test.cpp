@@ -19,8 +19,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 const LoraTraits kDmd2Lora{"dmd2_sdxl_4step_lora_fp16.safetensors", 1, 1, true, false};
-const ModelTraits kPlainModel{"sd_xl_base_1.0.safetensors", {}, false, 1024};
-const ModelTraits kFourStepModel{"sd_xl_base_1.0.safetensors", {}, true, 1024, {}, {kDmd2Lora}};
+const ModelTraits kPlainModel{"sd_xl_base_1.0.safetensors", {}, 1024};
+const ModelTraits kFourStepModel{"sd_xl_base_1.0.safetensors", {}, 1024, {}, {kDmd2Lora}};
 
 std::vector<Problem> problems_of(const Request& asked, const ModelTraits& traits) {
   const Request request = resolve_defaults(asked, traits, {});
@@ -45,9 +45,6 @@ Request with(Change change) {
 ModelTraits with_loras(std::vector<LoraTraits> loras) {
   ModelTraits traits = kFourStepModel;
   traits.loras = std::move(loras);
-  traits.has_dmd2_lora = std::any_of(
-      traits.loras.begin(), traits.loras.end(),
-      [](const LoraTraits& lora) { return lora.is_dmd2 && largest_weight(lora.unet_weight) > 0; });
   return traits;
 }
 
@@ -136,7 +133,7 @@ TEST(Lint, EachRuleHasAnExample) {
 TEST(Lint, DefaultsHaveNoProblem) {
   EXPECT_THAT(codes_of({}, kFourStepModel), IsEmpty());
   EXPECT_THAT(codes_of({}, kPlainModel), IsEmpty());
-  const ModelTraits one_step{"dmd2_sdxl_1step_unet_fp16.bin", {}, false, 1024};
+  const ModelTraits one_step{"dmd2_sdxl_1step_unet_fp16.bin", {}, 1024};
   EXPECT_THAT(codes_of({}, one_step), IsEmpty());
 }
 
@@ -164,7 +161,7 @@ TEST(Lint, OtherDistillationsMayTakeFewSteps) {
   const Request few = with([](Request& r) { r.steps = 4, r.cfg_scale = 1; });
   const LoraTraits lightning{"sdxl_lightning_4step_lora.safetensors", 1, 1, false, false};
   EXPECT_THAT(codes_of(few, with_loras({lightning})), IsEmpty());
-  EXPECT_THAT(codes_of(few, {"sd_xl_turbo_1.0_fp16.safetensors", {}, false, 1024}), IsEmpty());
+  EXPECT_THAT(codes_of(few, {"sd_xl_turbo_1.0_fp16.safetensors", {}, 1024}), IsEmpty());
 }
 
 TEST(Lint, SentencesCarryTheNumbers) {
@@ -215,7 +212,7 @@ TEST(Lint, StochasticIsWhatDrawsNoiseWithTheseSettings) {
 }
 
 TEST(Lint, AMergedLoraTakenOutAgainLeavesAPlainModel) {
-  ModelTraits merged{"juggernaut_dmd2.safetensors", {}, false, 1024};
+  ModelTraits merged{"juggernaut_dmd2.safetensors", {}, 1024};
   Request asked;
   asked.sampler = "euler_ancestral", asked.steps = 50, asked.cfg_scale = 5;
   EXPECT_THAT(codes_of(asked, merged), ElementsAre("cfg-burns", "too-many-steps"));

@@ -16,7 +16,7 @@ using ::testing::Not;
 class LoraInfoTest : public ::testing::Test {
  protected:
   std::filesystem::path write(const std::map<std::string, LoraModule>& modules,
-                              const std::map<std::string, std::string>& metadata = {}) {
+                              const Metadata& metadata = {}) {
     const auto path = folder_.path() / "x.safetensors";
     write_safetensors(path, kohya_tensors(by_id(modules), sdxl(), torch::kHalf), metadata);
     return path;

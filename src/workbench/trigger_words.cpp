@@ -1,4 +1,4 @@
-#include "workbench/lora_metadata.h"
+#include "workbench/trigger_words.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -25,19 +25,6 @@ std::map<std::string, int64_t> tag_counts(const std::string& json) {
 
 }  // namespace
 
-std::string entry_of(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
-
-std::string first_entry(const Metadata& metadata, std::initializer_list<const char*> keys) {
-  for (const char* key : keys) {
-    const std::string value = entry_of(metadata, key);
-    if (!value.empty()) return value;
-  }
-  return "";
-}
-
 std::vector<std::pair<std::string, int64_t>> trigger_words(const Metadata& metadata, size_t count) {
   const std::string phrase = entry_of(metadata, "modelspec.trigger_phrase");
   if (!phrase.empty()) return {{phrase, 0}};
@@ -48,10 +35,6 @@ std::vector<std::pair<std::string, int64_t>> trigger_words(const Metadata& metad
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   words.resize(std::min(words.size(), count));
   return words;
-}
-
-std::string licence_of(const Metadata& metadata) {
-  return first_entry(metadata, {"modelspec.license", "license", "licence", "ss_license"});
 }
 
 }  // namespace fourstep

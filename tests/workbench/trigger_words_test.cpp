@@ -1,12 +1,12 @@
-#include "workbench/lora_metadata.h"
+#include "workbench/trigger_words.h"
 
 #include <gtest/gtest.h>
 
 namespace fourstep {
 namespace {
 
-TEST(LoraMetadata, TriggerWordsComeFromKohyasTags) {
-  const std::map<std::string, std::string> metadata = {
+TEST(TriggerWords, ComeFromKohyasTags) {
+  const Metadata metadata = {
       {"ss_tag_frequency", R"({"10_lamp":{"lamp":10,"table":3,"odd":"x"},"b":{"table":9},"c":7})"}};
   const auto words = trigger_words(metadata, 2);
   ASSERT_EQ(words.size(), 2u);
@@ -15,13 +15,6 @@ TEST(LoraMetadata, TriggerWordsComeFromKohyasTags) {
   EXPECT_EQ(trigger_words({{"modelspec.trigger_phrase", "ohwx"}})[0].first, "ohwx");
   for (const char* damaged : {"", "{", "[1]", "7", "{\"a\":{\"b\":1e99}}"})
     EXPECT_TRUE(trigger_words({{"ss_tag_frequency", damaged}}).empty()) << damaged;
-}
-
-TEST(LoraMetadata, LicencesStandInSeveralPlaces) {
-  EXPECT_EQ(licence_of({{"license", "MIT"}, {"modelspec.license", "CC BY-NC 4.0"}}),
-            "CC BY-NC 4.0");
-  EXPECT_EQ(licence_of({{"license", "MIT"}}), "MIT");
-  EXPECT_EQ(licence_of({}), "");
 }
 
 }  // namespace
