@@ -62,8 +62,17 @@ bool looks_like_weights(std::string_view text) {
   return finite_number(text.substr(0, text.find('@'))).has_value();
 }
 
+void check_weight(std::string_view what, double weight) {
+  constexpr double kLargest = 1000;
+  if (std::abs(weight) <= kLargest) return;
+  throw InvalidRequest("{}: the weight {} is beyond {} to {}", what, weight, -kLargest, kLargest);
+}
+
 StepWeights step_weights_from_text(std::string_view what, std::string_view text) {
-  if (const auto weight = finite_number(text)) return *weight;
+  if (const auto weight = finite_number(text)) {
+    check_weight(what, *weight);
+    return *weight;
+  }
   std::string list(text);
   std::replace(list.begin(), list.end(), ';', ',');
   std::vector<WeightPoint> points;
@@ -73,6 +82,7 @@ StepWeights step_weights_from_text(std::string_view what, std::string_view text)
   std::sort(points.begin(), points.end(),
             [](const auto& a, const auto& b) { return a.position < b.position; });
   check_positions(what, points);
+  for (const WeightPoint& point : points) check_weight(what, point.weight);
   const double first = points.front().weight;
   const bool is_constant = std::all_of(points.begin(), points.end(),
                                        [&](const auto& point) { return point.weight == first; });

@@ -39,9 +39,12 @@ double largest_weight(const StepWeights& weights);
 /// Whether a text is meant as weights: a number, or one with a position behind it.
 bool looks_like_weights(std::string_view text);
 
+/// Throws InvalidRequest for weights beyond -1000 to 1000: no LoRA means one, and sums and pictures overflow.
+void check_weight(std::string_view what, double weight);
+
 /// A number, or WEIGHT@POSITION in any order, separated by ',' or ';'. Points of one weight become a number.
-/// what: the flag or tag, for messages. Throws InvalidRequest for anything else, negative positions, and positions given
-/// twice.
+/// what: the flag or tag, for messages. Throws InvalidRequest for anything else, weights that
+/// check_weight() refuses, negative positions, and positions given twice.
 StepWeights step_weights_from_text(std::string_view what, std::string_view text);
 std::string text_from_step_weights(const StepWeights& weights);
 

@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <streambuf>
 #include <string>
 #include <utility>
@@ -19,6 +21,9 @@ namespace fourstep {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kBlockBytes = 8 << 20;
+constexpr std::align_val_t kBlockAlignment{4096};  // what disks ask for
 
 [[noreturn]] void fail(const fs::path& path, const char* what, int error_number) {
   throw Error("write(\"{}\"): {}: {}", path.string(), what, std::strerror(error_number));
@@ -44,13 +49,21 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  void write(const char* data, size_t num_bytes) {
+  /// past_cache: `data` and the place in the file are aligned; taken as a wish.
+  void write(const char* data, size_t num_bytes, bool past_cache) {
+    set_past_cache(past_cache);
     while (num_bytes > 0) {
       const ssize_t done = ::write(fd_, data, num_bytes);
       if (done < 0 && errno == EINTR) continue;
+      if (done < 0 && errno == EINVAL && is_past_cache_) {
+        can_pass_cache_ = false;  // the flag was taken, the write was not
+        set_past_cache(false);
+        continue;
+      }
       if (done < 0) fail(final_path_, "cannot write", errno);
       data += done;
       num_bytes -= static_cast<size_t>(done);
+      if (num_bytes > 0) set_past_cache(false);  // the rest has another alignment
     }
   }
 
@@ -63,22 +76,39 @@ class TemporaryFile {
   }
 
  private:
+  void set_past_cache(bool wanted) {
+#ifdef O_DIRECT
+    if (wanted == is_past_cache_ || (wanted && !can_pass_cache_)) return;
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (flags >= 0 && ::fcntl(fd_, F_SETFL, wanted ? flags | O_DIRECT : flags & ~O_DIRECT) == 0) {
+      is_past_cache_ = wanted;
+    } else {
+      can_pass_cache_ = false;
+    }
+#endif
+  }
+
   fs::path final_path_, path_;
   int fd_ = -1;
   bool renamed_ = false;
+  bool is_past_cache_ = false, can_pass_cache_ = true;
 };
 
-/// Collects small writes, passes large ones through, and throws Error as soon as the disk refuses.
+/// Writes block by block and throws Error as soon as the disk refuses. Whole blocks go past the page cache where the file
+/// system lets them: to copy gigabytes into it takes longer than fast disks do, and drives out what is read meanwhile.
 class FileBuffer : public std::streambuf {
  public:
-  explicit FileBuffer(TemporaryFile& file) : file_(file) {
-    setp(buffer_.data(), buffer_.data() + buffer_.size());
+  explicit FileBuffer(TemporaryFile& file)
+      : file_(file), block_(static_cast<char*>(::operator new(kBlockBytes, kBlockAlignment))) {
+    setp(block_.get(), block_.get() + kBlockBytes);
   }
 
  protected:
   int sync() override {
-    file_.write(pbase(), static_cast<size_t>(pptr() - pbase()));
-    setp(buffer_.data(), buffer_.data() + buffer_.size());
+    const auto count = static_cast<size_t>(pptr() - pbase());
+    is_aligned_ = is_aligned_ && count == kBlockBytes;
+    file_.write(pbase(), count, is_aligned_);
+    setp(block_.get(), block_.get() + kBlockBytes);
     return 0;
   }
   int_type overflow(int_type c) override {
@@ -87,19 +117,25 @@ class FileBuffer : public std::streambuf {
     return traits_type::not_eof(c);
   }
   std::streamsize xsputn(const char* data, std::streamsize count) override {
-    if (count <= epptr() - pptr()) {
-      std::memcpy(pptr(), data, static_cast<size_t>(count));
-      pbump(static_cast<int>(count));
-    } else {
-      sync();
-      file_.write(data, static_cast<size_t>(count));
+    for (std::streamsize left = count; left > 0;) {
+      if (pptr() == epptr()) sync();
+      const std::streamsize part = std::min<std::streamsize>(left, epptr() - pptr());
+      std::memcpy(pptr(), data, static_cast<size_t>(part));
+      pbump(static_cast<int>(part));
+      data += part;
+      left -= part;
     }
     return count;
   }
 
  private:
+  struct Free {
+    void operator()(char* block) const { ::operator delete(block, kBlockAlignment); }
+  };
+
   TemporaryFile& file_;
-  std::array<char, 1 << 16> buffer_;
+  std::unique_ptr<char, Free> block_;
+  bool is_aligned_ = true;  ///< the place in the file where the block goes
 };
 
 /// Where the data must go: a link is followed, so that it still is a link afterwards.

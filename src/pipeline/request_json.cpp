@@ -37,6 +37,7 @@ void read_json(const FieldInfo& field, const Json& json, std::vector<LoraUse>& v
     }
     use.text_weight = use.unet_weight.first();
     if (item.contains("text_weight")) read_json(field, item["text_weight"], use.text_weight);
+    check_weight(flag_name(field), use.text_weight);
   }
   value = std::move(parsed);
 }

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/step_weights.h"
 #include "base/text_tools.h"
 
 namespace fourstep {
@@ -74,16 +74,15 @@ const Preset* find_preset(const std::string& name) {
 }
 
 double parse_weight(const std::string& text) {
-  const std::string plain = trimmed(text);
-  double value = 0;
-  const auto [end, error] = std::from_chars(plain.data(), plain.data() + plain.size(), value);
-  if (error != std::errc() || end != plain.data() + plain.size() || !std::isfinite(value)) {
+  const std::optional<double> value = finite_number(text);
+  if (!value) {
     throw InvalidRequest(
         "--block-weights: \"{}\" is no number (random and ramp entries of the extension are not "
         "supported)",
-        plain);
+        trimmed(text));
   }
-  return value;
+  check_weight("--block-weights", *value);
+  return *value;
 }
 
 /// 0 text encoders, 1 IN, 2 MID, 3 OUT, 4 the rest.

@@ -54,8 +54,8 @@ TEST(StepWeights, TheLargestIsFarthestFromZero) {
 }
 
 TEST(StepWeights, BrokenTextsAreSaidInOneSentence) {
-  for (const char* text : {"", "x", "1@", "@1", "1@x", "1@0,,1@2", "1@0@2", "1@-1", "nan@0",
-                           "1@inf", "1,2", "1@0 1@2"}) {
+  for (const char* text : {"", "x", "1@", "@1", "1@x", "1@0,,1@2", "1@0@2", "1e300", "-1001",
+                           "1@0,1e4@1", "1@-1", "nan@0", "1@inf", "1,2", "1@0 1@2"}) {
     EXPECT_THROW(parse(text), InvalidRequest) << text;
   }
   EXPECT_EQ(testing::message_of<InvalidRequest>([] { parse("0@0,1@x"); }),

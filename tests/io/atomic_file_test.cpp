@@ -44,6 +44,24 @@ TEST_F(AtomicFile, HoldsEverythingWrittenInSmallAndLargePieces) {
   EXPECT_EQ(num_files(), 1u);
 }
 
+TEST_F(AtomicFile, HoldsWhatIsLargerThanABlock) {
+  constexpr size_t kPieces = 5, kPieceBytes = 5'000'011;  // blocks of 8 MiB begin within pieces
+  const auto path = folder_.path() / "file";
+  std::string expected;
+  for (size_t i = 0; i < kPieces * kPieceBytes; ++i) {
+    expected += static_cast<char>(i % 251);
+  }
+  for (const bool flushes : {false, true}) {
+    write_atomically(path, [&](std::ostream& out) {
+      for (size_t i = 0; i < kPieces; ++i) {
+        out.write(&expected[i * kPieceBytes], kPieceBytes);
+        if (flushes) out.flush();
+      }
+    });
+    EXPECT_TRUE(read_file(path) == expected) << flushes;
+  }
+}
+
 TEST_F(AtomicFile, ReplacesAFileAndFollowsALink) {
   const auto path = write_file(folder_.path() / "file", "old");
   std::filesystem::create_symlink("file", folder_.path() / "link");
@@ -100,16 +118,19 @@ class FileSizeLimit {
 
 TEST_F(AtomicFile, ARefusedWriteLeavesNothing) {
   const auto path = folder_.path() / "file";
-  std::string message;
-  {
-    const FileSizeLimit limit(1 << 20);
-    message = message_of<Error>([&] {
-      write_atomically(path, [](std::ostream& out) { out << std::string(2 << 20, 'x'); });
-    });
+  for (const size_t megabytes : {2, 50}) {  // in a part of a block; in several blocks
+    std::string message;
+    {
+      const FileSizeLimit limit((megabytes << 20) / 2 + 1);
+      message = message_of<Error>([&] {
+        const std::string large(megabytes << 20, 'x');
+        write_atomically(path, [&](std::ostream& out) { out << large; });
+      });
+    }
+    EXPECT_THAT(message, HasSubstr("cannot write: File too large"));
+    EXPECT_THAT(message, HasSubstr(path.string()));
+    EXPECT_EQ(num_files(), 0u);
   }
-  EXPECT_THAT(message, HasSubstr("cannot write: File too large"));
-  EXPECT_THAT(message, HasSubstr(path.string()));
-  EXPECT_EQ(num_files(), 0u);
 }
 
 }  // namespace
