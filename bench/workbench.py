@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Merging a LoRA into a full-size checkpoint beside a torch script that does the same, finding it again with a
-fingerprint, seconds and peak memory of each.
+fingerprint, looking into the LoRA: seconds and peak memory of each.
 
     ninja -C build/release fourstep bench_make_random_sdxl
     .venv/bin/python bench/workbench.py --folder /tmp/workbench [--program build/release/bin/fourstep]
@@ -128,8 +128,11 @@ def main():
         timed([args.maker, base, lora])
     names = ldm_names(lora, args.folder)
     print("| | seconds | peak memory |\n|---|---|---|")
+    os.environ["XDG_CACHE_HOME"] = str(args.folder)  # no hash is known beforehand
     for name, command in (
             ("cp", ["cp", base, merged]),
+            ("model merge, fp16, hashes", [args.program, "model", "merge", base, "--lora", f"{lora}:0.7", "-o", merged,
+                                           "-q"]),
             ("model merge, fp16", [args.program, "model", "merge", base, "--lora", f"{lora}:0.7", "-o", merged,
                                    "--no-hashes", "-q"]),
             ("torch script, fp16", [sys.executable, "-c", TORCH_MERGE, base, lora,
@@ -137,7 +140,9 @@ def main():
             ("lora fingerprint", [args.program, "lora", "fingerprint", base, "--lora", lora, "-o", fingerprint,
                                   "--no-hashes", "-q"]),
             ("lora detect with it", [args.program, "lora", "detect", merged, "--lora", lora, "--fingerprint",
-                                     fingerprint, "-q"])):
+                                     fingerprint, "-q"]),
+            ("lora inspect, header alone", [args.program, "lora", "inspect", lora, "--no-hashes"]),
+            ("lora inspect, norms, hashes", [args.program, "lora", "inspect", lora, "--norms"])):
         row(name, timed(command))
     if not args.keep:
         shutil.rmtree(args.folder)
