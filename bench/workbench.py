@@ -128,7 +128,8 @@ def main():
         timed([args.maker, base, lora])
     names = ldm_names(lora, args.folder)
     print("| | seconds | peak memory |\n|---|---|---|")
-    os.environ["XDG_CACHE_HOME"] = str(args.folder)  # no hash is known beforehand
+    os.environ["XDG_CACHE_HOME"] = str(args.folder / "cache")  # no hash is known beforehand
+    shutil.rmtree(args.folder / "cache", ignore_errors=True)
     for name, command in (
             ("cp", ["cp", base, merged]),
             ("model merge, fp16, hashes", [args.program, "model", "merge", base, "--lora", f"{lora}:0.7", "-o", merged,

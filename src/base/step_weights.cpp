@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/fields.h"
@@ -59,7 +60,10 @@ double largest_weight(const StepWeights& weights) {
 }
 
 bool looks_like_weights(std::string_view text) {
-  return finite_number(text.substr(0, text.find('@'))).has_value();
+  const std::string first = trimmed(text.substr(0, text.find('@')));
+  char* end = nullptr;
+  std::strtod(first.c_str(), &end);  // takes 1e999, inf and nan too, which are then refused by name
+  return !first.empty() && *end == '\0';
 }
 
 void check_weight(std::string_view what, double weight) {

@@ -25,7 +25,8 @@ constexpr const char* kLostOutput =
     "standard output could not be written; what was printed is not whole";
 
 int fail(int code, const std::string& sentence) {
-  fmt::print(stderr, "fourstep: {}\n", fourstep::on_one_line(sentence));
+  // Not fmt::print, which throws where standard error cannot be written: nobody is left to catch it.
+  std::fputs(fmt::format("fourstep: {}\n", fourstep::on_one_line(sentence)).c_str(), stderr);
   return code;
 }
 

@@ -55,12 +55,13 @@ class TemporaryFile {
     while (num_bytes > 0) {
       const ssize_t done = ::write(fd_, data, num_bytes);
       if (done < 0 && errno == EINTR) continue;
-      if (done < 0 && errno == EINVAL && is_past_cache_) {
-        can_pass_cache_ = false;  // the flag was taken, the write was not
+      const int error = done < 0 ? errno : 0;
+      if ((error == EINVAL || error == EOPNOTSUPP) && is_past_cache_) {
+        can_pass_cache_ = false;  // the flag was taken, the write is not
         set_past_cache(false);
-        continue;
+        if (!is_past_cache_) continue;
       }
-      if (done < 0) fail(final_path_, "cannot write", errno);
+      if (done < 0) fail(final_path_, "cannot write", error);
       data += done;
       num_bytes -= static_cast<size_t>(done);
       if (num_bytes > 0) set_past_cache(false);  // the rest has another alignment

@@ -29,14 +29,14 @@ void add_named(std::string& list, const std::string& file, const std::string& va
   list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", name, value);
 }
 
-/// Some files hold the whole text of their licence.
+/// Some files hold the whole text of their licence, some several. Commas separate files in the list.
 std::string short_line(const std::string& text) {
   constexpr size_t kCharacters = 100;
   std::string line;
   const std::u32string characters = decode_utf8(trimmed(text));
-  for (size_t i = 0; i < characters.size() && characters[i] != '\n'; ++i) {
+  for (size_t i = 0; i < characters.size() && characters[i] >= U' '; ++i) {
     if (i == kCharacters) return line + "...";
-    append_utf8(line, characters[i]);
+    append_utf8(line, characters[i] == U',' ? U';' : characters[i]);
   }
   return line;
 }

@@ -16,7 +16,7 @@ struct FileTags {
   std::string vae;              ///< AutoV2 of a separate VAE
   std::string loras;            ///< "name: hash, name: hash" with AutoV3, A1111's "Lora hashes"
   std::string inversions = {};  ///< alike, first 12 digits of SHA-256, A1111's "TI hashes"
-  std::string licenses = {};    ///< "name: licence, name: licence" of files that state one
+  std::string licenses = {};    ///< "name: licence, name: licence", see UsedFiles
 };
 
 /// What a file states as its licence.
@@ -28,7 +28,7 @@ struct FileLicence {
 /// What an image was made with besides the files that its request names.
 struct UsedFiles {
   std::vector<std::filesystem::path> inversions;  ///< textual inversions
-  std::vector<FileLicence> licences;              ///< of any files
+  std::vector<FileLicence> licences;              ///< see Models::licences()
 };
 
 /// Reads each file once; afterwards the user's cache knows it (io/hash_cache.h). Licences are cut after 100 characters.

@@ -1,5 +1,7 @@
 #include "pipeline/request.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -18,8 +20,9 @@ LoraUse parse_lora_use(const FieldInfo& field, std::string text) {
        colon = text.rfind(':')) {
     const std::string tail = text.substr(colon + 1);
     if (!looks_like_weights(tail)) break;
-    weights.insert(weights.begin(), step_weights_from_text(flag_name(field), tail));
     text.resize(colon);
+    const std::string what = fmt::format("{} {}", flag_name(field), text);
+    weights.insert(weights.begin(), step_weights_from_text(what, tail));
   }
   if (text.empty()) {
     throw InvalidRequest("{}: no file is named; write FILE or FILE:WEIGHT", flag_name(field));

@@ -53,9 +53,18 @@ TEST(StepWeights, TheLargestIsFarthestFromZero) {
   EXPECT_EQ(largest_weight(0.3), 0.3);
 }
 
+TEST(StepWeights, NumbersThatNobodyCanMeanAreWeightsAllTheSame) {
+  for (const char* text : {"1", "1@0.5", "1e999", "inf", "nan"}) {
+    EXPECT_TRUE(looks_like_weights(text)) << text;
+  }
+  for (const char* text : {"", "x", "1x", "a.safetensors", "\\models\\a"}) {
+    EXPECT_FALSE(looks_like_weights(text)) << text;
+  }
+}
+
 TEST(StepWeights, BrokenTextsAreSaidInOneSentence) {
-  for (const char* text : {"", "x", "1@", "@1", "1@x", "1@0,,1@2", "1@0@2", "1e300", "-1001",
-                           "1@0,1e4@1", "1@-1", "nan@0", "1@inf", "1,2", "1@0 1@2"}) {
+  for (const char* text : {"", "x", "1@", "@1", "1@x", "1@0,,1@2", "1@0@2", "1e300", "1e999", "nan",
+                           "-1001", "1@0,1e4@1", "1@-1", "nan@0", "1@inf", "1,2", "1@0 1@2"}) {
     EXPECT_THROW(parse(text), InvalidRequest) << text;
   }
   EXPECT_EQ(testing::message_of<InvalidRequest>([] { parse("0@0,1@x"); }),

@@ -51,6 +51,12 @@ TEST_F(AtomicFile, HoldsWhatIsLargerThanABlock) {
   for (size_t i = 0; i < kPieces * kPieceBytes; ++i) {
     expected += static_cast<char>(i % 251);
   }
+  for (const size_t num_bytes : {8U << 20, 16U << 20}) {
+    write_atomically(path, [&](std::ostream& out) {
+      out.write(expected.data(), static_cast<std::streamsize>(num_bytes));
+    });
+    EXPECT_TRUE(read_file(path) == expected.substr(0, num_bytes)) << num_bytes;
+  }
   for (const bool flushes : {false, true}) {
     write_atomically(path, [&](std::ostream& out) {
       for (size_t i = 0; i < kPieces; ++i) {

@@ -53,6 +53,15 @@ TEST(FileHashes, AutoV3IsOfTheDataAndNotOfTheMetadata) {
   EXPECT_NE(edited->sha256, plain->sha256);
 }
 
+TEST(FileHashes, AutoV3SpansTheBlocksOfALargeFile) {
+  const testing::TemporaryFolder folder;
+  const auto path = folder.path() / "x.safetensors";
+  constexpr int64_t kBytes = 9'000'000;  // blocks have 4 MiB
+  write_safetensors(path, {{"w", torch::arange(kBytes).remainder(251).to(torch::kUInt8)}});
+  // Made by Python: hashlib.sha256(bytes(i % 251 for i in range(9_000_000))).hexdigest()[:12].
+  EXPECT_EQ(compute_hashes(path)->auto_v3, "50e15bcc0d69");
+}
+
 TEST(FileHashes, ProgressReachesTheEndAndMayStopTheWork) {
   const testing::TemporaryFolder folder;
   const auto path = write_file(folder.path() / "x", std::string(10'000'000, 'x'));

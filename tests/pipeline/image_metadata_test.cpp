@@ -75,15 +75,15 @@ TEST(FileTags, FilesAreNamedByTheHashesOfTheirKind) {
 }
 
 TEST(FileTags, LicencesAreOneLineEach) {
-  const std::string whole_text = "Licence\nPermission is hereby granted";
+  const std::string whole_text = "Licence\r\nPermission is hereby granted";
   const UsedFiles used{{},
                        {{"models/base.safetensors", ""},
-                        {"dmd2.safetensors", "CC BY-NC 4.0"},
+                        {"dmd2.safetensors", "CC BY-NC 4.0, MIT"},
                         {"style.safetensors", whole_text},
                         {"long.safetensors", std::string(200, 'x')}}};
   const FileTags tags = make_file_tags({}, used, {});
   EXPECT_EQ(tags.licenses,
-            "dmd2: CC BY-NC 4.0, style: Licence, long: " + std::string(100, 'x') + "...");
+            "dmd2: CC BY-NC 4.0; MIT, style: Licence, long: " + std::string(100, 'x') + "...");
   const std::string line = image_metadata(resolved_request(), Family::kSdxl, tags).at("parameters");
   const Infotext read = parse_infotext(line);
   const auto found = std::find_if(read.fields.begin(), read.fields.end(),

@@ -1,5 +1,6 @@
 #include "pipeline/request.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -69,8 +70,10 @@ TEST(Request, ColonsInLoraFileNamesStay) {
 }
 
 TEST(Request, LoraWeightsMustBeFiniteAndFilesNamed) {
-  EXPECT_EQ(parse("a:nan"), (std::vector<LoraUse>{{"a:nan", 1, 1}}))
-      << "no number: part of the name";
+  for (const char* text : {"a:nan", "a:1e999", "a:0.5:-inf"}) {
+    EXPECT_THAT(testing::message_of<InvalidRequest>([&] { parse(text); }),
+                ::testing::HasSubstr("--lora a"));
+  }
   EXPECT_THROW(parse(":0.5"), InvalidRequest);
 }
 
@@ -98,7 +101,7 @@ TEST(Request, JsonWithUnknownFieldsOrWrongTypesIsRefused) {
   for (const char* text :
        {R"({"stepps": 4})", R"({"steps": [4]})", R"({"steps": 4.5})", R"([])",
         R"({"lora": [{"weight": 1}]})", R"({"lora": [{"file": "a", "unet_weight": "1@"}]})",
-        R"({"cfg_scale": 1e300})"}) {
+        R"({"lora": [{"file": "a", "text_weight": 1e300}]})", R"({"cfg_scale": 1e300})"}) {
     EXPECT_THROW(request_from_json(nlohmann::ordered_json::parse(text)), InvalidRequest) << text;
   }
 }
