@@ -8,9 +8,9 @@ Below that, `lora diff` of 0.5 + 0.5 of a LoRA with the LoRA.
     .venv/bin/python bench/strength_table.py --folder DIR --size full      # random SDXL, 6.94 GB; a part of the cases
 
 Every case is a merge into one type: into the plain model, on top of random fine-tuning noise of 1% or 3% of each
-weight's norm, on top of 0.8 of another LoRA (its own in every case), or into a base that has the type already. Finished cases stand in
-DIR/SIZE.jsonl and are not done again; --all does at full size what it does at the others. One merged file is there at a time:
-at most 35 GB at full size."""
+weight's norm, on top of 0.8 of another LoRA (its own in every case), or into a base that has the type already. Finished
+cases stand in DIR/SIZE.jsonl and are not done again; --all does at full size what it does at the others. One merged file
+is there at a time: at most 35 GB at full size."""
 
 import argparse
 import ctypes

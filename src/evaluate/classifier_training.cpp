@@ -138,19 +138,14 @@ Accuracy accuracy_from_text(const std::string& text) {
   return accuracy;
 }
 
-std::string metadata_value(const TensorFile& file, const char* key) {
-  const auto found = file.metadata.find(key);
-  return found == file.metadata.end() ? std::string() : found->second;
-}
-
 /// Whether the file was there and of these settings; fills `judge`.
 bool take_saved(const std::filesystem::path& path, Judge& judge) {
   if (!std::filesystem::exists(path)) return false;
   const TensorFile file = open_safetensors(path);
-  if (metadata_value(file, kSettings) != judge.settings) return false;
+  if (entry_of(file.metadata, kSettings) != judge.settings) return false;
   copy_tensors(file.tensors, parameters_of(*judge.classifier), path.string());
-  judge.drawn = accuracy_from_text(metadata_value(file, kDrawn));
-  judge.augmented = accuracy_from_text(metadata_value(file, kAugmented));
+  judge.drawn = accuracy_from_text(entry_of(file.metadata, kDrawn));
+  judge.augmented = accuracy_from_text(entry_of(file.metadata, kAugmented));
   return true;
 }
 

@@ -49,22 +49,24 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  /// past_cache: `data` and the place in the file are aligned; taken as a wish.
-  void write(const char* data, size_t num_bytes, bool past_cache) {
-    set_past_cache(past_cache);
+  /// data: aligned where it is a whole block. Such blocks go past the page cache where they begin at the place of one and
+  /// the file system lets them: to copy gigabytes into it takes longer than fast disks do, and drives out what is read
+  /// meanwhile.
+  void write(const char* data, size_t num_bytes) {
     while (num_bytes > 0) {
+      const bool is_block = num_bytes == kBlockBytes && position_ % kBlockBytes == 0;
+      set_past_cache(is_block && can_pass_cache_);
       const ssize_t done = ::write(fd_, data, num_bytes);
       if (done < 0 && errno == EINTR) continue;
-      const int error = done < 0 ? errno : 0;
-      if ((error == EINVAL || error == EOPNOTSUPP) && is_past_cache_) {
+      if (done < 0 && can_pass_cache_ && is_past_cache_ &&
+          (errno == EINVAL || errno == EOPNOTSUPP)) {
         can_pass_cache_ = false;  // the flag was taken, the write is not
-        set_past_cache(false);
-        if (!is_past_cache_) continue;
+        continue;
       }
-      if (done < 0) fail(final_path_, "cannot write", error);
+      if (done < 0) fail(final_path_, "cannot write", errno);
       data += done;
       num_bytes -= static_cast<size_t>(done);
-      if (num_bytes > 0) set_past_cache(false);  // the rest has another alignment
+      position_ += static_cast<size_t>(done);
     }
   }
 
@@ -79,7 +81,7 @@ class TemporaryFile {
  private:
   void set_past_cache(bool wanted) {
 #ifdef O_DIRECT
-    if (wanted == is_past_cache_ || (wanted && !can_pass_cache_)) return;
+    if (wanted == is_past_cache_) return;
     const int flags = ::fcntl(fd_, F_GETFL);
     if (flags >= 0 && ::fcntl(fd_, F_SETFL, wanted ? flags | O_DIRECT : flags & ~O_DIRECT) == 0) {
       is_past_cache_ = wanted;
@@ -91,12 +93,12 @@ class TemporaryFile {
 
   fs::path final_path_, path_;
   int fd_ = -1;
+  size_t position_ = 0;  ///< bytes written
   bool renamed_ = false;
   bool is_past_cache_ = false, can_pass_cache_ = true;
 };
 
-/// Writes block by block and throws Error as soon as the disk refuses. Whole blocks go past the page cache where the file
-/// system lets them: to copy gigabytes into it takes longer than fast disks do, and drives out what is read meanwhile.
+/// Writes block by block and throws Error as soon as the disk refuses.
 class FileBuffer : public std::streambuf {
  public:
   explicit FileBuffer(TemporaryFile& file)
@@ -106,9 +108,7 @@ class FileBuffer : public std::streambuf {
 
  protected:
   int sync() override {
-    const auto count = static_cast<size_t>(pptr() - pbase());
-    is_aligned_ = is_aligned_ && count == kBlockBytes;
-    file_.write(pbase(), count, is_aligned_);
+    file_.write(pbase(), static_cast<size_t>(pptr() - pbase()));
     setp(block_.get(), block_.get() + kBlockBytes);
     return 0;
   }
@@ -136,7 +136,6 @@ class FileBuffer : public std::streambuf {
 
   TemporaryFile& file_;
   std::unique_ptr<char, Free> block_;
-  bool is_aligned_ = true;  ///< the place in the file where the block goes
 };
 
 /// Where the data must go: a link is followed, so that it still is a link afterwards.

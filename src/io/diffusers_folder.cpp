@@ -148,8 +148,8 @@ TensorFile open_network_folder(const fs::path& folder) {
 void add_component(Component component, const fs::path& folder, ModelSource& source) {
   TensorFile file = open_network_folder(folder);
   const NamedTensors& tensors = file.tensors;
-  if (component ==
-      Component::kUnet) {  // where a folder of ours keeps what the single file said of the model
+  // A folder of ours keeps there what the single file said of the model.
+  if (component == Component::kUnet) {
     file.metadata.erase("format");  // of the container
     set_metadata(source.checkpoint, file.metadata);
   }
