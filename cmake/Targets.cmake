@@ -15,7 +15,8 @@ endif()
 
 add_library(fourstep_options INTERFACE)
 target_include_directories(fourstep_options INTERFACE "${CMAKE_SOURCE_DIR}/src")
-target_compile_options(fourstep_options INTERFACE -Wall -Wextra -Wno-unused-parameter $<$<BOOL:${CCACHE}>:-fpch-preprocess>)
+target_compile_options(fourstep_options INTERFACE -Wall -Wextra -Wno-unused-parameter
+  ${TORCH_COMPILE_OPTIONS} $<$<BOOL:${CCACHE}>:-fpch-preprocess>)
 # torch's headers are not ours to fix: SYSTEM keeps their warnings out.
 target_include_directories(fourstep_options SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(fourstep_options INTERFACE ${TORCH_LIBRARIES} Threads::Threads)

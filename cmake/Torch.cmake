@@ -24,4 +24,15 @@ foreach(part IN ITEMS torch torch_cpu c10 torch_cuda c10_cuda)
 endforeach()
 list(PREPEND TORCH_LIBRARIES "-Wl,--push-state,--no-as-needed")
 list(APPEND TORCH_LIBRARIES "-Wl,--pop-state")
+
+# at::parallel_for is a template in libtorch's headers: it uses threads only in code that is compiled with OpenMP.
+# Linked is the runtime inside the wheel, so that our loops and libtorch's share one pool of threads.
+set(TORCH_COMPILE_OPTIONS "-fopenmp")
+file(GLOB openmp_runtime "${FOURSTEP_TORCH_FOLDER}/lib/libgomp*.so*" "${FOURSTEP_TORCH_FOLDER}/../torch.libs/libgomp*.so*")
+if(openmp_runtime)
+  list(GET openmp_runtime 0 openmp_runtime)
+  list(APPEND TORCH_LIBRARIES "${openmp_runtime}")
+else()
+  list(APPEND TORCH_LIBRARIES "-fopenmp")
+endif()
 message(STATUS "libtorch: ${FOURSTEP_TORCH_FOLDER}")
