@@ -135,6 +135,11 @@ class Includes(unittest.TestCase):
                  "c.h": "enum class Row : int {"}
         self.assertEqual(check_includes.type_problems(texts), [("c.h", 1, "a.h defines a type Row too")])
 
+    def test_parallel_loops_go_through_one_function(self):
+        text = "// at::parallel_for is not for us\nvoid f() { at::parallel_for(0, 2, 1, g); }"
+        self.assertEqual([line for line, _ in check_includes.loop_problems(Path("src/lora/fuse.cpp"), text)], [2])
+        self.assertEqual(check_includes.loop_problems(Path("src/base/parallel.cpp"), text), [])
+
     def test_paths_of_one_machine_are_found(self):
         folder = "/wo" + "rk/"
         self.assertEqual(len(check_includes.machine_paths(f"see {folder}x")), 1)

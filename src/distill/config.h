@@ -119,7 +119,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
         c.last_lr_share);
   visit(Info{"beta1", "AdamW's beta1 of both optimisers", "", 0, 0.9999}, c.beta1);
   visit(Info{"weight_decay", "of both optimisers", "", 0, 1}, c.weight_decay);
-  visit(Info{"max_grad_norm", "gradients are scaled down to this norm", "", 0, 1e6},
+  visit(Info{"max_grad_norm", "gradients are scaled down to this norm; 0: never", "", 0, 1e6},
         c.max_grad_norm);
   visit(Info{"ema", "share of the student's average that stays at each update; 0: no average", "",
              0, 1},

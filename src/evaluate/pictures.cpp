@@ -1,8 +1,7 @@
 #include "evaluate/pictures.h"
 
-#include <ATen/Parallel.h>
-
 #include "base/error.h"
+#include "base/parallel.h"
 #include "data/draw.h"
 
 namespace fourstep {
@@ -28,7 +27,7 @@ std::optional<Scene> with_places_of(const Scene& what, const Scene& where) {
 
 Tensor draw_scenes(const EmojiData& data, std::span<const Scene> scenes, int64_t side) {
   std::vector<Tensor> images(scenes.size());
-  at::parallel_for(0, static_cast<int64_t>(scenes.size()), 1, [&](int64_t first, int64_t last) {
+  parallel_for(static_cast<int64_t>(scenes.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const auto at = static_cast<size_t>(i);
       images[at] = draw_scene(scenes[at], data.emoji(), data.glyph(), side);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
+#include "io/file_lock.h"
 
 namespace fourstep {
 
@@ -42,16 +43,18 @@ std::optional<FileHashes> hashes_of(const UnorderedJson& entry, const UnorderedJ
 /// False when the cache cannot be written.
 bool remember(const fs::path& cache, const std::string& key, const UnorderedJson& identity,
               const FileHashes& hashes) {
-  UnorderedJson all = read_cache(cache);
-  all[key] = {{"identity", identity},
-              {"sha256", hashes.sha256},
-              {"auto_v1", hashes.auto_v1},
-              {"auto_v2", hashes.auto_v2}};
-  if (hashes.auto_v3) all[key]["auto_v3"] = *hashes.auto_v3;
+  UnorderedJson entry = {{"identity", identity},
+                         {"sha256", hashes.sha256},
+                         {"auto_v1", hashes.auto_v1},
+                         {"auto_v2", hashes.auto_v2}};
+  if (hashes.auto_v3) entry["auto_v3"] = *hashes.auto_v3;
   std::error_code failed;
   fs::create_directories(cache.parent_path(), failed);
   if (failed) return false;
   try {
+    const FileLock lock(fs::path(cache) += ".lock");  // another run may be adding an entry, too
+    UnorderedJson all = read_cache(cache);
+    all[key] = entry;
     write_atomically(cache, [&](std::ostream& out) {
       out << all.dump(1, ' ', false, UnorderedJson::error_handler_t::replace);
     });

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "base/parallel.h"
 #include "base/processor.h"
 #include "layers/flash_attention_kernel.h"
 
@@ -9,7 +10,8 @@ namespace fourstep {
 
 namespace {
 
-constexpr int64_t kRowsPerTask = 192;  // queries of one head in a task: enough tasks for many cores
+/// Queries of one head in a task: whole groups of those that the kernel works on at once.
+constexpr BlockSizes kRowsPerTask = {flash::kRowsInFlight, 4 * flash::kRowsInFlight};
 
 bool is_usable(const Tensor& t) {
   return t.device().is_cpu() && t.scalar_type() == torch::kBFloat16 && t.dim() == 3 &&
@@ -41,7 +43,7 @@ Tensor flash_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_
   const int64_t words = flash::packed_words(num_keys);
   const Tensor packed = at::empty({heads, words}, torch::kInt32);
   auto* packed_data = reinterpret_cast<uint32_t*>(packed.mutable_data_ptr<int32_t>());
-  at::parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(heads, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t image = i / num_heads, head = i % num_heads;
       flash::pack(head_rows(k, image, head, 0, num_keys), head_rows(v, image, head, 0, num_keys),
@@ -51,12 +53,13 @@ Tensor flash_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_
 
   Tensor out = at::empty({q.size(0), num_rows, q.size(2)}, q.options());
   auto* out_data = reinterpret_cast<uint16_t*>(out.mutable_data_ptr<at::BFloat16>());
-  const int64_t tasks_per_head = (num_rows + kRowsPerTask - 1) / kRowsPerTask;
-  at::parallel_for(0, heads * tasks_per_head, 1, [&](int64_t begin, int64_t end) {
+  const int64_t rows_per_task = block_length(heads, num_rows, kRowsPerTask, at::get_num_threads());
+  const int64_t tasks_per_head = (num_rows + rows_per_task - 1) / rows_per_task;
+  parallel_for(heads * tasks_per_head, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t i = task / tasks_per_head, image = i / num_heads, head = i % num_heads;
-      const int64_t first = task % tasks_per_head * kRowsPerTask;
-      const int64_t count = std::min(kRowsPerTask, num_rows - first);
+      const int64_t first = task % tasks_per_head * rows_per_task;
+      const int64_t count = std::min(rows_per_task, num_rows - first);
       flash::attend(
           head_rows(q, image, head, first, count), packed_data + i * words, num_keys,
           out_data + image * out.stride(0) + first * out.stride(1) + head * flash::kHeadWidth,

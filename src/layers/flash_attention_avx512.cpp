@@ -19,7 +19,7 @@ constexpr int kTileRows = 6;                     // 6 x 4 accumulators leave 8 o
 constexpr int kPairs = kHeadWidth / 2;           // bf16 pairs in a row
 constexpr int kVectors = kHeadWidth / kLanes;    // registers in a row of outputs
 constexpr int kBlockWords = kPairs * kKeyBlock;  // one packed block of keys, or of values
-constexpr int kRowsInFlight = 8 * kTileRows;  // queries that share each block while it is in cache
+static_assert(kRowsInFlight % kTileRows == 0);
 constexpr float kScaleLog2 = 0.125f * 1.44269504f;  // 1/sqrt(64) and e^x = 2^(x log2 e)
 constexpr float kMasked = -1e30f;
 

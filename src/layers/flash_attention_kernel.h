@@ -7,7 +7,8 @@
 namespace fourstep::flash {
 
 constexpr int64_t kHeadWidth = 64;
-constexpr int64_t kKeyBlock = 64;  ///< keys whose scores are held at once
+constexpr int64_t kKeyBlock = 64;      ///< keys whose scores are held at once
+constexpr int64_t kRowsInFlight = 48;  ///< queries that share each block of keys in cache
 
 /// A matrix of bf16 rows, 64 numbers of each used.
 struct Rows {

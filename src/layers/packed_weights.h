@@ -9,7 +9,7 @@
 namespace fourstep {
 
 /// Reorders the weights of all Linear and Conv2d layers inside `module` that are bf16 on the CPU and not yet
-/// reordered, and frees the plain ones. For inference: a packed layer has no gradient. After a parameter of a
+/// reordered, and frees the plain ones; on processors without AVX512-BF16 it does nothing. For inference: a packed layer has no gradient. After a parameter of a
 /// packed layer was replaced (set_weight), call it again; until then that layer uses the plain weight.
 void pack_weights(torch::nn::Module& module);
 

@@ -1,6 +1,5 @@
 #include "lora/fuse.h"
 
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace fourstep {
 namespace {
@@ -146,8 +146,7 @@ void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<Weighte
   const int64_t rows = w.size(0), cols = w.numel() / rows;
   const int64_t wanted = kBlockBytes / (cols * static_cast<int64_t>(sizeof(float)));
   const int64_t step = std::clamp<int64_t>(wanted, std::min<int64_t>(16, rows), rows);
-  at::parallel_for(0, (rows + step - 1) / step, 1, [&](int64_t first, int64_t last) {
-    const c10::InferenceMode guard;  // worker threads do not inherit the caller's
+  parallel_for((rows + step - 1) / step, 1, [&](int64_t first, int64_t last) {
     const std::vector<FactorPair> pairs =
         factor_pairs(terms);  // here: one barrier per weight, not three
     const Tensor scratch = torch::empty({step, cols}, torch::kFloat);

@@ -107,7 +107,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"lr", "peak learning rate of the diffusion model", "", 0, 1}, c.lr);
   visit(Info{"warmup", "steps over which the learning rate rises", "steps", 0, 1e6}, c.warmup);
   visit(Info{"weight_decay", "weight decay of the diffusion model", "", 0, 1}, c.weight_decay);
-  visit(Info{"max_grad_norm", "gradients are scaled down to this norm", "", 0, 1e6},
+  visit(Info{"max_grad_norm", "gradients are scaled down to this norm; 0: never", "", 0, 1e6},
         c.max_grad_norm);
   visit(Info{"ema", "share of the weight average that stays at each step", "", 0, 1}, c.ema);
   visit(Info{"cfg_dropout", "share of captions replaced by nothing, for guidance", "", 0, 1},

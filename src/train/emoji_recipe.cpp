@@ -1,8 +1,7 @@
 #include "train/emoji_recipe.h"
 
-#include <ATen/Parallel.h>
-
 #include "base/error.h"
+#include "base/parallel.h"
 #include "data/emoji_choice.h"
 #include "data/emoji_pack.h"
 #include "io/checkpoint.h"
@@ -226,7 +225,7 @@ EmojiData open_emoji_data(const TrainConfig& config) {
 
 Tensor training_images(const EmojiData& data, uint64_t seed, int64_t begin, int64_t count) {
   std::vector<Tensor> images(static_cast<size_t>(count));
-  at::parallel_for(0, count, 1, [&](int64_t first, int64_t last) {
+  parallel_for(count, 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       images[static_cast<size_t>(i)] = data.example(seed, begin + i, Split::kTraining).image;
     }

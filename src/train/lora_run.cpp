@@ -1,7 +1,5 @@
 #include "train/lora_run.h"
 
-#include <limits>
-
 #include "base/error.h"
 #include "train/captions.h"
 #include "train/initialize.h"
@@ -162,9 +160,7 @@ LossRow lora_step(LoraRun& run, int64_t iteration) {
   const bool is_half = run.models.placement().dtype == torch::kFloat16;
   (is_half ? loss * kHalfLossScale : loss).backward();
   if (is_half) scale_gradients(run.factors, 1 / kHalfLossScale);
-  constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-  const double norm =
-      clip_gradients(run.factors, config.max_grad_norm > 0 ? config.max_grad_norm : kNoLimit);
+  const double norm = clip_gradients(run.factors, config.max_grad_norm);
   const double lr = learning_rate_at(iteration, config.iterations, config.lr, config.warmup,
                                      config.last_lr_share);
   run.optimizer.step(lr);

@@ -15,6 +15,8 @@ MixedPrecision::MixedPrecision(const std::string& precision, torch::Device devic
     : device_type_(device.type()), is_on_(precision == "bf16") {
   check_training_precision(precision);
   if (!is_on_) return;
+  was_enabled_ = at::autocast::is_autocast_enabled(device_type_);
+  dtype_before_ = at::autocast::get_autocast_dtype(device_type_);
   at::autocast::set_autocast_dtype(device_type_, torch::kBFloat16);
   at::autocast::set_autocast_enabled(device_type_, true);
   at::autocast::increment_nesting();
@@ -24,7 +26,8 @@ MixedPrecision::~MixedPrecision() {
   if (!is_on_) return;
   // The casts of the weights are kept for one forward pass: the next step has other weights.
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_autocast_enabled(device_type_, false);
+  at::autocast::set_autocast_enabled(device_type_, was_enabled_);
+  at::autocast::set_autocast_dtype(device_type_, dtype_before_);
 }
 
 }  // namespace fourstep

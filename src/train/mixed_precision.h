@@ -23,6 +23,8 @@ class MixedPrecision {
  private:
   torch::DeviceType device_type_;
   bool is_on_;
+  bool was_enabled_ = false;  ///< what the outer one left, for the destructor
+  torch::ScalarType dtype_before_ = torch::kBFloat16;
 };
 
 }  // namespace fourstep

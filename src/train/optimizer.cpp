@@ -54,7 +54,7 @@ double clip_gradients(const NamedTensors& parameters, double max_norm) {
   if (gradients.empty()) return 0;
   const double norm =
       at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients))).item<double>();
-  if (norm > max_norm) at::_foreach_mul_(gradients, max_norm / norm);
+  if (max_norm > 0 && norm > max_norm) at::_foreach_mul_(gradients, max_norm / norm);
   return norm;
 }
 

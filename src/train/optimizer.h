@@ -40,7 +40,7 @@ class AdamW {
   AdamWOptions options_;
 };
 
-/// The norm of all gradients together; when it is larger than max_norm they are scaled down to it.
+/// The norm of all gradients together; when it is larger than max_norm they are scaled down to it, 0 being no limit.
 /// Parameters without gradient count as zero. NaN and infinity are passed on: the caller stops.
 double clip_gradients(const NamedTensors& parameters, double max_norm);
 

@@ -1,7 +1,5 @@
 #include "workbench/storage.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -9,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/parallel.h"
 
 namespace fourstep {
 namespace {
@@ -61,7 +60,7 @@ Tensor rounded_at_random(const Tensor& values, const Grid& grid, uint64_t seed) 
   Tensor out = torch::empty_like(values);
   const float* from = values.const_data_ptr<float>();
   float* to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, values.numel(), kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(values.numel(), kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const uint64_t word = random_word(seed, static_cast<uint64_t>(i));
       to[i] = round_at_random(from[i], grid, static_cast<uint32_t>(word >> 32));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "support/files.h"
 
 namespace fourstep {
@@ -35,6 +37,24 @@ class HashCache : public ::testing::Test {
 
 // FIPS 180-2, appendix B.1: SHA-256 of "abc".
 constexpr const char* kAbc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+TEST_F(HashCache, RunsAtTheSameTimeLoseNoEntry) {
+  constexpr int kRuns = 8;
+  std::vector<std::thread> runs;
+  for (int i = 0; i < kRuns; ++i) {
+    runs.emplace_back([&, i] {
+      const fs::path file = write_file(folder_ / fmt::format("{}.bin", i), "abc");
+      cached_hashes(file, cache_);
+    });
+  }
+  for (std::thread& run : runs) run.join();
+  for (int i = 0; i < kRuns; ++i) {
+    bool has_read = false;
+    cached_hashes(folder_ / fmt::format("{}.bin", i), cache_,
+                  [&](uint64_t, uint64_t) { has_read = true; });
+    EXPECT_FALSE(has_read) << i;
+  }
+}
 
 TEST_F(HashCache, AFileIsReadOnce) {
   EXPECT_TRUE(reads());

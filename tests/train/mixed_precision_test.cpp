@@ -16,6 +16,13 @@ TEST(MixedPrecision, ProductsAreBf16WhileItLives) {
   EXPECT_EQ(at::linear(x, weight).scalar_type(), torch::kFloat32);
 }
 
+TEST(MixedPrecision, AnInnerOneLeavesTheOuterOneOn) {
+  const Tensor weight = at::ones({4, 3}), x = at::ones({2, 3});
+  const MixedPrecision outer("bf16", torch::kCPU);
+  { const MixedPrecision inner("bf16", torch::kCPU); }
+  EXPECT_EQ(at::linear(x, weight).scalar_type(), torch::kBFloat16);
+}
+
 TEST(MixedPrecision, SeesWeightsThatChangedBetweenTwoSteps) {
   Tensor weight = at::ones({1, 1}).requires_grad_(true);
   for (const float value : {1.f, 2.f}) {

@@ -128,6 +128,8 @@ TEST(ClipGradients, ScalesAllGradientsTogetherDownToTheNorm) {
   give();
   EXPECT_DOUBLE_EQ(clip_gradients(parameters, 10), 5);
   EXPECT_TRUE(torch::equal(parameters.at("a").grad(), torch::tensor({3.f, 0.f})));
+  EXPECT_DOUBLE_EQ(clip_gradients(parameters, 0), 5) << "0: no limit";
+  EXPECT_TRUE(torch::equal(parameters.at("a").grad(), torch::tensor({3.f, 0.f})));
   EXPECT_DOUBLE_EQ(clip_gradients(parameters, 1), 5) << "the norm before";
   EXPECT_TRUE(at::allclose(parameters.at("a").grad(), torch::tensor({0.6f, 0.f})));
   EXPECT_TRUE(at::allclose(parameters.at("b").grad(), torch::tensor({-0.8f})));
