@@ -16,7 +16,10 @@ namespace {
 constexpr int64_t kMaxMerges = 48894;  // OpenAI's file has 262,144 lines; CLIP uses these
 constexpr int64_t kWordEnd = 256;      // id offset of a byte that ends its word
 constexpr std::string_view kWordEndMark = "</w>";
+constexpr char32_t kFirstStandIn =
+    0x100;  // the byte alphabet's first character that is no byte itself
 constexpr std::u32string_view kStartText = U"<|startoftext|>", kEndText = U"<|endoftext|>";
+constexpr std::string_view kStartBytes = "<|startoftext|>", kEndBytes = "<|endoftext|>";
 
 using TokenIds = std::unordered_map<std::string, int64_t>;
 
@@ -45,7 +48,7 @@ const std::array<int64_t, 256>& byte_ids() {
 /// U+0100 and on.
 TokenIds make_byte_tokens() {
   TokenIds tokens;
-  char32_t stand_in = 0x100;
+  char32_t stand_in = kFirstStandIn;
   for (int byte = 0; byte < 256; ++byte) {
     std::string text;
     append_utf8(text, is_printable_byte(byte) ? byte : stand_in++);
@@ -53,6 +56,16 @@ TokenIds make_byte_tokens() {
     tokens[text.append(kWordEndMark)] = byte_ids()[byte] + kWordEnd;
   }
   return tokens;
+}
+
+/// The byte that a character of the byte alphabet stands for.
+char byte_of_alphabet(char32_t c) {
+  if (c < kFirstStandIn) return static_cast<char>(c);
+  int byte = 0;
+  for (char32_t stand_in = kFirstStandIn; byte < 255; ++byte) {
+    if (!is_printable_byte(byte) && stand_in++ == c) break;
+  }
+  return static_cast<char>(byte);
 }
 
 std::string_view next_line(std::string_view& rest) {
@@ -102,9 +115,7 @@ struct WordTokens {
 
 int64_t Tokenizer::comma_id() const { return byte_ids()[','] + kWordEnd; }
 
-Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what,
-                     TokenizerOptions options)
-    : options_(options) {
+Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what) {
   TokenIds tokens = make_byte_tokens();
   token_texts_.resize(tokens.size());
   for (const auto& [text, id] : tokens) token_texts_[id] = text;
@@ -134,12 +145,21 @@ Tokenizer::Tokenizer(std::string_view merges_text, const std::string& what,
 }
 
 std::string Tokenizer::token_text(int64_t id) const {
-  if (id == bos_id()) return "<|startoftext|>";
-  if (id == eos_id()) return "<|endoftext|>";
+  if (id == bos_id()) return std::string(kStartBytes);
+  if (id == eos_id()) return std::string(kEndBytes);
   if (id < 0 || id >= vocab_size()) {
     throw Error("token_text: id {} is not in the vocabulary of {}", id, vocab_size());
   }
   return token_texts_[id];
+}
+
+std::string Tokenizer::token_bytes(int64_t id) const {
+  std::string text = token_text(id);
+  if (id == bos_id() || id == eos_id()) return text;
+  if (text.ends_with(kWordEndMark)) text.resize(text.size() - kWordEndMark.size());
+  std::string bytes;
+  for (const char32_t c : decode_utf8(text)) bytes.push_back(byte_of_alphabet(c));
+  return bytes;
 }
 
 const Tokenizer::Merge* Tokenizer::find_merge(int64_t left, int64_t right) const {
@@ -187,22 +207,21 @@ std::vector<int64_t> Tokenizer::encode_word(std::string_view utf8) const {
   return word.id;
 }
 
-std::vector<int64_t> Tokenizer::encode(std::string_view prompt) const {
-  const std::u32string text = clean_text(prompt, options_.cleaning);
+void Tokenizer::append_ids(std::vector<int64_t>& ids, std::u32string_view text,
+                           bool bang_special) const {
   std::unordered_map<std::string, std::vector<int64_t>> seen;
-  std::vector<int64_t> ids;
   for (size_t i = 0; i < text.size();) {
     const bool is_start = starts_with_at(text, i, kStartText);
     if (is_start || starts_with_at(text, i, kEndText)) {
       ids.push_back(is_start ? bos_id() : eos_id());
       i += is_start ? kStartText.size() : kEndText.size();
-    } else if (options_.bang_special && text[i] == U'!') {
+    } else if (bang_special && text[i] == U'!') {
       ids.push_back(0);
       ++i;
     } else if (char_class(text[i]) == CharClass::kSpace) {
       ++i;
     } else {
-      const size_t end = word_end(text, i, options_.bang_special);
+      const size_t end = word_end(text, i, bang_special);
       std::string word;
       for (; i < end; ++i) append_utf8(word, text[i]);
       const auto [entry, is_new] = seen.try_emplace(word);
@@ -210,6 +229,21 @@ std::vector<int64_t> Tokenizer::encode(std::string_view prompt) const {
       ids.insert(ids.end(), entry->second.begin(), entry->second.end());
     }
   }
+}
+
+std::vector<int64_t> Tokenizer::encode(std::string_view prompt, TokenizerOptions options) const {
+  std::vector<int64_t> ids;
+  const auto append = [&](std::string_view part) {
+    append_ids(ids, clean_text(part, options.cleaning), options.bang_special);
+  };
+  while (keeps_special_tokens(options.cleaning)) {
+    const size_t start = prompt.find(kStartBytes), end = prompt.find(kEndBytes);
+    if (start == end) break;  // neither is there
+    append(prompt.substr(0, std::min(start, end)));
+    ids.push_back(start < end ? bos_id() : eos_id());
+    prompt.remove_prefix(start < end ? start + kStartBytes.size() : end + kEndBytes.size());
+  }
+  append(prompt);
   return ids;
 }
 

@@ -11,6 +11,7 @@
 
 namespace fourstep {
 
+/// Whose rules a text becomes words by.
 struct TokenizerOptions {
   Cleaning cleaning = Cleaning::kNfc;
   /// "!" is cut out as a token of its own, id 0, as the `tokenizer_2` folder of SDXL makes diffusers do.
@@ -28,16 +29,19 @@ class Tokenizer {
   /// Ids: 256 bytes, 256 bytes that end a word, the merges in order, start, end.
   /// what: the file to name in messages. Throws Error naming the first line that is no merge of
   /// tokens known before it.
-  Tokenizer(std::string_view merges_text, const std::string& what, TokenizerOptions options = {});
+  Tokenizer(std::string_view merges_text, const std::string& what);
 
   /// The ids of a prompt, of any length, without start and end. Never fails: ill-formed UTF-8 counts as
   /// U+FFFD. The literal texts "<|startoftext|>" and "<|endoftext|>", in any case, give their ids where
   /// a word begins (behind symbols without a blank they are symbols too: OpenAI's word rule).
-  std::vector<int64_t> encode(std::string_view prompt) const;
+  std::vector<int64_t> encode(std::string_view prompt, TokenizerOptions options = {}) const;
 
   /// How the vocabulary spells a token: in the byte alphabet of GPT-2, "</w>" where it ends a word, as in
   /// diffusers' `vocab.json`. Throws Error for an id outside of the vocabulary.
   std::string token_text(int64_t id) const;
+
+  /// What a token stands for, without the mark of a word's end: text, or part of a UTF-8 sequence. Throws as token_text().
+  std::string token_bytes(int64_t id) const;
 
   int64_t vocab_size() const { return num_merges_ + 514; }
   int64_t bos_id() const { return num_merges_ + 512; }
@@ -53,11 +57,25 @@ class Tokenizer {
 
   const Merge* find_merge(int64_t left, int64_t right) const;
   std::vector<int64_t> encode_word(std::string_view utf8) const;
+  void append_ids(std::vector<int64_t>& ids, std::u32string_view text, bool bang_special) const;
 
-  TokenizerOptions options_;
   int64_t num_merges_ = 0;
   std::vector<std::string> token_texts_;        ///< by id, without start and end
   std::unordered_map<uint64_t, Merge> merges_;  ///< key: left id << 32 | right id
+};
+
+/// A tokenizer, which must outlive it, with the rules of a program.
+struct PromptTokenizer {
+  // Not explicit: a tokenizer alone stands for itself with the usual rules.
+  PromptTokenizer(const Tokenizer& vocabulary, TokenizerOptions rules = {})  // NOLINT
+      : tokenizer(vocabulary), options(rules) {}
+
+  std::vector<int64_t> encode(std::string_view prompt) const {
+    return tokenizer.encode(prompt, options);
+  }
+
+  const Tokenizer& tokenizer;
+  TokenizerOptions options;
 };
 
 }  // namespace fourstep

@@ -10,13 +10,16 @@ namespace fourstep {
 enum class Cleaning {
   kNfc,  ///< NFC, white space to blanks, lower case per character: transformers >= 5, its fast tokenizers
   kOpenAi,  ///< text repair, HTML unescaping twice, lower case: OpenAI's CLIP, open_clip (bigG in A1111)
-  kSlowFtfy,  ///< text repair, lower case: transformers < 5 in Python, ftfy installed
+  kSlowFtfy,  ///< text repair, lower case: transformers < 5 in Python, ftfy installed (Forge, CLIP-L in A1111)
   kSlowBasic,  ///< control characters dropped, blanks around CJK, NFC, lower case: the same without ftfy
 };
 
 /// The text as words are cut from it: cleaned, in lower case, as code points. Invalid UTF-8 becomes U+FFFD.
-/// "Text repair" is the work of Python's ftfy without its repair of wrongly decoded text ("Ã©" stays), and
-/// knows the XML, Latin-1 and common typographic entity names alone.
+/// Text repair is repair_text(). Characters that Unicode has added lately keep what the installed ICU says.
 std::u32string clean_text(std::string_view prompt, Cleaning cleaning);
+
+/// Whether the literal texts "<|startoftext|>" and "<|endoftext|>" are cut out before anything is cleaned, so that the
+/// text on both sides of them is cleaned by itself.
+bool keeps_special_tokens(Cleaning cleaning);
 
 }  // namespace fourstep

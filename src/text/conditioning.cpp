@@ -5,18 +5,10 @@
 namespace fourstep {
 namespace {
 
-/// The chunks of each encoder.
-using ChunkLists = std::vector<std::vector<TokenChunk>>;
-
-ChunkLists chunk_lists(const TextEncoders& encoders, std::string_view prompt,
-                       const PromptOptions& options) {
-  ChunkLists lists;
-  for (const TextEncoder& encoder : encoders.encoders) {
-    const auto parts = tokenize_prompt(encoder.tokenizer, prompt, options.rules.syntax,
-                                       options.inversions, lists.size());
-    lists.push_back(split_chunks(parts, options.rules.chunks, encoder.tokenizer.comma_id()));
-  }
-  return lists;
+std::vector<const Tokenizer*> tokenizers_of(const TextEncoders& encoders) {
+  std::vector<const Tokenizer*> tokenizers;
+  for (const TextEncoder& encoder : encoders.encoders) tokenizers.push_back(&encoder.tokenizer);
+  return tokenizers;
 }
 
 /// Tokenizers that treat "!" differently, and textual inversions of different lengths, can disagree.
@@ -58,20 +50,34 @@ TextEncoders sd15_text_encoders(const Tokenizer& tokenizer, ClipTextImpl& model)
   return {{{tokenizer, model, tokenizer.eos_id()}}, ContextState::kNormalizedLast};
 }
 
+ChunkLists encoder_chunks(const std::vector<const Tokenizer*>& tokenizers, std::string_view prompt,
+                          const PromptOptions& options) {
+  ChunkLists lists;
+  for (const Tokenizer* tokenizer : tokenizers) {
+    const auto parts =
+        tokenize_prompt(*tokenizer, prompt, options.rules, options.inversions, lists.size());
+    lists.push_back(split_chunks(parts, options.rules.chunks, tokenizer->comma_id()));
+  }
+  const size_t count =
+      std::max(static_cast<size_t>(options.min_chunks), common_count(lists, options));
+  for (auto& chunks : lists) chunks.resize(count);
+  return lists;
+}
+
 int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,
                      const PromptOptions& options) {
-  return static_cast<int64_t>(common_count(chunk_lists(encoders, prompt, options), options));
+  PromptOptions unfilled = options;
+  unfilled.min_chunks = 1;
+  return static_cast<int64_t>(
+      encoder_chunks(tokenizers_of(encoders), prompt, unfilled).front().size());
 }
 
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options) {
-  ChunkLists lists = chunk_lists(encoders, prompt, options);
-  const size_t count =
-      std::max(static_cast<size_t>(options.min_chunks), common_count(lists, options));
+  const ChunkLists lists = encoder_chunks(tokenizers_of(encoders), prompt, options);
   Conditioning out;
   std::vector<Tensor> contexts;
   for (size_t i = 0; i < lists.size(); ++i) {
-    lists[i].resize(count);
     const Conditioning part =
         encode_chunks(encoders.encoders[i], encoders.state, lists[i], options);
     contexts.push_back(part.context);

@@ -57,6 +57,13 @@ struct PromptOptions {
   const InversionTable* inversions = nullptr;  ///< null: none
 };
 
+using ChunkLists = std::vector<std::vector<TokenChunk>>;  ///< one list per encoder
+
+/// What encode_prompt() puts between start and end for encoders with these tokenizers, in the same order; as many chunks
+/// for each.
+ChunkLists encoder_chunks(const std::vector<const Tokenizer*>& tokenizers, std::string_view prompt,
+                          const PromptOptions& options);
+
 /// Number of chunks encode_prompt() makes with min_chunks 1: the largest of all encoders; with ComfyUI's rules,
 /// which cut the longer one, the smallest.
 int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,

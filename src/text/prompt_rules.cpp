@@ -22,7 +22,7 @@ std::vector<WeightedText> parse_emphasis(std::string_view prompt, PromptSyntax s
   return {{std::string(prompt), 1}};
 }
 
-std::vector<TokenPart> tokenize_part(const Tokenizer& tokenizer, const WeightedText& part,
+std::vector<TokenPart> tokenize_part(const PromptTokenizer& tokenizer, const WeightedText& part,
                                      PromptSyntax syntax, const InversionTable* inversions,
                                      size_t encoder) {
   static const InversionTable kNone{};
@@ -39,9 +39,11 @@ PromptRules rules_of(Dialect dialect) {
     case Dialect::kComfy:
       return {PromptSyntax::kComfy, ChunkRule::kWholeParts, EmphasisRule::kComfy};
     case Dialect::kA1111:
-      return {PromptSyntax::kA1111, ChunkRule::kCommaBackOff, EmphasisRule::kOriginal};
+      return {PromptSyntax::kA1111, ChunkRule::kCommaBackOff, EmphasisRule::kOriginal,
+              Cleaning::kSlowFtfy};
     case Dialect::kDiffusers:
-      return {PromptSyntax::kPlain, ChunkRule::kTruncate, EmphasisRule::kIgnore};
+      return {PromptSyntax::kPlain, ChunkRule::kTruncate, EmphasisRule::kIgnore, Cleaning::kNfc,
+              /*bang_in_second=*/true};
     case Dialect::kFourstep:
       break;
   }
@@ -66,16 +68,22 @@ PromptRules prompt_rules(Dialect dialect, const std::string& emphasis) {
                        emphasis);
 }
 
+TokenizerOptions tokenizer_options(const PromptRules& rules, size_t encoder) {
+  return {rules.cleaning, rules.bang_in_second && encoder == 1};
+}
+
 std::vector<TokenPart> tokenize_prompt(const Tokenizer& tokenizer, std::string_view prompt,
-                                       PromptSyntax syntax, const InversionTable* inversions,
+                                       const PromptRules& rules, const InversionTable* inversions,
                                        size_t encoder) {
+  const PromptSyntax syntax = rules.syntax;
+  const PromptTokenizer with_rules(tokenizer, tokenizer_options(rules, encoder));
   std::vector<TokenPart> parts;
   for (const WeightedText& part : parse_emphasis(prompt, syntax)) {
     if (syntax == PromptSyntax::kA1111 && is_break(part)) {
       parts.push_back({TokenPart::Kind::kBreak, {}});
       continue;
     }
-    for (TokenPart& tokens : tokenize_part(tokenizer, part, syntax, inversions, encoder)) {
+    for (TokenPart& tokens : tokenize_part(with_rules, part, syntax, inversions, encoder)) {
       parts.push_back(std::move(tokens));
     }
   }

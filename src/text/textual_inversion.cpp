@@ -32,7 +32,8 @@ struct TokenizedName {
   size_t index;
 };
 
-std::vector<TokenizedName> tokenize_names(const Tokenizer& tokenizer, const InversionTable& table) {
+std::vector<TokenizedName> tokenize_names(const PromptTokenizer& tokenizer,
+                                          const InversionTable& table) {
   std::vector<TokenizedName> names;
   for (size_t i = 0; i < table.names.size(); ++i) {
     std::vector<int64_t> ids = tokenizer.encode(stem_of_name(table.names[i]));
@@ -75,7 +76,7 @@ std::optional<size_t> index_of(const InversionTable& table, std::string_view nam
 
 }  // namespace
 
-std::vector<TokenPart> tokenize_with_names(const Tokenizer& tokenizer, std::string_view text,
+std::vector<TokenPart> tokenize_with_names(const PromptTokenizer& tokenizer, std::string_view text,
                                            double weight, const InversionTable& table,
                                            size_t encoder) {
   const std::vector<int64_t> ids = tokenizer.encode(text);
@@ -93,9 +94,9 @@ std::vector<TokenPart> tokenize_with_names(const Tokenizer& tokenizer, std::stri
   return parts;
 }
 
-std::vector<TokenPart> tokenize_with_references(const Tokenizer& tokenizer, std::string_view text,
-                                                double weight, const InversionTable& table,
-                                                size_t encoder) {
+std::vector<TokenPart> tokenize_with_references(const PromptTokenizer& tokenizer,
+                                                std::string_view text, double weight,
+                                                const InversionTable& table, size_t encoder) {
   std::vector<TokenPart> parts;
   const auto add_text = [&](std::string_view words) {
     if (!words.empty()) parts.push_back(text_part(tokenizer.encode(words), weight));

@@ -24,16 +24,16 @@ struct InversionTable {
 
 /// The tokens of a text in which the names of the table count as words, as A1111 and Forge have it: a name's own
 /// tokens are looked for, the longest first, so upper and lower case are one. Sub-folders do not count.
-std::vector<TokenPart> tokenize_with_names(const Tokenizer& tokenizer, std::string_view text,
+std::vector<TokenPart> tokenize_with_names(const PromptTokenizer& tokenizer, std::string_view text,
                                            double weight, const InversionTable& table,
                                            size_t encoder);
 
 /// The tokens of a text in which "embedding:name" behind a blank, a line end or nothing stands for vectors,
 /// as ComfyUI has it: the name ends at a blank, or before a comma. An extension is allowed, case counts for nothing.
 /// Throws InvalidRequest for a name that is not in the table.
-std::vector<TokenPart> tokenize_with_references(const Tokenizer& tokenizer, std::string_view text,
-                                                double weight, const InversionTable& table,
-                                                size_t encoder);
+std::vector<TokenPart> tokenize_with_references(const PromptTokenizer& tokenizer,
+                                                std::string_view text, double weight,
+                                                const InversionTable& table, size_t encoder);
 
 /// Whether the text has an "embedding:" of ComfyUI's.
 bool has_inversion_reference(std::string_view text);

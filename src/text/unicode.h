@@ -29,6 +29,9 @@ std::u32string lower_each(std::u32string_view text);
 /// end of a word becomes U+03C2. Minimal builds do as lower_each().
 std::u32string lower_in_context(std::u32string_view text);
 
+/// Upper case with all rules, as Python's str.upper(): one character may become several. Minimal builds: each by itself.
+std::u32string upper(std::u32string_view text);
+
 /// True when this build has ICU's full tables; else the functions above are approximate outside of Latin.
 bool has_full_unicode();
 

@@ -67,6 +67,19 @@ std::u32string lower_each(std::u32string_view text) {
 
 std::u32string lower_in_context(std::u32string_view text) { return lower_each(text); }
 
+std::u32string upper(std::u32string_view text) {
+  std::u32string out;
+  for (const char32_t c : text) {
+    const bool is_ascii_small = c >= U'a' && c <= U'z';
+    const bool is_known = c >= 0x80 && utf8_locale();
+    out.push_back(is_ascii_small ? c - 0x20
+                  : is_known
+                      ? static_cast<char32_t>(towupper_l(static_cast<wint_t>(c), utf8_locale()))
+                      : c);
+  }
+  return out;
+}
+
 bool has_full_unicode() { return false; }
 
 }  // namespace fourstep

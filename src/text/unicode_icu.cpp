@@ -79,6 +79,10 @@ std::u32string lower_in_context(std::u32string_view text) {
   return from_icu(to_icu(text).toLower(icu::Locale::getRoot()));
 }
 
+std::u32string upper(std::u32string_view text) {
+  return from_icu(to_icu(text).toUpper(icu::Locale::getRoot()));
+}
+
 bool has_full_unicode() { return true; }
 
 }  // namespace fourstep

@@ -34,11 +34,6 @@ TEST(Cleaning, EntitiesByNameAndNumber) {
   EXPECT_EQ(clean_text("&#99999999;&#xD800;", Cleaning::kOpenAi), U"\uFFFD\uFFFD");
 }
 
-TEST(Cleaning, OnlyOpenAiUnescapesRepeatedly) {
-  EXPECT_EQ(clean_text("&amp;amp;amp;", Cleaning::kSlowFtfy), U"&amp;amp;");
-  EXPECT_EQ(clean_text("&amp;amp;amp;", Cleaning::kOpenAi), U"&");
-}
-
 TEST(Cleaning, TextRepairLeavesTheEntitiesOfHtmlAlone) {
   EXPECT_EQ(clean_text("<b> &amp;", Cleaning::kSlowFtfy), U"<b> &amp;");
   EXPECT_EQ(clean_text("<b> &amp;", Cleaning::kOpenAi), U"<b> &");

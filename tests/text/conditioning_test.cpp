@@ -15,7 +15,9 @@ using testing::relative_error;
 using testing::unpack;
 using Ids = std::vector<int64_t>;
 
-constexpr PromptRules kTruncated{PromptSyntax::kPlain, ChunkRule::kTruncate, EmphasisRule::kIgnore};
+const PromptRules kDiffusers =
+    prompt_rules(Dialect::kDiffusers);  // "!" differs between the encoders
+const PromptRules kA1111 = prompt_rules(Dialect::kA1111), kComfy = prompt_rules(Dialect::kComfy);
 
 ClipText golden_model(const json& shapes_json) {
   const auto shapes = shapes_json.get<NamedShapes>();
@@ -24,18 +26,18 @@ ClipText golden_model(const json& shapes_json) {
   return model;
 }
 
-/// The two encoders of clip_conditioning.json, with the tokenizers that diffusers gives them.
+/// The two encoders of clip_conditioning.json.
 struct Toy {
   explicit Toy(const json& meta)
       : tokenizer(meta.at("merges").get<std::string>(), "golden"),
-        tokenizer_2(meta.at("merges").get<std::string>(), "golden", {Cleaning::kNfc, true}),
+
         first(golden_model(meta.at("shapes").at("text_encoder"))),
         second(golden_model(meta.at("shapes").at("text_encoder_2"))) {}
 
-  TextEncoders sdxl() { return sdxl_text_encoders(tokenizer, *first, tokenizer_2, *second); }
+  TextEncoders sdxl() { return sdxl_text_encoders(tokenizer, *first, tokenizer, *second); }
   TextEncoders sd15() { return sd15_text_encoders(tokenizer, *first); }
 
-  Tokenizer tokenizer, tokenizer_2;
+  Tokenizer tokenizer;
   ClipText first, second;
 };
 
@@ -68,7 +70,7 @@ TEST(GoldenConditioning, EqualsEncodePromptOfDiffusers) {
   for (const json& test_case : golden->at("cases")) {
     SCOPED_TRACE(test_case.dump().substr(0, 150));
     const TextEncoders encoders = test_case.at("model") == "sdxl" ? toy.sdxl() : toy.sd15();
-    PromptOptions options{kTruncated, EmptyPrompt::kEncode, test_case.at("clip_skip")};
+    PromptOptions options{kDiffusers, EmptyPrompt::kEncode, test_case.at("clip_skip")};
     const std::string prompt = test_case.at("prompt");
     expect_equal(encode_prompt(encoders, prompt, options), test_case, "");
     // diffusers gives clip_skip to the positive prompt alone, and zeros for a negative prompt of None.
@@ -115,9 +117,11 @@ TEST(Conditioning, TokenizersThatDisagreeOnTheNumberOfChunksAreLevelled) {
   if (!toy) GTEST_SKIP() << kFile << " is not there";
   const std::string prompt(
       76, '!');  // with merges for none: 76 tokens for the one, specials for the other
-  EXPECT_EQ(count_chunks(toy->sdxl(), prompt), 2);
-  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, {kTruncated}), 1);
-  EXPECT_EQ(encode_prompt(toy->sdxl(), prompt).context.size(1), 154);
+  PromptOptions uncut{kDiffusers};
+  uncut.rules.chunks = ChunkRule::kCommaBackOff;
+  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, uncut), 2);
+  EXPECT_EQ(count_chunks(toy->sdxl(), prompt, {kDiffusers}), 1);
+  EXPECT_EQ(encode_prompt(toy->sdxl(), prompt, uncut).context.size(1), 154);
 }
 
 TEST(Conditioning, OnlyTheEmptyPromptIsZeroed) {
@@ -208,17 +212,15 @@ TEST(TextualInversion, VectorsTakeThePlaceOfTheName) {
   const auto ones = [](const TokenPart& part) {
     return part.tokens.size() == 2 && part.tokens[0].vector.defined() && part.tokens[0].id == 0;
   };
-  const auto words =
-      tokenize_prompt(toy->tokenizer, "a (BLUE:1.3) dog", PromptSyntax::kA1111, &table);
+  const auto words = tokenize_prompt(toy->tokenizer, "a (BLUE:1.3) dog", kA1111, &table);
   ASSERT_EQ(words.size(), 3u);
   EXPECT_TRUE(ones(words[1]));
   EXPECT_EQ(words[1].tokens[1].weight, 1.3);
-  const auto references = tokenize_prompt(toy->tokenizer, "a embedding:moods/Blue.pt, dog",
-                                          PromptSyntax::kComfy, &table);
+  const auto references =
+      tokenize_prompt(toy->tokenizer, "a embedding:moods/Blue.pt, dog", kComfy, &table);
   ASSERT_EQ(references.size(), 3u);
   EXPECT_TRUE(ones(references[1]));
-  for (const TokenPart& part :
-       tokenize_prompt(toy->tokenizer, "blue", PromptSyntax::kComfy, &table))
+  for (const TokenPart& part : tokenize_prompt(toy->tokenizer, "blue", kComfy, &table))
     EXPECT_FALSE(ones(part)) << "ComfyUI knows references alone";
 }
 
@@ -226,8 +228,7 @@ TEST(TextualInversion, AnUnknownReferenceIsRefused) {
   const auto toy = load_toy();
   if (!toy) GTEST_SKIP() << kFile << " is not there";
   const InversionTable table = blue_table();
-  EXPECT_THROW(tokenize_prompt(toy->tokenizer, "embedding:green", PromptSyntax::kComfy, &table),
-               InvalidRequest);
+  EXPECT_THROW(tokenize_prompt(toy->tokenizer, "embedding:green", kComfy, &table), InvalidRequest);
 }
 
 TEST(TextualInversion, BothEncodersTakeTheirOwnVectors) {
