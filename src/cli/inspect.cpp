@@ -33,20 +33,24 @@ struct Subject {
   ModelFacts model;
 };
 
+Events notes() {
+  Events events;
+  events.on_notice = [](const std::string& sentence) {
+    fmt::print(stderr, "note: {}\n", sentence);
+  };
+  return events;
+}
+
 /// Of the first image, where random parts of prompts make images of one run differ.
 Request of_first_image(const Request& request) {
   validate(request);
-  return expand_prompts(request).front();
+  return expand_prompts(request, notes()).front();
 }
 
 Subject resolve(const Request& asked) {
   validate(asked);
   ModelFacts model = model_facts(asked);
-  Events events;
-  events.on_notice = [](const std::string& sentence) {
-    fmt::print(stderr, "note: {}\n", sentence);
-  };
-  Request request = resolve_defaults(asked, model.traits, events);
+  Request request = resolve_defaults(asked, model.traits, notes());
   return {std::move(request), std::move(model)};
 }
 
@@ -99,11 +103,10 @@ void inspect_schedule(const ViewOptions& options) {
 }
 
 void inspect_tokens(const ViewOptions& options) {
-  const Request request = of_first_image(options.request);
-  const TokenView view =
-      view_tokens(request.prompt, model_facts(request), dialect_from_name(request.dialect));
+  const Subject subject = resolve(of_first_image(options.request));
+  const TokenView view = view_tokens(subject.request, subject.model);
   if (options.is_json) return print_json(json_from(view));
-  fmt::print("{}{}", text_from_table(token_table(view)), token_summary(view));
+  fmt::print("{}", text_from_tokens(view));
 }
 
 void inspect_prompt(const ViewOptions& options) {

@@ -9,6 +9,7 @@ namespace fourstep {
 namespace {
 
 ModelFacts four_step_sdxl(const Request& request) {
+  constexpr int64_t kWidth = 768, kWidth2 = 1280;  // of SDXL's text encoders
   Checkpoint nothing;
   nothing.path = "inspect";
   ModelTraits traits;
@@ -16,8 +17,22 @@ ModelFacts four_step_sdxl(const Request& request) {
                    .unet_weight = 1,
                    .is_dmd2 = true,
                    .has_text_part = false}};
-  return {traits, noise_schedule_of(request, /*file_zero_snr=*/false), find_vocabulary(nothing),
-          /*has_two_encoders=*/true};
+  return {traits,
+          noise_schedule_of(request, /*file_zero_snr=*/false),
+          find_vocabulary(nothing),
+          /*has_two_encoders=*/true,
+          {kWidth, kWidth2}};
+}
+
+/// Of the text encoders that the checkpoint has.
+std::vector<int64_t> text_widths(const Checkpoint& checkpoint) {
+  std::vector<int64_t> widths;
+  for (const Component part : {Component::kTextEncoder, Component::kTextEncoder2}) {
+    if (!checkpoint.has(part)) continue;
+    const NamedShapes shapes = shapes_of(checkpoint.components.at(part));
+    widths.push_back(clip_config_from_shapes(shapes, 0, checkpoint.path.string()).width);
+  }
+  return widths;
 }
 
 }  // namespace
@@ -28,7 +43,7 @@ ModelFacts model_facts(const Request& request) {
   models.set_loras(loras_of(request, {}), request.lora_partial, {});
   const Checkpoint& checkpoint = models.checkpoint();
   return {models.traits(), models.noise_schedule(request), find_vocabulary(checkpoint),
-          checkpoint.has(Component::kTextEncoder2)};
+          checkpoint.has(Component::kTextEncoder2), text_widths(checkpoint)};
 }
 
 }  // namespace fourstep

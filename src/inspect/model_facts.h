@@ -1,7 +1,9 @@
 #pragma once
 // What `inspect` knows of the model that a request is for. No weights are read.
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "pipeline/defaults.h"
 #include "pipeline/request.h"
@@ -15,6 +17,7 @@ struct ModelFacts {
   NoiseSchedule schedule;
   Vocabulary vocabulary;
   bool has_two_encoders = true;
+  std::vector<int64_t> text_widths = {};  ///< of the text encoders
 };
 
 /// Of the request's checkpoint and LoRAs. A request that names no model is for SDXL with the four-step DMD2 LoRA.

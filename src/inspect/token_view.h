@@ -1,20 +1,22 @@
 #pragma once
-// The ids that the text encoders get for a prompt, as a table and JSON.
+// The ids that the text encoders get for a request, as a table and JSON.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/dialect.h"
-#include "inspect/model_facts.h"
+#include "inspect/encoded_texts.h"
 #include "report/table.h"
 
 namespace fourstep {
 
 struct Token {
   int64_t id = 0;
-  std::string text;  ///< see Tokenizer::token_text()
+  std::string bytes;  ///< see Tokenizer::token_bytes()
+  bool ends_word = false;
   double weight = 1;
+  bool is_vector = false;  ///< of a textual inversion: it has no id
 };
 
 /// What one text encoder reads.
@@ -25,22 +27,32 @@ struct EncoderTokens {
   std::vector<std::vector<Token>> chunks;  ///< at most 75 in each, without start, end and padding
 };
 
-struct TokenView {
-  std::string vocabulary;  ///< where it comes from
-  int64_t vocab_size = 0;
+struct TextTokens {
+  EncodedTextUse use;
   std::vector<EncoderTokens> encoders;
 };
 
-/// By the grammar of the dialect, without network tags. AND and schedules are not taken apart here, see view_prompts().
-TokenView view_tokens(const std::string& prompt, const ModelFacts& model,
-                      Dialect dialect = Dialect::kFourstep);
+struct TokenView {
+  std::string vocabulary;  ///< where it comes from
+  int64_t vocab_size = 0;
+  std::vector<TextTokens> texts;
+};
 
-/// One row per token: chunk, place in it (start is 0), id, spelling, weight. Encoders with the same ids share their rows.
-Table token_table(const TokenView& view);
+/// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual inversions of its folders.
+/// request: resolved. Throws as encode_prompt().
+TokenView view_tokens(const Request& request, const ModelFacts& model);
 
-/// "encoder: n tokens in m chunks, padding id", one line each.
-std::string token_summary(const TokenView& view);
+/// Valid UTF-8 as it is, other bytes as "\xE7".
+std::string readable(std::string_view bytes);
 
+/// One row per token: encoder, chunk, place in it (start is 0), id, spelling, weight. Encoders with the same tokens share
+/// their rows.
+Table token_table(const TextTokens& text);
+
+/// The table of each text under a line that says which it is, then a line per encoder with start, end and padding.
+std::string text_from_tokens(const TokenView& view);
+
+/// "texts" has them all; "encoders" beside it is that of the first one, the prompt.
 nlohmann::ordered_json json_from(const TokenView& view);
 
 }  // namespace fourstep

@@ -91,12 +91,7 @@ class PromptEncoder {
       widths.push_back(encoder.model.config.width);
     }
     if (!request.embedding_dir.empty()) use_inversions(request.embedding_dir, widths);
-    // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
-    const bool is_sdxl = encoders_.state == ContextState::kPenultimate;
-    const bool is_zero = request.empty_negative == "zeros" ||
-                         (request.empty_negative == "auto" && is_sdxl &&
-                          dialect_from_name(request.dialect) != Dialect::kComfy);
-    empty_negative_ = is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+    empty_negative_ = empty_negative(request, encoders_.state == ContextState::kPenultimate);
     const std::string settings =
         fmt::format("{} {} {} {} {}", request.dialect, request.emphasis, request.clip_skip,
                     text_from_value(request.embedding_dir), text_from_value(models.loras()));
@@ -150,12 +145,8 @@ Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Requ
     prompts.others.push_back({encoder.prompt(texts.parts[i].text), texts.parts[i].weight});
   }
   if (uses_negative(request, texts)) prompts.uncond = encoder.negative(texts.negative);
-  const GuidanceOptions& guidance = request.guidance;
-  if (has_nag(guidance)) {
-    prompts.nag =
-        encoder.prompt(guidance.nag_prompt.empty() ? texts.negative : guidance.nag_prompt);
-  }
-  if (is_method_on(guidance, "perp_neg")) prompts.empty = encoder.prompt("");
+  if (has_nag(request.guidance)) prompts.nag = encoder.prompt(nag_text(request, texts));
+  if (is_method_on(request.guidance, "perp_neg")) prompts.empty = encoder.prompt("");
   return prompts;
 }
 
@@ -201,6 +192,19 @@ bool uses_negative(const Request& request, const StageTexts& texts) {
   return needs_uncond(request.guidance, *request.cfg_scale,
                       find_sampler(request.sampler).needs.uncond) ||
          !is_neutral_scale(total_weight);
+}
+
+EmptyPrompt empty_negative(const Request& request, bool is_sdxl) {
+  // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
+  const bool is_zero =
+      request.empty_negative == "zeros" || (request.empty_negative == "auto" && is_sdxl &&
+                                            dialect_from_name(request.dialect) != Dialect::kComfy);
+  return is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+}
+
+const std::string& nag_text(const Request& request, const StageTexts& texts) {
+  const std::string& own = request.guidance.nag_prompt;
+  return own.empty() ? texts.negative : own;
 }
 
 PromptPlan encode_prompts(Models& models, const Request& request, const Events& events,

@@ -34,6 +34,12 @@ TextPlan plan_texts(const Request& request);
 /// Whether the negative prompt has an influence: by the CFG scale, the sampler, or weights of parts whose sum is not 1.
 bool uses_negative(const Request& request, const StageTexts& texts);
 
+/// What an empty negative prompt becomes: by --empty-negative, else by the dialect and the model's family.
+EmptyPrompt empty_negative(const Request& request, bool is_sdxl);
+
+/// What NAG leads away from: its own prompt, or the negative one.
+const std::string& nag_text(const Request& request, const StageTexts& texts);
+
 struct EncodedText {
   Conditioning cond;
   std::vector<std::filesystem::path> inversions;  ///< see PromptPlan

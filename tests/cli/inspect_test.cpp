@@ -44,6 +44,16 @@ TEST_F(Program, InspectTokensReadsTheModelsVocabulary) {
   EXPECT_FALSE(json["encoders"][0]["chunks"][0].empty());
 }
 
+TEST_F(Program, InspectTokensShowsWhatGenerateEncodes) {
+  const Outcome outcome =
+      run("inspect tokens '[a:\u00E9:1] # {x|y}' --dialect a1111 --steps 4 --model " +
+          path("tiny.safetensors"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("prompt (calls 0-1): a"));
+  EXPECT_THAT(outcome.text, HasSubstr("prompt (calls 2-4): \u00E9"));
+  EXPECT_THAT(outcome.text, Not(HasSubstr("#")));
+}
+
 TEST_F(Program, InspectPromptSaysWhatIsUsed) {
   const std::string start = "inspect prompt 'a cat' --negative-prompt dog --cfg-scale 1 --model " +
                             path("tiny.safetensors");

@@ -31,9 +31,9 @@ TEST(PromptView, ShowsTextUnknownWordsAndUse) {
   EXPECT_EQ(views[0].chunks[0].num_tokens, 5) << "a, cat, t, a, c";
   EXPECT_EQ(views[0].chunks[0].text, "a cat tac");
   EXPECT_EQ(views[0].unknown, std::vector<std::string>{"tac"});
-  EXPECT_TRUE(views[0].is_used);
-  EXPECT_FALSE(views[1].is_used) << "CFG scale 1";
-  EXPECT_TRUE(view_prompts(request_for("a cat", 2), knowing_model())[1].is_used);
+  EXPECT_TRUE(views[0].use.is_used);
+  EXPECT_FALSE(views[1].use.is_used) << "CFG scale 1";
+  EXPECT_TRUE(view_prompts(request_for("a cat", 2), knowing_model())[1].use.is_used);
 }
 
 TEST(PromptView, ShowsPartsAndStagesOnce) {
@@ -41,12 +41,12 @@ TEST(PromptView, ShowsPartsAndStagesOnce) {
       view_prompts(request_for("a [cat:hat:1] AND (at:1.2) :0.5 <lora:x:1>", 2), knowing_model());
   ASSERT_EQ(views.size(), 4u);
   EXPECT_EQ(views[0].chunks[0].text, "a cat");
-  EXPECT_EQ(views[0].calls, "0-1");
-  EXPECT_EQ(views[1].weight, 0.5);
+  EXPECT_EQ(views[0].use.calls, "0-1");
+  EXPECT_EQ(views[1].use.weight, 0.5);
   EXPECT_EQ(views[1].chunks[0].text, "at");
-  EXPECT_EQ(views[2].role, "negative prompt");
+  EXPECT_EQ(views[2].use.role, "negative prompt");
   EXPECT_EQ(views[3].chunks[0].text, "a hat");
-  EXPECT_EQ(views[3].calls, "2-4");
+  EXPECT_EQ(views[3].use.calls, "2-4");
   EXPECT_EQ(prompt_table(views).rows[1][4], "weight 0.5; never seen: at");
 }
 

@@ -18,45 +18,136 @@ ModelFacts toy_model(bool has_two_encoders = true) {
   return {{}, make_sdxl_noise_schedule(), {"a t</w>\nc at</w>\n", "toy"}, has_two_encoders};
 }
 
+Request token_request(const std::string& prompt, const std::string& dialect = "fourstep") {
+  Request request;
+  request.prompt = prompt;
+  request.negative_prompt = "at";
+  request.sampler = "lcm";
+  request.dialect = dialect;
+  request.cfg_scale = 2;
+  request.steps = 4;
+  return request;
+}
+
+std::vector<int64_t> ids_of(const EncoderTokens& encoder, size_t chunk = 0) {
+  std::vector<int64_t> ids;
+  for (const Token& token : encoder.chunks.at(chunk)) ids.push_back(token.id);
+  return ids;
+}
+
 TEST(TokenView, ShowsIdsWithTheirSpelling) {
-  const TokenView view = view_tokens("cat at", toy_model());
+  const TokenView view = view_tokens(token_request("cat at"), toy_model());
   EXPECT_EQ(view.vocab_size, 516);
-  ASSERT_EQ(view.encoders.size(), 2u);
-  for (const EncoderTokens& encoder : view.encoders) {
+  ASSERT_EQ(view.texts.size(), 2u) << "the prompt and the negative one";
+  ASSERT_EQ(view.texts[0].encoders.size(), 2u);
+  for (const EncoderTokens& encoder : view.texts[0].encoders) {
     ASSERT_EQ(encoder.chunks.size(), 1u);
-    ASSERT_EQ(encoder.chunks[0].size(), 2u);
-    EXPECT_EQ(encoder.chunks[0][0].id, 513);
-    EXPECT_EQ(encoder.chunks[0][0].text, "cat</w>");
-    EXPECT_EQ(encoder.chunks[0][1].text, "at</w>");
+    EXPECT_EQ(ids_of(encoder), (std::vector<int64_t>{513, 512}));
+    EXPECT_EQ(encoder.chunks[0][0].bytes, "cat");
+    EXPECT_TRUE(encoder.chunks[0][0].ends_word);
   }
-  EXPECT_EQ(view.encoders[0].pad_id, 515) << "CLIP-L: the end token";
-  EXPECT_EQ(view.encoders[1].pad_id, 0) << "bigG";
+  EXPECT_EQ(view.texts[0].encoders[0].pad_id, 515) << "CLIP-L: the end token";
+  EXPECT_EQ(view.texts[0].encoders[1].pad_id, 0) << "bigG";
+  EXPECT_EQ(view.texts[1].use.role, "negative prompt");
+  EXPECT_EQ(ids_of(view.texts[1].encoders[0]), std::vector<int64_t>{512});
 }
 
 TEST(TokenView, LongPromptsHaveChunksOf75) {
   std::string prompt;
   for (int i = 0; i < 76; ++i) prompt += "cat ";
-  const TokenView view = view_tokens(prompt, toy_model());
-  ASSERT_EQ(view.encoders[0].chunks.size(), 2u);
-  EXPECT_EQ(view.encoders[0].chunks[0].size(), 75u);
-  EXPECT_EQ(token_table(view).rows.back()[0], "2");
-  EXPECT_THAT(token_summary(view), HasSubstr("76 tokens in 2 chunks"));
+  const TokenView view = view_tokens(token_request(prompt), toy_model());
+  const EncoderTokens& encoder = view.texts[0].encoders[0];
+  ASSERT_EQ(encoder.chunks.size(), 2u);
+  EXPECT_EQ(encoder.chunks[0].size(), 75u);
+  EXPECT_EQ(token_table(view.texts[0]).rows.back()[1], "2");
+  EXPECT_THAT(text_from_tokens(view), HasSubstr("76 tokens in 2 chunks"));
 }
 
 TEST(TokenView, WeightsStandBesideTheirTokensByTheDialect) {
-  const auto tokens = [](Dialect dialect) {
-    return view_tokens("(cat:1.5) [at] <lora:x:1>", toy_model(), dialect).encoders[0].chunks[0];
+  const auto tokens = [](const std::string& dialect) {
+    return view_tokens(token_request("(cat:1.5) [at] <lora:x:1>", dialect), toy_model())
+        .texts[0]
+        .encoders[0]
+        .chunks[0];
   };
-  ASSERT_EQ(tokens(Dialect::kFourstep).size(), 2u);
-  EXPECT_EQ(tokens(Dialect::kFourstep)[0].weight, 1.5);
-  EXPECT_NEAR(tokens(Dialect::kFourstep)[1].weight, 1 / 1.1, 1e-12);
-  EXPECT_GT(tokens(Dialect::kComfy).size(), 2u) << "brackets and tags are text";
+  ASSERT_EQ(tokens("fourstep").size(), 2u);
+  EXPECT_EQ(tokens("fourstep")[0].weight, 1.5);
+  EXPECT_NEAR(tokens("fourstep")[1].weight, 1 / 1.1, 1e-12);
+  EXPECT_GT(tokens("comfyui").size(), 2u) << "brackets and tags are text";
+}
+
+TEST(TokenView, EveryTextOfSchedulesAndPartsHasItsIds) {
+  const TokenView view = view_tokens(token_request("[cat:at:2] AND cat :0.5"), toy_model());
+  ASSERT_EQ(view.texts.size(), 4u);
+  EXPECT_EQ(ids_of(view.texts[0].encoders[0]), std::vector<int64_t>{513});
+  EXPECT_EQ(view.texts[0].use.calls, "0-2");
+  EXPECT_EQ(view.texts[1].use.weight, 0.5);
+  EXPECT_EQ(ids_of(view.texts[3].encoders[0]), std::vector<int64_t>{512});
+  EXPECT_EQ(view.texts[3].use.calls, "3-4");
+  EXPECT_THAT(text_from_tokens(view), HasSubstr("prompt (calls 3-4): at\n"));
+}
+
+TEST(TokenView, TextIsCleanedByTheDialect) {
+  const auto ids = [](const std::string& dialect) {
+    const TokenView view = view_tokens(token_request("\uFF43\uFF41\uFF54", dialect), toy_model());
+    return ids_of(view.texts[0].encoders[0]);
+  };
+  EXPECT_EQ(ids("a1111"), std::vector<int64_t>{513}) << "full width";
+  EXPECT_GT(ids("comfyui").size(), 1u);
+}
+
+TEST(TokenView, TheEncodersOfDiffusersDifferInTheExclamationMark) {
+  const TokenView view = view_tokens(token_request("cat!", "diffusers"), toy_model());
+  EXPECT_EQ(ids_of(view.texts[0].encoders[0]), (std::vector<int64_t>{513, 256}));
+  EXPECT_EQ(ids_of(view.texts[0].encoders[1]), (std::vector<int64_t>{513, 0}));
+  const Table table = token_table(view.texts[0]);
+  ASSERT_EQ(table.rows.size(), 4u);
+  EXPECT_EQ(table.rows[3][0], "text_encoder_2");
+  const TokenView other = view_tokens(token_request("cat!", "a1111"), toy_model());
+  EXPECT_EQ(token_table(other.texts[0]).rows.at(1)[0], "both");
+}
+
+TEST(TokenView, TextBeyondAsciiIsReadable) {
+  EXPECT_EQ(readable("caf\u00E9"), "caf\u00E9");
+  EXPECT_EQ(readable("a\xC3"), "a\\xC3") << "half a character";
+  const TokenView view = view_tokens(token_request("\u00E9"), toy_model());
+  EXPECT_THAT(text_from_tokens(view), HasSubstr("prompt: \u00E9\n"));
+  EXPECT_EQ(json_from(view)["texts"][0]["text"], "\u00E9");
+  EXPECT_EQ(json_from(view)["encoders"][0]["chunks"][0][0]["token"], "\\xC3");
+}
+
+TEST(TokenView, NagAndPerpNegReadTextsOfTheirOwn) {
+  Request request = token_request("cat");
+  request.cfg_scale = 1;
+  request.guidance.nag_scale = 3;
+  request.guidance.nag_prompt = "at at";
+  const TokenView view = view_tokens(request, toy_model());
+  ASSERT_EQ(view.texts.size(), 3u);
+  EXPECT_FALSE(view.texts[1].use.is_used);
+  EXPECT_EQ(view.texts[2].use.role, "NAG prompt");
+  EXPECT_EQ(ids_of(view.texts[2].encoders[0]).size(), 2u);
 }
 
 TEST(TokenView, OneEncoderIsOne) {
-  const auto json = json_from(view_tokens("cat", toy_model(/*has_two_encoders=*/false)));
+  const auto json =
+      json_from(view_tokens(token_request("cat"), toy_model(/*has_two_encoders=*/false)));
   ASSERT_EQ(json["encoders"].size(), 1u);
   EXPECT_EQ(json["encoders"][0]["chunks"][0][0]["token"], "cat</w>");
+  EXPECT_EQ(json["texts"].size(), 2u);
+}
+
+TEST(TokenView, TextualInversionsTakeThePlacesOfTheirVectors) {
+  const testing::TemporaryFolder folder;
+  testing::write_tiny_inversion(folder.path() / "blue.safetensors");
+  ModelFacts model = toy_model();
+  model.text_widths = {testing::kTinyTextWidth, testing::kTinyTextWidth2};
+  Request request = token_request("cat blue");
+  request.embedding_dir = {folder.path().string()};
+  const TokenView view = view_tokens(request, model);
+  const auto& tokens = view.texts[0].encoders[1].chunks[0];
+  ASSERT_EQ(tokens.size(), 3u);
+  EXPECT_TRUE(tokens[1].is_vector && tokens[2].is_vector);
+  EXPECT_EQ(token_table(view.texts[0]).rows[1][3], "-");
 }
 
 TEST(ModelFacts, AreThoseOfTheFile) {
@@ -67,6 +158,8 @@ TEST(ModelFacts, AreThoseOfTheFile) {
   const ModelFacts facts = model_facts(request);
   EXPECT_EQ(facts.traits.file_name, "tiny.safetensors");
   EXPECT_TRUE(facts.has_two_encoders);
+  EXPECT_EQ(facts.text_widths,
+            (std::vector<int64_t>{testing::kTinyTextWidth, testing::kTinyTextWidth2}));
   EXPECT_THAT(facts.vocabulary.source, HasSubstr("tiny.safetensors"));
 }
 

@@ -1,0 +1,43 @@
+#include "inspect/encoded_texts.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace fourstep {
+namespace {
+
+ModelFacts sdxl() { return {{}, make_sdxl_noise_schedule(), {"a t</w>\n", "toy"}}; }
+
+Request text_request(const std::string& prompt, double cfg_scale) {
+  Request request;
+  request.prompt = prompt;
+  request.sampler = "lcm";
+  request.cfg_scale = cfg_scale;
+  request.steps = 4;
+  return request;
+}
+
+TEST(EncodedTexts, EachStandsOnceWithItsCalls) {
+  const auto texts = encoded_texts(text_request("a [cat|hat]", 1), sdxl());
+  ASSERT_EQ(texts.size(), 3u);
+  EXPECT_EQ(texts[0].text, "a cat");
+  EXPECT_EQ(texts[0].calls, "0-1, 3");
+  EXPECT_EQ(texts[2].text, "a hat");
+  EXPECT_EQ(texts[2].calls, "2, 4");
+  EXPECT_EQ(note_of(texts[2]), "calls 2, 4");
+}
+
+TEST(EncodedTexts, ZerosAndUnusedOnesAreSaid) {
+  const auto burning = encoded_texts(text_request("cat", 5), sdxl());
+  ASSERT_EQ(burning.size(), 2u);
+  EXPECT_TRUE(burning[1].is_used && burning[1].is_zeros);
+  EXPECT_EQ(json_from(burning[1])["zeros"], true);
+  EXPECT_EQ(note_of(encoded_texts(text_request("cat", 1), sdxl())[1]), "not used at CFG scale 1");
+  Request comfy = text_request("cat", 5);
+  comfy.dialect = "comfyui";
+  EXPECT_FALSE(encoded_texts(comfy, sdxl())[1].is_zeros);
+}
+
+}  // namespace
+}  // namespace fourstep
