@@ -51,7 +51,7 @@ struct GenerateOptions {
 };
 
 /// One request per seed and size, sizes outermost; one per image where prompts have random parts.
-std::vector<Request> expand(const GenerateOptions& options) {
+std::vector<Request> expand(const GenerateOptions& options, const Events& events) {
   std::vector<Request> requests;
   std::vector<std::string> sizes = split_text(options.sizes, ',');
   std::vector<std::string> seeds = split_text(options.seeds, ',');
@@ -73,7 +73,7 @@ std::vector<Request> expand(const GenerateOptions& options) {
   }
   std::vector<Request> expanded;
   for (const Request& request : requests) {
-    for (Request& part : expand_prompts(request)) expanded.push_back(std::move(part));
+    for (Request& part : expand_prompts(request, events)) expanded.push_back(std::move(part));
   }
   return expanded;
 }
@@ -217,15 +217,16 @@ void generate(GenerateOptions options) {
     image_format_of(options.out);
   }
   set_threads(options.threads);
-  const std::vector<Request> requests = expand(options);
   Session session{options,
-                  count_images(requests),
+                  /*num_images=*/0,
                   ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet),
                   {}};
   session.events = events_of(session.bar);
   session.events.on_notice = [&](const std::string& sentence) {
     add_once(session, session.notices, sentence);
   };
+  const std::vector<Request> requests = expand(options, session.events);
+  session.num_images = count_images(requests);
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));

@@ -69,6 +69,36 @@ TEST_F(PromptExpansion, UnknownAndEmptyListsAreRefused) {
   EXPECT_THROW(expand_prompts(r), InvalidRequest);
 }
 
+TEST_F(PromptExpansion, CommentsOfTheDialectAreGoneBeforeAnythingElse) {
+  Request r = request("a cat # {a|b}");
+  r.negative_prompt = "dog # no";
+  r.guidance.nag_prompt = "# no\nfish";
+  r.dialect = "a1111";
+  const auto images = expand_prompts(r);
+  ASSERT_EQ(images.size(), 1u);
+  EXPECT_EQ(images[0].prompt, "a cat \n");
+  EXPECT_EQ(images[0].negative_prompt, "dog \n");
+  EXPECT_EQ(images[0].guidance.nag_prompt, "\nfish");
+  EXPECT_EQ(images[0].images, 20);
+  EXPECT_EQ(expand_prompts(images[0]), images) << "what the metadata holds makes the same image";
+  r = request("a /* {a|b} */ cat");
+  r.dialect = "comfyui";
+  EXPECT_EQ(expand_prompts(r).at(0).prompt, "a  cat");
+  r.dialect = "fourstep";
+  EXPECT_EQ(expand_prompts(r).size(), 20u);
+}
+
+TEST_F(PromptExpansion, NamesWithoutAFolderAreSaid) {
+  std::vector<std::string> notices;
+  Events events;
+  events.on_notice = [&](const std::string& sentence) { notices.push_back(sentence); };
+  Request r = request("a __trees__");
+  r.wildcards.clear();
+  EXPECT_EQ(expand_prompts(r, events), std::vector<Request>{r});
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_NE(notices[0].find("__trees__"), std::string::npos);
+}
+
 TEST_F(PromptExpansion, WithoutAFolderAndInDiffusersNamesAreText) {
   Request r = request("__trees__");
   r.wildcards.clear();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "base/error.h"
 
@@ -56,9 +57,69 @@ TEST(Wildcards, UnderscoresThatNameNothingAreText) {
   EXPECT_THROW(expand("__bird__"), InvalidRequest);
 }
 
+/// All that a prompt can become.
+std::set<std::string> outcomes(const std::string& prompt) {
+  std::set<std::string> seen;
+  for (uint64_t seed = 0; seed < 600; ++seed) seen.insert(expand(prompt, seed));
+  return seen;
+}
+
+using Outcomes = std::set<std::string>;
+
+// The sets that dynamicprompts 0.31.0 gives for these prompts.
+TEST(Wildcards, SeveralOptionsAreDifferentOnesInAnyOrder) {
+  EXPECT_EQ(outcomes("{2$$a|b|c}"), (Outcomes{"a,b", "a,c", "b,a", "b,c", "c,a", "c,b"}));
+  EXPECT_EQ(outcomes("{2$$ and $$a|b}"), (Outcomes{"a and b", "b and a"}));
+  EXPECT_EQ(outcomes("{1$$ | $$a|b}"), (Outcomes{"a", "b"}));
+  EXPECT_EQ(outcomes("{5$$a|b}"), (Outcomes{"a,b", "b,a"})) << "no more than there are";
+  EXPECT_EQ(outcomes("{0$$a|b}"), Outcomes{""});
+  EXPECT_EQ(outcomes("{0$$a}"), Outcomes{"a"}) << "a single one is always taken";
+}
+
+TEST(Wildcards, ANumberOfOptionsMayBeARange) {
+  const Outcomes one_or_two = {"a", "b", "a,b", "b,a"};
+  EXPECT_EQ(outcomes("{1-2$$a|b}"), one_or_two);
+  EXPECT_EQ(outcomes("{2-1$$a|b}"), one_or_two);
+  EXPECT_EQ(outcomes("{-2$$a|b}"), one_or_two);
+  EXPECT_EQ(outcomes("{1-$$a|b}"), one_or_two);
+  EXPECT_EQ(outcomes("{0-1$$a|b}"), (Outcomes{"", "a", "b"}));
+}
+
+TEST(Wildcards, SeveralLinesOfOneListAreDifferentOnes) {
+  EXPECT_EQ(outcomes("{2$$__colour__}"), (Outcomes{"red,blue", "blue,red"}));
+  EXPECT_EQ(outcomes("{2$$ and $$__colour__|x}"),
+            (Outcomes{"red and x", "blue and x", "x and red", "x and blue"}));
+}
+
+TEST(Wildcards, VariablesAreChosenAtEachUseOrOnce) {
+  EXPECT_EQ(outcomes("${x={a|b}}${x}${x}"), (Outcomes{"aa", "ab", "ba", "bb"}));
+  EXPECT_EQ(outcomes("${x=!{a|b}}${x}${x}"), (Outcomes{"aa", "bb"}));
+  EXPECT_EQ(outcomes("${x}${x=a}"), Outcomes{"a"}) << "set before anything else";
+  EXPECT_EQ(outcomes("${x:{a|b}}"), (Outcomes{"a", "b"}));
+  EXPECT_EQ(outcomes("__${k}__${k=colour}"), (Outcomes{"red", "blue"}));
+  EXPECT_EQ(expand("$5 and ${} and $x"), "$5 and ${} and $x");
+}
+
+TEST(Wildcards, NamesMayBeChosenToo) {
+  EXPECT_EQ(outcomes("__{colour|colour}__ __~colour__"),
+            (Outcomes{"red red", "red blue", "blue red", "blue blue"}));
+}
+
+TEST(Wildcards, WhatIsNotSupportedIsNamed) {
+  for (const char* prompt :
+       {"{@a|b}", "{!a|b}", "__@colour__", "__!colour__", "__colour(x=1)__", "%{big $$ cat}",
+        "${y}", "{a|${x=b}}", "${x=a|b}", "{a$$b|c}", "{3::x|2$$y|z}", "{2.5$$a|b}"}) {
+    EXPECT_THROW(expand(prompt), InvalidRequest) << prompt;
+    EXPECT_THROW(expand("${x=!1}" + std::string(prompt) + "${z=2}"), InvalidRequest) << prompt;
+  }
+  EXPECT_EQ(expand("{ !a| !a}"), " !a");
+  EXPECT_EQ(expand("100%{a}$$"), "100%{a}$$");
+}
+
 TEST(Wildcards, EndlessOnesAreRefused) {
   EXPECT_THROW(expand("__loop__"), InvalidRequest);
   EXPECT_THROW(expand("__flood__"), InvalidRequest);
+  EXPECT_THROW(expand("${x=${x}}${x}"), InvalidRequest);
   EXPECT_THROW(expand(std::string(70000, 'x')), InvalidRequest);
   EXPECT_THROW(expand(std::string(40, '{') + "a|b" + std::string(40, '}')), InvalidRequest);
 }
