@@ -14,7 +14,7 @@ namespace fourstep {
 namespace {
 
 constexpr int kDeepestChoice = 32;
-constexpr uint32_t kMostChoices = 10'000;
+constexpr uint32_t kMostChoices = 10'000, kMostUses = 10'000;
 constexpr size_t kLongest = 64 << 10;
 
 [[noreturn]] void refuse_wrapper(std::string_view inside) {
@@ -137,6 +137,10 @@ class Expansion {
           "wildcards: ${{{}=...}} stands inside of a choice; set variables outside of braces",
           name);
     }
+    if (++num_uses_ > kMostUses) {
+      throw InvalidRequest("wildcards: the prompt leads to more than {} uses of variables",
+                           kMostUses);
+    }
     const auto known = variables_.find(name);
     if (known == variables_.end()) {
       if (!variable.fallback) {
@@ -233,7 +237,7 @@ class Expansion {
 
   const WildcardSeed seed_;
   const WildcardOptions& options_;
-  uint32_t num_choices_ = 0;
+  uint32_t num_choices_ = 0, num_uses_ = 0;
   Variables variables_;
   std::string text_;
 };

@@ -36,7 +36,7 @@ std::string first_wildcard_name(std::string_view prompt);
 /// after a backslash are text. options: empty function: "__name__" is text.
 /// Choices are made from left to right with the numbers of philox_words(seed, stream, 0, 1, ...), whichever
 /// options are taken before; how many options are taken is a choice of its own where it is not fixed.
-/// Throws InvalidRequest when choices are nested deeper than 32, more than 10,000, or the text grows beyond
+/// Throws InvalidRequest when choices are nested deeper than 32, more than 10,000 (so for uses of variables), or the text grows beyond
 /// 64 KiB: a file of options that names itself does all that. It throws too for a variable without a value, and for what
 /// else Dynamic Prompts knows: "%{...$$...}", "{@a|b}", "{!a|b}", "__@name__", "__!name__", "__name(a=b)__".
 /// Source: the grammar of sd-dynamic-prompts (dynamicprompts 0.31.0) and of ComfyUI, by their results; weights of lists are

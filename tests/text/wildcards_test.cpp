@@ -108,7 +108,7 @@ TEST(Wildcards, NamesMayBeChosenToo) {
 TEST(Wildcards, WhatIsNotSupportedIsNamed) {
   for (const char* prompt :
        {"{@a|b}", "{!a|b}", "__@colour__", "__!colour__", "__colour(x=1)__", "%{big $$ cat}",
-        "${y}", "{a|${x=b}}", "${x=a|b}", "{a$$b|c}", "{3::x|2$$y|z}", "{2.5$$a|b}"}) {
+        "${y}", "{${x=b}|${x=c}}", "${x=a|b}", "{a$$b|c}", "{3::x|2$$y|z}", "{2.5$$a|b}"}) {
     EXPECT_THROW(expand(prompt), InvalidRequest) << prompt;
     EXPECT_THROW(expand("${x=!1}" + std::string(prompt) + "${z=2}"), InvalidRequest) << prompt;
   }
@@ -120,6 +120,12 @@ TEST(Wildcards, EndlessOnesAreRefused) {
   EXPECT_THROW(expand("__loop__"), InvalidRequest);
   EXPECT_THROW(expand("__flood__"), InvalidRequest);
   EXPECT_THROW(expand("${x=${x}}${x}"), InvalidRequest);
+  std::string doubling = "${v0=}";
+  for (int i = 1; i < 30; ++i) {
+    const std::string earlier = "${v" + std::to_string(i - 1) + "}";
+    doubling += "${v" + std::to_string(i) + "=" + earlier + earlier + "}";
+  }
+  EXPECT_THROW(expand(doubling + "${v29}"), InvalidRequest);
   EXPECT_THROW(expand(std::string(70000, 'x')), InvalidRequest);
   EXPECT_THROW(expand(std::string(40, '{') + "a|b" + std::string(40, '}')), InvalidRequest);
 }
