@@ -17,9 +17,9 @@ namespace fourstep {
 
 namespace {
 
-ScheduleLevel level_of(double sigma, const NoiseSchedule& schedule) {
+ScheduleLevel level_of(double sigma, const TimestepOf& timestep_of) {
   if (sigma == 0) return {};
-  return {sigma, nearest_timestep(schedule, sigma), -2 * std::log(sigma), std::nullopt};
+  return {sigma, timestep_of(sigma), -2 * std::log(sigma), std::nullopt};
 }
 
 std::string number_text(const std::optional<double>& number, const char* otherwise = "") {
@@ -53,7 +53,7 @@ ScheduleView view_schedule(const Request& request, const ModelFacts& model) {
   const std::vector<double> trained = trained_sigmas(model.traits, model.schedule);
   ScheduleView view;
   if (uses_schedule(request)) view.schedule = request.schedule;
-  for (const double sigma : plan.sigmas) view.levels.push_back(level_of(sigma, model.schedule));
+  for (const double sigma : plan.sigmas) view.levels.push_back(level_of(sigma, plan.timestep_of));
   for (size_t step = 0; step + 1 < plan.sigmas.size(); ++step) {
     view.levels[step].distance = log_distance(plan.sigmas[step], trained);
   }

@@ -20,6 +20,7 @@ using ConditioningAt = std::function<Conditioning(double sigma)>;
 struct NetworkCalls {
   UNet unet;
   NoiseSchedule schedule;
+  TimestepOf timestep_of;
   NetworkOutput output;
 };
 
@@ -31,7 +32,7 @@ Tensor call(const NetworkCalls& calls, const Conditioning& cond, const Tensor& x
     UNet unet = calls.unet;
     return unet->forward({scaled, timestep, cond.context, cond.pooled, cond.time_ids, hooks});
   };
-  return make_denoiser(network, calls.schedule, calls.output)(x, sigma);
+  return make_denoiser(network, calls.timestep_of, calls.output)(x, sigma);
 }
 
 /// uncond first, then cond: the order that in_one_batch() expects.
@@ -178,8 +179,9 @@ PromptNetwork network_of_stage(const NetworkCalls& calls, const Prompts& prompts
 }  // namespace
 
 std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
-                                                const PromptPlan& prompts, const Events& events) {
-  const NetworkCalls calls{models.unet(events), models.noise_schedule(request),
+                                                const PromptPlan& prompts, const SamplingPlan& plan,
+                                                const Events& events) {
+  const NetworkCalls calls{models.unet(events), plan.schedule, plan.timestep_of,
                            models.network_output(request)};
   check_guided_layers(request.guidance, calls.unet->config);
   const torch::Device device = models.placement().device;

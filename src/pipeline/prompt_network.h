@@ -8,6 +8,7 @@
 #include "nets/unet_hooks.h"
 #include "pipeline/models.h"
 #include "pipeline/prompts.h"
+#include "pipeline/sampling_plan.h"
 #include "sampling/guidance.h"
 
 namespace fourstep {
@@ -27,6 +28,7 @@ struct PromptNetwork {
 
 /// One for each stage of the prompts. Loads the UNet where it is not. Throws InvalidRequest as check_guided_layers().
 std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
-                                                const PromptPlan& prompts, const Events& events);
+                                                const PromptPlan& prompts, const SamplingPlan& plan,
+                                                const Events& events);
 
 }  // namespace fourstep

@@ -10,7 +10,9 @@
 #include "base/brownian_noise.h"
 #include "base/dialect.h"
 #include "base/error.h"
+#include "pipeline/diffusers_plan.h"
 #include "sampling/a1111_timesteps.h"
+#include "sampling/diffusers_schedulers.h"
 #include "sampling/names.h"
 #include "sampling/schedules.h"
 
@@ -29,26 +31,12 @@ TimestepSampler timestep_sampler(const Request& request) {
   return is_ddim ? TimestepSampler::kDdim : TimestepSampler::kNone;
 }
 
-/// The kind of diffusers' scheduler behind a sampler: they space the same steps differently.
-SolverKind solver_kind(std::string_view sampler) {
-  constexpr auto kDdimLike = std::to_array<std::string_view>({"ddim", "ddpm", "plms"});
-  constexpr auto kMultistepLike = std::to_array<std::string_view>(
-      {"dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "uni_pc", "uni_pc_bh2", "deis", "sa_solver"});
-  const auto is_in = [&](const auto& names) {
-    return std::find(names.begin(), names.end(), sampler) != names.end();
-  };
-  if (is_in(kDdimLike)) return SolverKind::kDdim;
-  return is_in(kMultistepLike) ? SolverKind::kMultistep : SolverKind::kEuler;
-}
-
-/// diffusers' DDIM for Stable Diffusion (set_alpha_to_one off) ends at timestep 0, whose level is above 0, in a
-/// state of unit variance.
-bool ends_at_timestep_0(const Request& request) {
-  return dialect_from_name(request.dialect) == Dialect::kDiffusers && request.sampler == "ddim";
-}
-
 std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& schedule) {
-  if (!request.timesteps.empty()) return sigmas_from_timesteps(schedule, request.timesteps);
+  const Dialect dialect = dialect_from_name(request.dialect);
+  if (!request.timesteps.empty()) {
+    auto sigmas = sigmas_from_timesteps(schedule, request.timesteps);
+    return dialect == Dialect::kDiffusers ? linear_sigmas_at(schedule, request.timesteps) : sigmas;
+  }
   if (!request.sigmas.empty()) {
     std::vector<double> sigmas = request.sigmas;
     if (sigmas.back() != 0) sigmas.push_back(0);
@@ -64,26 +52,22 @@ std::vector<double> sigmas_of(const Request& request, const NoiseSchedule& sched
       break;
   }
   ScheduleSettings settings;
-  settings.dialect = dialect_from_name(request.dialect);
+  settings.dialect = dialect;
   settings.rho = request.rho;
-  settings.solver = solver_kind(request.sampler);
+  if (const auto scheduler = find_diffusers_scheduler(request.sampler)) {
+    settings.solver = scheduler->solver;
+  }
   settings.discard_penultimate = discards_penultimate(request.sampler, settings.dialect);
   return make_sigmas(request.schedule, schedule, steps, settings);
 }
-
-/// The default `solver_order` of its UniPCMultistepScheduler.
-constexpr int kDiffusersUniPcOrder = 2;
 
 SamplerSettings settings_of(const Request& request, const SamplerRow& sampler) {
   SamplerSettings settings = sampler.defaults;
   settings.eta = request.eta.value_or(settings.eta);
   settings.s_noise = request.s_noise;
   settings.s_churn = request.s_churn;
-  const Dialect dialect = dialect_from_name(request.dialect);
-  if (dialect == Dialect::kA1111) settings.last_step = LastStep::kFormula;
-  if (dialect == Dialect::kDiffusers) settings.last_step = LastStep::kEstimate;
-  if (dialect == Dialect::kDiffusers && request.sampler.starts_with("uni_pc")) {
-    settings.order = kDiffusersUniPcOrder;
+  if (dialect_from_name(request.dialect) == Dialect::kA1111) {
+    settings.last_step = LastStep::kFormula;
   }
   return settings;
 }
@@ -97,14 +81,30 @@ NoiseScale noise_scale_of(const Request& request, const NoiseSchedule& schedule,
     case Dialect::kA1111:  // its timestep samplers start from y = noise
       return timestep_sampler(request) == TimestepSampler::kNone ? NoiseScale::kSigma
                                                                  : NoiseScale::kUnitVariance;
-    case Dialect::kDiffusers: {
-      const bool is_euler = request.sampler.starts_with("euler") && request.schedule != "leading";
-      return is_euler ? NoiseScale::kSigma : NoiseScale::kUnitVariance;
-    }
+    case Dialect::kDiffusers:
     case Dialect::kFourstep:
       break;
   }
   return NoiseScale::kUnitVariance;
+}
+
+}  // namespace
+
+namespace {
+
+void check_steps(const Request& request, const std::vector<double>& sigmas) {
+  if (sigmas.size() > 1) return;
+  throw InvalidRequest("schedule \"{}\" has no step to make for --steps {}; use more steps",
+                       request.schedule, *request.steps);
+}
+
+/// TCD's gamma is a share of the way to the next timestep; with more noise than 1 dpm_adaptive finds no end.
+void check_eta(const Request& request) {
+  const bool is_share = request.sampler == "tcd" || request.sampler == "dpm_adaptive";
+  if (is_share && request.eta.value_or(0) > 1) {
+    throw InvalidRequest("--eta is {}, expected 0 to 1 with the sampler {}", *request.eta,
+                         request.sampler);
+  }
 }
 
 }  // namespace
@@ -120,18 +120,20 @@ NoiseSchedule noise_schedule_of(const Request& request, bool file_zero_snr) {
 
 SamplingPlan plan_sampling(const Request& request, NoiseSchedule schedule) {
   const SamplerRow& sampler = find_sampler(request.sampler);
+  check_eta(request);
   std::vector<double> sigmas = sigmas_of(request, schedule);
-  if (sigmas.size() < 2) {
-    throw InvalidRequest("schedule \"{}\" has no step to make for --steps {}; use more steps",
-                         request.schedule, *request.steps);
-  }
-  if (ends_at_timestep_0(request) && sigmas.back() == 0) sigmas.back() = schedule.sigma_min();
-  const bool has_unit_variance =
-      timestep_sampler(request) != TimestepSampler::kNone || ends_at_timestep_0(request);
+  check_steps(request, sigmas);
+  const bool has_unit_variance = timestep_sampler(request) != TimestepSampler::kNone;
   const double output_scale = has_unit_variance ? 1 / std::hypot(1, sigmas.back()) : 1;
   const NoiseScale noise_scale = noise_scale_of(request, schedule, sigmas[0]);
-  return {sampler,     std::move(schedule), std::move(sigmas), settings_of(request, sampler),
-          noise_scale, output_scale};
+  const TimestepOf timestep_of = timestep_of_table(schedule, TimestepRule::kNearest);
+  SamplingPlan plan{
+      sampler,     std::move(schedule), std::move(sigmas), settings_of(request, sampler),
+      noise_scale, output_scale,        timestep_of};
+  if (dialect_from_name(request.dialect) == Dialect::kDiffusers) follow_diffusers(request, plan);
+  check_steps(request, plan.sigmas);
+  check_falling(plan.sigmas);
+  return plan;
 }
 
 bool uses_schedule(const Request& request) {

@@ -11,13 +11,14 @@
 namespace fourstep {
 
 struct SamplingPlan {
-  const SamplerRow& sampler;
+  SamplerRow sampler;          ///< with the formula and noise of the dialect
   NoiseSchedule schedule;      ///< the model's table
   std::vector<double> sigmas;  ///< at least two
   SamplerSettings settings;
   NoiseScale noise_scale;  ///< of the first noise
   double output_scale =
       1;  ///< factor on the last state; A1111's timestep samplers return unit variance
+  TimestepOf timestep_of;  ///< what the network is told
 };
 
 /// The noise levels of training, rounded as the request's dialect has them. file_zero_snr: what the model's file says

@@ -31,7 +31,7 @@ void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
   const torch::NoGradGuard no_grad;
   const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
   const std::vector<PromptNetwork> networks =
-      make_prompt_networks(models, request, prompts, events);
+      make_prompt_networks(models, request, prompts, plan, events);
 
   for (int64_t i = 0; i < request.images; ++i) {
     const ImageSeed seed = image_seed(single_image(request, i));
@@ -48,7 +48,8 @@ void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
                          plan.schedule,
                          plan.settings,
                          step_noise(plan, seed, noise),
-                         guided.uncond};
+                         guided.uncond,
+                         plan.timestep_of};
     const auto on_step = [&](const StepReport& step) {
       wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
       events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});

@@ -1,5 +1,6 @@
 #include "sampling/diffusers_schedules.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "sampling/sigma_lists.h"
@@ -28,15 +29,27 @@ std::vector<double> diffusers_sigmas(const NoiseSchedule& schedule, const Diffus
   return remapped(list, steps, {sigmas[sigmas.size() - 2], sigmas.front()});
 }
 
-std::vector<double> diffusers_network_timesteps(const NoiseSchedule& schedule,
-                                                std::span<const double> sigmas, SolverKind solver) {
-  std::vector<double> timesteps;
-  for (const double sigma : sigmas) {
-    if (sigma == 0) continue;
-    const double timestep = interpolated_timestep(schedule, sigma);
-    timesteps.push_back(solver == SolverKind::kMultistep ? std::nearbyint(timestep) : timestep);
-  }
-  return timesteps;
+double diffusers_timestep(const NoiseSchedule& schedule, double sigma) {
+  const auto& table = schedule.sigmas;
+  const auto log_of = [](double level) -> double { return std::log(static_cast<float>(level)); };
+  const double wanted = std::log(sigma);
+  const auto above =
+      std::upper_bound(table.begin(), table.end(), wanted,
+                       [&](double value, double level) { return value < log_of(level); }) -
+      table.begin();
+  const auto k = std::clamp<int64_t>(above - 1, 0, static_cast<int64_t>(table.size()) - 2);
+  const double low = log_of(table[k]), high = log_of(table[k + 1]);
+  const double entry = static_cast<double>(k) + std::clamp((wanted - low) / (high - low), 0.0, 1.0);
+  return schedule.first_timestep + schedule.timestep_stride * entry;
+}
+
+double diffusers_told_timestep(const NoiseSchedule& schedule, double sigma, SolverKind solver,
+                               Remap remap) {
+  const double timestep = diffusers_timestep(schedule, sigma);
+  const bool is_karras = remap == Remap::kKarras;
+  if (solver == SolverKind::kEuler || (solver == SolverKind::kKdpm2 && !is_karras)) return timestep;
+  const bool is_cut = solver == SolverKind::kMultistep && remap != Remap::kNone && !is_karras;
+  return is_cut ? std::floor(timestep) : std::nearbyint(timestep);
 }
 
 double diffusers_init_noise_sigma(double sigma_max, Spacing spacing) {

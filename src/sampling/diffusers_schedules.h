@@ -26,10 +26,15 @@ struct DiffusersList {
 std::vector<double> diffusers_sigmas(const NoiseSchedule& schedule, const DiffusersList& list,
                                      int steps);
 
-/// The timesteps that the network is told at `sigmas` (without the final 0) after a remapping: fractional,
-/// rounded for kMultistep. Without one they are diffusers_timesteps().
-std::vector<double> diffusers_network_timesteps(const NoiseSchedule& schedule,
-                                                std::span<const double> sigmas, SolverKind solver);
+/// The fractional timestep of sigma (> 0), linear in log sigma between entries, clamped to the table, with the
+/// logarithms of the table in float32 as diffusers keeps them: they decide on which side of a whole timestep it is.
+double diffusers_timestep(const NoiseSchedule& schedule, double sigma);
+
+/// The timestep that the network is told at a level (> 0) that a remapping made: fractional; rounded for kMultistep
+/// and for kKdpm2 with karras; rounded down for kMultistep with exponential and beta. kNone: at a level of no list, such
+/// as the middle of a step. Source: `set_timesteps` of diffusers' schedulers.
+double diffusers_told_timestep(const NoiseSchedule& schedule, double sigma, SolverKind solver,
+                               Remap remap);
 
 /// What the first noise is multiplied by: sigma_max, with leading spacing sqrt(sigma_max^2 + 1).
 /// Source: `init_noise_sigma` of diffusers' Euler schedulers.

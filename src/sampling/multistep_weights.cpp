@@ -62,6 +62,16 @@ std::vector<double> weighted_lagrange_integrals(std::span<const double> nodes, d
   return integrate_lagrange(nodes, to, moments);
 }
 
+std::vector<double> log_lagrange_integrals(std::span<const double> nodes, double from, double to) {
+  std::vector<double> logs;
+  for (const double node : nodes) logs.push_back(std::log(node));
+  // With v = log sigma, d sigma = exp(v) dv = to exp(v - log to) dv.
+  std::vector<double> integrals =
+      weighted_lagrange_integrals(logs, std::log(from), std::log(to), /*kappa=*/1);
+  for (double& integral : integrals) integral *= to;
+  return integrals;
+}
+
 std::vector<double> adams_bashforth_weights(int order) {
   switch (order) {
     case 1:
@@ -111,8 +121,8 @@ struct VpTime {
   }
   /// The derivative of sigma by time.
   double sigma_rate(double t) const {
-    const double alpha = std::exp(-slope * t * t / 2 - start * t);
-    return (slope * t + start) / 2 / std::sqrt(alpha * (1 - alpha));
+    const double log_alpha = -slope * t * t / 2 - start * t;
+    return (slope * t + start) / 2 / std::sqrt(std::exp(log_alpha) * -std::expm1(log_alpha));
   }
 };
 

@@ -15,6 +15,10 @@ std::vector<double> lagrange_integrals(std::span<const double> nodes, double fro
 std::vector<double> weighted_lagrange_integrals(std::span<const double> nodes, double from,
                                                 double to, double kappa);
 
+/// Integrals over sigma from `from` to `to` of the Lagrange polynomials in log sigma over `nodes` (1 to 4 different
+/// noise levels), in their order. Exact. All above 0.
+std::vector<double> log_lagrange_integrals(std::span<const double> nodes, double from, double to);
+
 /// Weights of the latest `order` (1 to 4) slopes for equal steps, the newest first; they add up to 1.
 std::vector<double> adams_bashforth_weights(int order);
 

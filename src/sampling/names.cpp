@@ -34,6 +34,7 @@ constexpr auto kSamplerAliases = std::to_array<NameAlias>({
     {"KDPM2DiscreteScheduler", "dpm_2"},
     {"KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"},
     {"DPMSolverMultistepScheduler", "dpmpp_2m"},
+    {"DPMSolverSinglestepScheduler", "dpmpp_2s"},
     {"EDMDPMSolverMultistepScheduler", "dpmpp_2m"},
     {"DPMSolverSDEScheduler", "dpmpp_sde"},
     {"DEISMultistepScheduler", "deis"},

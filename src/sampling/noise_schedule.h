@@ -2,6 +2,7 @@
 // The noise levels a discrete diffusion model was trained on, and how a noise level and a timestep of that
 // table turn into each other. All in double on the CPU.
 
+#include <functional>
 #include <vector>
 
 namespace fourstep {
@@ -46,6 +47,9 @@ double nearest_timestep(const NoiseSchedule& schedule, double sigma);
 /// The fractional timestep of sigma (> 0), linear in log sigma between entries, clamped to the table.
 /// Source: k-diffusion's DiscreteSchedule without quantisation, as A1111 uses it.
 double interpolated_timestep(const NoiseSchedule& schedule, double sigma);
+
+/// The timestep that a network is told at a noise level (> 0).
+using TimestepOf = std::function<double(double sigma)>;
 
 /// The noise level of a timestep: the table's own number at an entry, linear in log sigma between two,
 /// clamped to the table. Source: k-diffusion, ComfyUI.

@@ -38,22 +38,26 @@ Tensor map_sigmas(const Tensor& sigma, const Function& function) {
   return mapped;
 }
 
-Tensor timesteps_of(const Tensor& sigma, const NoiseSchedule& schedule, TimestepRule rule) {
-  return map_sigmas(sigma, [&](double value) {
-    return rule == TimestepRule::kNearest ? nearest_timestep(schedule, value)
-                                          : interpolated_timestep(schedule, value);
-  });
-}
-
 }  // namespace
+
+Denoiser make_denoiser(Network network, TimestepOf timestep_of, NetworkOutput output) {
+  return [network = std::move(network), timestep_of = std::move(timestep_of), output](
+             const Tensor& x, const Tensor& sigma) {
+    const Tensor timestep =
+        map_sigmas(sigma, timestep_of).to(x.device(), torch::kFloat32, /*non_blocking=*/true);
+    return denoised_from_output(output, x, network(scale_input(x, sigma), timestep), sigma);
+  };
+}
 
 Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output,
                        TimestepRule rule) {
-  return [network = std::move(network), schedule = std::move(schedule), output, rule](
-             const Tensor& x, const Tensor& sigma) {
-    const Tensor timestep =
-        timesteps_of(sigma, schedule, rule).to(x.device(), torch::kFloat32, /*non_blocking=*/true);
-    return denoised_from_output(output, x, network(scale_input(x, sigma), timestep), sigma);
+  return make_denoiser(std::move(network), timestep_of_table(std::move(schedule), rule), output);
+}
+
+TimestepOf timestep_of_table(NoiseSchedule schedule, TimestepRule rule) {
+  return [schedule = std::move(schedule), rule](double sigma) {
+    return rule == TimestepRule::kNearest ? nearest_timestep(schedule, sigma)
+                                          : interpolated_timestep(schedule, sigma);
   };
 }
 
@@ -95,7 +99,8 @@ BoundaryScaling lcm_boundary_scaling(double timestep) {
 Denoiser with_lcm_boundary(Denoiser denoise, NoiseSchedule schedule, BoundaryState state) {
   return [denoise = std::move(denoise), schedule = std::move(schedule), state](
              const Tensor& x, const Tensor& sigma) {
-    const Tensor timestep = timesteps_of(sigma, schedule, TimestepRule::kNearest);
+    const Tensor timestep =
+        map_sigmas(sigma, [&](double level) { return nearest_timestep(schedule, level); });
     const auto c_skip = [](double t) { return lcm_boundary_scaling(t).c_skip; };
     const auto c_out = [](double t) { return lcm_boundary_scaling(t).c_out; };
     const Tensor skipped = state == BoundaryState::kSigmaSpace ? x : scale_input(x, sigma);

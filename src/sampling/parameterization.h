@@ -16,7 +16,7 @@ enum class NetworkOutput { kEps, kV, kEdm, kX0 };
 
 /// How a noise level becomes the timestep that the network is told.
 enum class TimestepRule {
-  kNearest,          ///< whole timesteps: ComfyUI, Forge, diffusers
+  kNearest,          ///< whole timesteps: ComfyUI, Forge
   kLogInterpolated,  ///< fractional timesteps: A1111
 };
 
@@ -26,8 +26,14 @@ using Network = std::function<Tensor(const Tensor& x_scaled, const Tensor& times
 
 /// Makes the samplers' view of a network: scales the input, finds the timestep, converts the output.
 /// The network casts its input to its own dtype; the Denoiser returns the dtype of x.
+Denoiser make_denoiser(Network network, TimestepOf timestep_of, NetworkOutput output);
+
+/// The same with the timesteps of a table by one of the rules.
 Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output,
                        TimestepRule rule = TimestepRule::kNearest);
+
+/// The timesteps of a table by one of the rules.
+TimestepOf timestep_of_table(NoiseSchedule schedule, TimestepRule rule);
 
 /// x / sqrt(1 + sigma^2), the variance-preserving state that SDXL networks take.
 /// x: [B,4,h,w] fp32 or fp64; sigma: [B]. Returns as x. Throws Error for other shapes and dtypes.

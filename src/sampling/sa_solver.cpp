@@ -72,7 +72,64 @@ Tensor sample_with(Evaluation evaluation, const SamplerRun& run, Tensor x, const
   return run_steps(run, std::move(x), on_step, advance, end);
 }
 
+/// Two estimates: which the polynomial of a second-order step goes through, the nearer one to its end first.
+struct EstimatePair {
+  Tensor first, second;  ///< second: undefined for a step of first order
+  double sigma, sigma2;
+};
+
+/// The step over s from x without noise, as diffusers makes it: its second order has a term more ("for better
+/// performance" there) than the integral of the polynomial.
+Tensor two_point_step(const Tensor& x, const Step& s, double tau, const EstimatePair& pair) {
+  const double kappa = 1 + tau * tau, h = s.h();
+  std::vector<double> lambdas = {-std::log(pair.sigma)};
+  if (pair.second.defined()) lambdas.push_back(-std::log(pair.sigma2));
+  std::vector<double> weights =
+      weighted_lagrange_integrals(lambdas, -std::log(s.from), -std::log(s.to), kappa);
+  Tensor next = x * (s.to / s.from * std::exp(-tau * tau * h));
+  if (pair.second.defined()) {
+    const double exact = (h * kappa + std::expm1(-kappa * h)) / (kappa * kappa);
+    const double more = (h * h / 2 - exact) / (lambdas[0] - lambdas[1]);
+    next = next + pair.second * (kappa * (weights[1] - more));
+    weights[0] += more;
+  }
+  return next + pair.first * (kappa * weights[0]);
+}
+
 }  // namespace
+
+Tensor sample_sa_solver_two_points(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  constexpr double kFirst = 200, kLast = 800;  // timesteps whose steps are noisy
+  const auto tau_from = [&](double sigma) {
+    const double timestep = run.timestep(sigma);
+    return timestep >= kFirst && timestep <= kLast ? run.settings.eta : 0;
+  };
+  Tensor start, noise, last_denoised;  // of the step before
+  Step last{0, 0, 0};
+  const auto corrected = [&](const Tensor& predicted, const Tensor& denoised, double sigma) {
+    if (!start.defined()) return predicted;
+    return two_point_step(start, last, tau_from(last.from),
+                          {denoised, last_denoised, sigma, last.from}) +
+           noise;
+  };
+  const auto advance = [&](const Tensor& predicted, const Tensor& denoised, const Step& s) {
+    const Tensor x = corrected(predicted, denoised, s.from);
+    const bool is_last = s.index + 2 == run.sigmas.size();
+    const bool is_lower = is_last && run.settings.last_step == LastStep::kFirstOrder;
+    const Tensor second = is_lower ? Tensor() : last_denoised;
+    const double tau = tau_from(s.from);
+    noise = run.draw(x, s.from, s.to) * (s.to * std::sqrt(-std::expm1(-2 * tau * tau * s.h())));
+    const Tensor next = two_point_step(x, s, tau, {denoised, second, s.from, last.from}) + noise;
+    start = x;
+    last_denoised = denoised;
+    last = s;
+    return next;
+  };
+  x = run_steps(run, std::move(x), on_step, advance);
+  const double end = run.sigmas.back();
+  const bool is_whole = end == 0 || run.settings.last_step == LastStep::kFirstOrder;
+  return is_whole ? x : corrected(x, run.estimate(x, end), end);
+}
 
 Tensor sample_sa_solver(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Evaluation::kOnce, run, std::move(x), on_step);

@@ -11,6 +11,11 @@ namespace fourstep {
 /// One call per step: the corrector's state is not evaluated again (PEC).
 Tensor sample_sa_solver(const SamplerRun& run, Tensor x, const OnStep& on_step);
 
+/// One call per step with two estimates for predictor and corrector; noise in the steps that begin at timesteps 200
+/// to 800, drawn in all. settings.last_step kFirstOrder: the last step has one estimate; else the state at the last
+/// level, if it is above 0, is corrected by a call there. Source: diffusers' SASolverScheduler.
+Tensor sample_sa_solver_two_points(const SamplerRun& run, Tensor x, const OnStep& on_step);
+
 /// Two calls per step: the corrected state is evaluated again (PECE).
 Tensor sample_sa_solver_pece(const SamplerRun& run, Tensor x, const OnStep& on_step);
 

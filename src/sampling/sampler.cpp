@@ -53,13 +53,20 @@ Tensor SamplerRun::last_uncond() const {
   return uncond();
 }
 
+double SamplerRun::timestep(double sigma) const {
+  return timestep_of ? timestep_of(sigma) : nearest_timestep(schedule, sigma);
+}
+
 double Step::h() const { return std::log(from / to); }
 
 void check_falling(std::span<const double> sigmas) {
+  constexpr double kLeastFall = 1e-9;  // samplers divide by what log sigma falls
   for (size_t i = 0; i < sigmas.size(); ++i) {
-    if (!std::isfinite(sigmas[i]) || sigmas[i] < 0 || (i > 0 && sigmas[i] >= sigmas[i - 1])) {
-      throw Error(
-          "sampler: sigma {} of {} is {} after {}, expected finite falling numbers from 0 up",
+    const bool falls = i == 0 || sigmas[i] < sigmas[i - 1] * (1 - kLeastFall);
+    if (!std::isfinite(sigmas[i]) || sigmas[i] < 0 || !falls) {
+      throw InvalidRequest(
+          "sampler: sigma {} of {} is {} after {}, expected finite falling numbers from 0 up; use "
+          "fewer steps or another schedule",
           i + 1, sigmas.size(), sigmas[i], i > 0 ? fmt::format("{}", sigmas[i - 1]) : "none");
     }
   }
@@ -83,6 +90,16 @@ Tensor run_steps(const SamplerRun& run, Tensor x, const OnStep& on_step, const A
 
 Tensor slope(const Tensor& x, const Tensor& denoised, double sigma) {
   return (x - denoised) / sigma;
+}
+
+Tensor at_unit_variance(const Tensor& x, double from, double to) {
+  return from == to ? x : x * (std::hypot(1, to) / std::hypot(1, from));
+}
+
+double strided_level(const SamplerRun& run, double sigma, double otherwise, int strides) {
+  const int stride = run.settings.timestep_stride;
+  if (stride == 0) return otherwise;
+  return sigma_from_timestep(run.schedule, run.timestep(sigma) - strides * stride);
 }
 
 Tensor shrink(const Tensor& x, const Tensor& denoised, double ratio) {

@@ -17,10 +17,11 @@ namespace fourstep {
 /// Where the second-order term of dpmpp_2m_sde comes from.
 enum class SdeSolver { kMidpoint, kHeun };
 
-/// How a multistep sampler makes its last step, the one to sigma 0.
+/// How a multistep sampler makes its last step.
 enum class LastStep {
-  kEstimate,  ///< x becomes the estimate of x0: ComfyUI
-  kFormula,   ///< the sampler's formula is used to the end: k-diffusion, A1111, Forge
+  kEstimate,    ///< to sigma 0, where x becomes the estimate of x0: ComfyUI
+  kFormula,     ///< the sampler's formula is used to the end: k-diffusion, A1111, Forge
+  kFirstOrder,  ///< without the estimates before: diffusers' `lower_order_final`
 };
 
 /// The numbers that users may set. Every sampler has its own defaults, see SamplerRow::defaults.
@@ -35,6 +36,9 @@ struct SamplerSettings {
   int order = 3;  ///< the most estimates that a multistep sampler combines
   SdeSolver solver = SdeSolver::kMidpoint;
   LastStep last_step = LastStep::kEstimate;
+  /// How many timesteps a step of ddim and plms goes, whatever the list's next one is; 0: to the next one.
+  /// Source: diffusers' DDIMScheduler and PNDMScheduler.
+  int timestep_stride = 0;
 };
 
 /// Standard normal, as `like`, for the way from noise level `from` down to `to`. Only Brownian paths look at
@@ -53,6 +57,8 @@ struct SamplerRun {
   StepNoise noise;  ///< stochastic samplers need it
   /// The estimate without the prompt of the latest call of `denoise`; the CFG++ samplers need it.
   std::function<Tensor()> uncond;
+  /// The timestep that the network is told at a noise level, for samplers that ask for it; empty: the nearest.
+  TimestepOf timestep_of = {};
 
   /// The estimate of x0 from x at noise level sigma. x: [B,4,h,w].
   Tensor estimate(const Tensor& x, double sigma) const;
@@ -60,6 +66,7 @@ struct SamplerRun {
   Tensor draw(const Tensor& like, double from, double to) const;
   /// Throws Error when `uncond` is empty.
   Tensor last_uncond() const;
+  double timestep(double sigma) const;
 };
 
 /// What a step reports once its estimate is there and before x moves on.
@@ -91,11 +98,18 @@ using Advance = std::function<Tensor(const Tensor& x, const Tensor& denoised, co
 Tensor run_steps(const SamplerRun& run, Tensor x, const OnStep& on_step, const Advance& advance,
                  LastStep last = LastStep::kEstimate);
 
-/// Throws Error when sigmas do not fall, or are negative or not finite.
+/// Throws InvalidRequest when sigmas do not fall (by at least a billionth), or are negative or not finite.
 void check_falling(std::span<const double> sigmas);
 
 /// The estimated noise, dx/dsigma of the probability flow: (x - denoised) / sigma.
 Tensor slope(const Tensor& x, const Tensor& denoised, double sigma);
+
+/// x of noise level `from` as the state of `to` that the network sees as the same: equal at unit variance.
+Tensor at_unit_variance(const Tensor& x, double from, double to);
+
+/// The noise level `strides` times settings.timestep_stride timesteps below that of sigma, within the table; without a
+/// stride `otherwise`.
+double strided_level(const SamplerRun& run, double sigma, double otherwise, int strides);
 
 /// ratio * x + (1 - ratio) * denoised: where the flow leads from sigma to ratio * sigma for a fixed estimate.
 Tensor shrink(const Tensor& x, const Tensor& denoised, double ratio);

@@ -56,6 +56,8 @@ constexpr std::array kSamplerRows = {
                "DPM-Solver of order 3 with steps of its own, as many calls as steps"},
     SamplerRow{"dpm_adaptive", sample_dpm_adaptive, kFreshNoise, kNoNoise,
                "DPM-Solver whose steps follow from the error, whatever their number"},
+    SamplerRow{"dpmpp_2s", sample_dpmpp_2s, kOneCall, kDefault,
+               "DPM++ 2S, every two steps are one of second order"},
     SamplerRow{"dpmpp_2s_ancestral", sample_dpmpp_2s_ancestral, kFreshNoiseTwoCalls, kDefault,
                "DPM++ 2S with fresh noise, two calls per step"},
     SamplerRow{"dpmpp_sde",

@@ -51,6 +51,7 @@ Tensor sample_dpmpp_2m_cfg_pp(const SamplerRun& run, Tensor x, const OnStep& on_
 Tensor sample_dpmpp_2s_ancestral_cfg_pp(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     const auto [down, up] = ancestral_split(s.from, s.to, run.settings.eta);
+    if (down == 0) return denoised + run.draw(x, s.from, s.to) * up;
     const double middle = std::sqrt(s.from * down);
     const Tensor between = shrink(x + denoised - run.last_uncond(), denoised, middle / s.from);
     const Tensor second = run.estimate(between, middle);

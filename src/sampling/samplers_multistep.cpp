@@ -13,6 +13,15 @@ namespace {
 /// Weights of the slopes of this step and of those before, the newest first; their number is the order.
 using SlopeWeights = std::function<std::vector<double>(const Step& step, int order)>;
 
+int order_of(const std::vector<Tensor>& slopes) { return static_cast<int>(slopes.size()); }
+
+Tensor weighted_sum(const Tensor& x, const std::vector<Tensor>& slopes,
+                    const std::vector<double>& weights) {
+  Tensor sum = x;
+  for (size_t j = 0; j < weights.size(); ++j) sum = sum + slopes[j] * weights[j];
+  return sum;
+}
+
 /// Euler's method with a weighted sum of the latest slopes in place of one. The weights of `weights`
 /// include the length of the step.
 Tensor sample_with_slopes(const SamplerRun& run, Tensor x, const OnStep& on_step,
@@ -21,10 +30,7 @@ Tensor sample_with_slopes(const SamplerRun& run, Tensor x, const OnStep& on_step
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     slopes.insert(slopes.begin(), slope(x, denoised, s.from));
     if (static_cast<int>(slopes.size()) > run.settings.order) slopes.pop_back();
-    const std::vector<double> w = weights(s, static_cast<int>(slopes.size()));
-    Tensor next = x;
-    for (size_t j = 0; j < w.size(); ++j) next = next + slopes[j] * w[j];
-    return next;
+    return weighted_sum(x, slopes, weights(s, order_of(slopes)));
   };
   return run_steps(run, std::move(x), on_step, advance, run.settings.last_step);
 }
@@ -40,6 +46,18 @@ std::vector<double> ipndm_weights(const Step& s, int order) {
   std::vector<double> weights = adams_bashforth_weights(order);
   for (double& weight : weights) weight *= s.to - s.from;
   return weights;
+}
+
+/// To the level where an Euler step leads, and from the start again with the mean of both slopes. With strides the
+/// second slope is that of the list's next level, and the mean is used over the stride that ends there. A stride
+/// from the first timestep to below 0 is the whole way: Euler's step. slope: at x.
+Tensor first_plms_step(const SamplerRun& run, const Tensor& x, const Tensor& first, const Step& s) {
+  const double to = strided_level(run, s.from, s.to, 1);
+  const Tensor x2 = at_unit_variance(x + first * (to - s.from), to, s.to);
+  if (run.settings.timestep_stride > run.timestep(s.from)) return x2;
+  const double from = strided_level(run, s.to, s.from, -1);
+  const Tensor mean = (first + slope(x2, run.estimate(x2, s.to), s.to)) / 2;
+  return at_unit_variance(x, s.from, from) + mean * (s.to - from);
 }
 
 }  // namespace
@@ -80,16 +98,12 @@ Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step) {
 Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   std::vector<Tensor> slopes;  // the newest first
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    const double to = strided_level(run, s.from, s.to, 1);
     slopes.insert(slopes.begin(), slope(x, denoised, s.from));
     if (slopes.size() > 4) slopes.pop_back();
-    if (slopes.size() == 1) {
-      const Tensor x2 = x + slopes[0] * (s.to - s.from);
-      return x + (slopes[0] + slope(x2, run.estimate(x2, s.to), s.to)) * ((s.to - s.from) / 2);
-    }
-    const std::vector<double> w = ipndm_weights(s, static_cast<int>(slopes.size()));
-    Tensor next = x;
-    for (size_t j = 0; j < w.size(); ++j) next = next + slopes[j] * w[j];
-    return next;
+    if (slopes.size() == 1) return first_plms_step(run, x, slopes[0], s);
+    const std::vector<double> w = ipndm_weights({s.index, s.from, to}, order_of(slopes));
+    return at_unit_variance(weighted_sum(x, slopes, w), to, s.to);
   };
   return run_steps(run, std::move(x), on_step, advance);
 }
@@ -98,6 +112,15 @@ Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     if (order == 1 || s.to == 0) return std::vector<double>{s.to - s.from};
     return deis_weights(latest_sigmas(run, s, order), s.to);
+  });
+}
+
+Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
+    const bool is_last = s.index + 2 == run.sigmas.size();
+    const bool is_lower = is_last && run.settings.last_step == LastStep::kFirstOrder;
+    if (order == 1 || s.to == 0 || is_lower) return std::vector<double>{s.to - s.from};
+    return log_lagrange_integrals(latest_sigmas(run, s, order), s.from, s.to);
   });
 }
 

@@ -22,13 +22,19 @@ Tensor sample_ipndm(const SamplerRun& run, Tensor x, const OnStep& on_step);
 /// integral: it is kept, since it decides the picture.
 Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step);
 
-/// iPNDM whose first step takes the mean of the slopes at both ends: PLMS.
-/// Source: Liu et al. 2022 (2202.09778); the CompVis stable-diffusion program, A1111.
+/// iPNDM whose first step takes the mean of the slopes at both ends: PLMS. With settings.timestep_stride each step
+/// goes so many timesteps down and takes the state there, at unit variance, for that of the list's next level.
+/// Source: Liu et al. 2022 (2202.09778); the CompVis stable-diffusion program, A1111; diffusers' PNDMScheduler with
+/// skip_prk_steps.
 Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step);
 
 /// DEIS with polynomials in the time of a variance-preserving process, up to order 4; first and last step are
 /// Euler's. Source: Zhang and Chen 2022 (2204.13902), "tAB-DEIS".
 Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step);
+
+/// DEIS with polynomials in log sigma; the last step is Euler's where settings.last_step is kFirstOrder.
+/// Source: Zhang and Chen 2022 (2204.13902), "rhoAB-DEIS"; diffusers' DEISMultistepScheduler ("logrho").
+Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step);
 
 /// Second-order exponential integrator with ancestral noise (eta, default 0: it is drawn, but has no weight).
 /// Source: Zhang et al. 2023 (2308.02157), RES multistep; ComfyUI `res_multistep`.

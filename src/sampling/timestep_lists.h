@@ -12,9 +12,10 @@ enum class Spacing { kLeading, kTrailing, kLinspace };
 
 /// The kinds of diffusers' schedulers whose lists differ.
 enum class SolverKind {
-  kEuler,      ///< Euler, Euler ancestral, Heun, LMS, KDPM2: linspace is fractional
-  kDdim,       ///< DDIM, DDPM, PNDM: linspace is rounded
-  kMultistep,  ///< DPMSolver, UniPC, DEIS: one timestep more is counted and the lowest left out
+  kEuler,  ///< Euler, Euler ancestral, Heun, LMS, DPMSolverSDE: linspace is fractional
+  kKdpm2,  ///< KDPM2 and its ancestral one: as kEuler, but karras is told as whole timesteps
+  kDdim,   ///< DDIM, DDPM, PNDM, and lists for LCM and TCD: linspace is rounded
+  kMultistep,  ///< DPMSolver, UniPC, DEIS, SA-Solver: one timestep more is counted and the lowest left out
 };
 
 /// Counted from the end: 4 steps are 999, 749, 499, 249. Source: diffusers, timestep_spacing "trailing".

@@ -80,12 +80,15 @@ class UniPcStep {
   std::vector<double> r_, b_;
 };
 
-/// The list; where the formula is used to the end, with a last 0 replaced by a level that has a logarithm.
+/// The list; where the formula is used to the end, with a last 0 replaced by a level that has a logarithm, below
+/// that of the step before.
 std::vector<double> levels_of(const SamplerRun& run) {
   constexpr double kLast = 0.001;
   std::vector<double> list(run.sigmas.begin(), run.sigmas.end());
   const bool is_formula = run.settings.last_step == LastStep::kFormula;
-  if (is_formula && !list.empty() && list.back() == 0) list.back() = kLast;
+  if (is_formula && list.size() > 1 && list.back() == 0) {
+    list.back() = std::min(kLast, list[list.size() - 2] / 2);
+  }
   return list;
 }
 

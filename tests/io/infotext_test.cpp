@@ -39,7 +39,6 @@ TEST(GoldenInfotext, EveryTextParsesToTheListedFields) {
     ++checked;
   }
   testing::report_golden("infotext.json", checked, 0);
-  EXPECT_GT(checked, 0u);
 }
 
 TEST(GoldenInfotext, EveryTextSurvivesWritingAndParsing) {
@@ -56,6 +55,7 @@ TEST(GoldenInfotext, EveryTextSurvivesWritingAndParsing) {
     EXPECT_EQ(std::map(twice.fields.begin(), twice.fields.end()),
               std::map(once.fields.begin(), once.fields.end()));
   }
+  testing::report_golden("infotext.json (written)", (*golden)["cases"].size(), 0);
 }
 
 TEST(Infotext, IsWrittenAsA1111WritesIt) {

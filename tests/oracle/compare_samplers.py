@@ -3,9 +3,10 @@ same tiny random model, prompt and seed, and compares the final latents: largest
 
     python tests/oracle/compare_samplers.py build/release/bin/fourstep
 
-The schedulers are made from the pipeline's configuration, as users do, with the two further settings that SDXL's own
-file has (clip_sample and set_alpha_to_one off). Noise between steps comes from the generator that drew the first
-noise: there and here it is one stream. (UniPC's variant "bh1" is not among them: down to sigma 0 it is NaN in diffusers.)
+The schedulers are made from the pipeline's configuration, as users do, with the further settings that SDXL's own file
+has (clip_sample and set_alpha_to_one off, skip_prk_steps on). Noise between steps comes from the generator that drew the
+first noise: there and here it is one stream. (UniPC's variant "bh1" is not among them: down to sigma 0 it is NaN in
+diffusers.) compare_schedulers.py compares more of them in all spacings, on a toy.
 """
 
 import copy
@@ -14,13 +15,15 @@ import sys
 import tempfile
 
 import torch
-from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler,
-                       LCMScheduler, TCDScheduler, UniPCMultistepScheduler)
+from diffusers import (DDIMScheduler, DDPMScheduler, DEISMultistepScheduler, DPMSolverMultistepScheduler,
+                       EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler,
+                       KDPM2DiscreteScheduler, LCMScheduler, PNDMScheduler, SASolverScheduler, TCDScheduler,
+                       UniPCMultistepScheduler)
 
 import tiny_sdxl
 from comparison import NEGATIVE, Comparison, diffusers_latents, fourstep
 
-SDXL = dict(clip_sample=False, set_alpha_to_one=False)  # SDXL's scheduler_config.json, beside what tiny_sdxl has
+SDXL = dict(clip_sample=False, set_alpha_to_one=False, skip_prk_steps=True)  # SDXL's scheduler_config.json, beside what tiny_sdxl has
 # A random network's latents reach 60, where neighbouring fp32 numbers are 4e-6 apart. At CFG 7 that rounding, seven times
 # the difference of two calls and over 20 steps, comes to 1.4e-4 in some runs; at 3 it stays below 1e-4.
 CFG = 3
@@ -42,6 +45,20 @@ CASES = [  # scheduler, its further settings, options of the pipeline call, opti
     (UniPCMultistepScheduler, {}, {}, ("--sampler", "UniPCMultistepScheduler", *LEADING), 20, CFG),
     (UniPCMultistepScheduler, {}, {}, ("--sampler", "uni_pc_bh2", *LEADING), 6, CFG),
     (UniPCMultistepScheduler, dict(use_karras_sigmas=True), {}, ("--sampler", "uni_pc_bh2", "--schedule", "karras"), 10, CFG),
+    # Numbers of steps that do not divide 1000, and timesteps that are not whole.
+    (DDIMScheduler, dict(timestep_spacing="trailing"), {}, ("--sampler", "DDIM", "--schedule", "trailing"), 7, CFG),
+    (DDIMScheduler, dict(timestep_spacing="linspace"), dict(eta=1.0),
+     ("--sampler", "DDIM", "--schedule", "linspace", "--eta", 1), 6, CFG),
+    (PNDMScheduler, {}, {}, ("--sampler", "PNDM", *LEADING), 7, CFG),
+    (DDPMScheduler, dict(timestep_spacing="trailing"), {}, ("--sampler", "DDPM", "--schedule", "trailing"), 7, CFG),
+    (EulerDiscreteScheduler, dict(timestep_spacing="linspace"), {}, ("--sampler", "Euler", "--schedule", "linspace"), 7, CFG),
+    (EulerDiscreteScheduler, dict(use_karras_sigmas=True), {}, ("--sampler", "Euler Karras"), 7, CFG),
+    (HeunDiscreteScheduler, {}, {}, ("--sampler", "Heun", *LEADING), 7, CFG),
+    (KDPM2DiscreteScheduler, dict(use_karras_sigmas=True), {}, ("--sampler", "DPM2 Karras"), 6, CFG),
+    (DEISMultistepScheduler, {}, {}, ("--sampler", "DEIS", *LEADING), 9, CFG),
+    (SASolverScheduler, dict(timestep_spacing="trailing"), {}, ("--sampler", "SASolverScheduler", "--schedule", "trailing"), 9, CFG),
+    (DPMSolverMultistepScheduler, dict(use_exponential_sigmas=True), {}, ("--sampler", "DPM++ 2M", "--schedule", "exponential"),
+     7, CFG),
 ]
 
 

@@ -26,7 +26,8 @@ def make_files(folder):
                                ("make_lora.py", folder / "lora.json"), ("make_image_files.py", folder),
                                ("make_training.py", folder / "training.json"),
                                ("make_pickles.py", folder / "pickles"), ("make_tiny_keys.py", folder / "keys"),
-                               ("make_evaluate.py", folder)):
+                               ("make_evaluate.py", folder),
+                               ("make_schedulers.py", folder / "schedulers_diffusers.json")):
         subprocess.run([sys.executable, HERE / script, *arguments], check=True,
                        env=os.environ | {"OMP_NUM_THREADS": "1"})
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}

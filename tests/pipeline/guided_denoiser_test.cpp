@@ -54,7 +54,7 @@ class Guidance : public testing::TinyRun {
     const Request r = resolve_defaults(unresolved, models_->traits(), {});
     const PromptPlan prompts = encode_prompts(*models_, r, {});
     const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
-    const auto networks = make_prompt_networks(*models_, r, prompts, {});
+    const auto networks = make_prompt_networks(*models_, r, prompts, plan, {});
     const Guided guided = make_guided(networks, *models_, r, prompts, plan);
     const double sigma = plan.sigmas[1];
     const Tensor x = make_image_noise(image_seed(r))({1, 4, r.height / 8, r.width / 8}) * sigma;

