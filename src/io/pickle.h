@@ -17,8 +17,9 @@ bool is_zip_file(std::span<const std::byte> head);
 bool is_legacy_pickle(std::span<const std::byte> head);
 
 /// Maps the file. Of a dict with `state_dict` or (textual inversions of A1111) `string_to_param`, and of a dict
-/// that holds nothing but one dict, that inner dict is taken; of it the members that are tensors, whatever else it holds. Row-major tensors are
-/// views of the file, others are copied.
+/// that holds nothing but one dict, that inner dict is taken; of it the members that are tensors, whatever else it
+/// holds. A ParameterDict counts as the dict of its parameters. Row-major tensors are views of the file, others are
+/// copied.
 /// Throws Error naming the pickle instruction or the Python name when the file holds more than a plain
 /// checkpoint, and for tensors that reach outside their data, repeat it (expanded), or are big-endian.
 TensorFile open_pickle(const std::filesystem::path& path);

@@ -152,7 +152,7 @@ class Machine {
         push_global();
         return true;
       case kBinPersId:
-        push(make_storage(*pop(), where_));
+        push(resolve_persistent_id(*pop(), where_));
         return true;
       case kReduce:
         call("REDUCE");
@@ -163,6 +163,7 @@ class Machine {
       case kBuild: {
         const PickleValue* state = pop();
         apply_build(*top(), *state, where_);
+        count_items(*top());
         return true;
       }
       default:
@@ -213,9 +214,14 @@ class Machine {
     return line;
   }
 
-  void push(PickleValue value) {
-    num_items_ += value.items.size();  // calls copy lists: bounds what a few bytes can ask for
+  /// Calls copy lists: this bounds what a few bytes can ask for.
+  void count_items(const PickleValue& value) {
+    num_items_ += value.items.size();
     if (num_items_ > kMaxPickleInstructions) malformed("more list items than any real checkpoint");
+  }
+
+  void push(PickleValue value) {
+    count_items(value);
     document_.values.push_back(std::move(value));
     stack_.push_back(&document_.values.back());
   }

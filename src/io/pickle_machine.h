@@ -29,7 +29,8 @@ enum class PickleKind {
   kGlobal,   ///< a name that has not been applied to anything
   kStorage,  ///< a reference to bytes elsewhere in the file
   kTensor,
-  kInert,  ///< something harmless that is not kept: a numpy scalar, a trainer's callback
+  kContainer,  ///< a ParameterDict or the like before BUILD makes it a kDict; text: its name
+  kInert,      ///< something harmless that is not kept: a numpy scalar, a trainer's callback
 };
 
 /// One value. Values refer to each other by pointers into the document that owns all of them, so that

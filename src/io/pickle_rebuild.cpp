@@ -67,6 +67,17 @@ constexpr std::array<std::string_view, 6> kInertNames = {
     "pytorch_lightning.callbacks.model_checkpoint ModelCheckpoint",
 };
 
+/// Containers of parameters that old trainers pickle whole. Their parameters are named in the state that BUILD
+/// gives them (`_parameters`); hooks and flags beside it are not kept. Source: torch/nn/modules/container.py.
+constexpr std::array<std::string_view, 4> kContainers = {
+    "torch.nn.modules.container ParameterDict",
+    "torch.nn.modules.container ParameterList",
+    "torch.nn.modules.container ModuleDict",
+    "torch.nn.modules.container ModuleList",
+};
+
+/// What protocol 2 writes for a Python 3 set.
+constexpr std::string_view kSet = "__builtin__ set";
 constexpr std::string_view kOrderedDict = "collections OrderedDict";
 constexpr std::string_view kSize = "torch Size";
 constexpr std::string_view kTensor = "torch Tensor";
@@ -75,13 +86,22 @@ constexpr std::string_view kRebuildTensor = "torch._utils _rebuild_tensor";
 constexpr std::string_view kRebuildTensorV2 = "torch._utils _rebuild_tensor_v2";
 constexpr std::string_view kRebuildTensorV3 = "torch._utils _rebuild_tensor_v3";
 constexpr std::string_view kRebuildParameter = "torch._utils _rebuild_parameter";
+/// A parameter with Python attributes, which are not kept.
+constexpr std::string_view kRebuildParameterWithState =
+    "torch._utils _rebuild_parameter_with_state";
 constexpr std::string_view kRebuildFromType = "torch._tensor _rebuild_from_type_v2";
 
-constexpr std::array<std::string_view, 9> kConstructions = {kOrderedDict,     kSize,
-                                                            kTensor,          kParameter,
-                                                            kRebuildTensor,   kRebuildTensorV2,
-                                                            kRebuildTensorV3, kRebuildParameter,
-                                                            kRebuildFromType};
+constexpr std::array<std::string_view, 11> kConstructions = {kOrderedDict,
+                                                             kSize,
+                                                             kTensor,
+                                                             kParameter,
+                                                             kRebuildTensor,
+                                                             kRebuildTensorV2,
+                                                             kRebuildTensorV3,
+                                                             kRebuildParameter,
+                                                             kRebuildFromType,
+                                                             kSet,
+                                                             kRebuildParameterWithState};
 
 template <size_t n>
 std::optional<torch::ScalarType> find_type(const std::array<NamedType, n>& types,
@@ -189,6 +209,14 @@ PickleValue make_dict(const Arguments& arguments) {
   return dict;
 }
 
+/// Elements of a set are never asked for, so it may be a list.
+PickleValue make_set(const Arguments& arguments) {
+  PickleValue list;
+  list.kind = PickleKind::kList;
+  if (arguments.size() != 0) list.items = arguments.sequence(0).items;
+  return list;
+}
+
 PickleValue make_size(const Arguments& arguments) {
   PickleValue tuple = arguments.sequence(0);
   tuple.kind = PickleKind::kTuple;
@@ -202,12 +230,23 @@ PickleValue rebuild_from_type(const Arguments& arguments, const std::string& whe
   return apply_global(function, arguments.at(2, PickleKind::kTuple).items, where);
 }
 
+/// The container becomes the dict of its parameters.
+void fill_container(PickleValue& target, const PickleValue& state, const std::string& where) {
+  const PickleValue* parameters = find_item(state, "_parameters");
+  if (!parameters || parameters->kind != PickleKind::kDict) {
+    throw Error("{}: the state of {} has no dict _parameters, which torch.save writes", where,
+                dotted(target.text));
+  }
+  target = *parameters;
+}
+
 }  // namespace
 
 void check_global(const std::string& module, const std::string& name, const std::string& where) {
   const std::string global = module + " " + name;
   const bool admitted = contains(kConstructions, global) || contains(kInertNames, global) ||
-                        find_type(kStorageTypes, global) || find_type(kDtypes, global);
+                        contains(kContainers, global) || find_type(kStorageTypes, global) ||
+                        find_type(kDtypes, global);
   if (admitted) return;
   throw Error(
       "{}: refused: the pickle asks for the Python object {}, which is not part of a plain "
@@ -222,19 +261,35 @@ PickleValue apply_global(const PickleValue& function, std::span<const PickleValu
   if (name == kRebuildTensorV2) checked.check_no_marks(6);
   if (name == kRebuildTensor || name == kRebuildTensorV2) return make_tensor(checked);
   if (name == kRebuildTensorV3) return make_typed_tensor(checked);
-  if (name == kRebuildParameter || name == kParameter) return checked.at(0, PickleKind::kTensor);
+  if (name == kRebuildParameter || name == kRebuildParameterWithState || name == kParameter)
+    return checked.at(0, PickleKind::kTensor);
   if (name == kRebuildFromType) return rebuild_from_type(checked, where);
   if (name == kOrderedDict) return make_dict(checked);
   if (name == kSize) return make_size(checked);
+  if (name == kSet) return make_set(checked);
+  if (contains(kContainers, name)) {
+    PickleValue container;
+    container.kind = PickleKind::kContainer;
+    container.text = name;
+    return container;
+  }
   PickleValue inert;
   inert.kind = PickleKind::kInert;
   if (contains(kInertNames, name)) return inert;
   throw Error("{}: refused: REDUCE calls {}, which torch.save never does", where, dotted(name));
 }
 
+PickleValue resolve_persistent_id(const PickleValue& id, const std::string& where) {
+  constexpr size_t kModuleIdItems = 4;  // "module", class, source file, source text
+  const bool is_module = id.kind == PickleKind::kTuple && id.items.size() == kModuleIdItems &&
+                         id.items[0]->kind == PickleKind::kString && id.items[0]->text == "module";
+  if (!is_module) return make_storage(id, where);
+  return Arguments("persistent_id", id.items, where).at(1, PickleKind::kGlobal);
+}
+
 PickleValue make_storage(const PickleValue& id, const std::string& where) {
   constexpr size_t kViewMetadata = 5;  // in the legacy container only; None since torch 0.4
-  const Arguments parts("a persistent id", id.items, where);
+  const Arguments parts("persistent_id", id.items, where);
   if (id.kind != PickleKind::kTuple || id.items.size() < kViewMetadata ||
       parts.at(0, PickleKind::kString).text != "storage")
     throw Error("{}: refused: BINPERSID with an id that is not a tensor's storage", where);
@@ -254,8 +309,9 @@ PickleValue make_storage(const PickleValue& id, const std::string& where) {
 void apply_build(PickleValue& target, const PickleValue& state, const std::string& where) {
   const bool keeps_nothing = target.kind == PickleKind::kDict || target.kind == PickleKind::kInert;
   if (keeps_nothing) return;
+  if (target.kind == PickleKind::kContainer) return fill_container(target, state, where);
   if (target.kind != PickleKind::kTensor || !is_sequence(state))
-    throw Error("{}: refused: BUILD on a value that is neither a tensor nor an OrderedDict", where);
+    throw Error("{}: refused: BUILD on a value that is no tensor, OrderedDict or container", where);
   target = make_tensor(Arguments("torch.Tensor.__setstate__", state.items, where));
 }
 

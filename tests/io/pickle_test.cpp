@@ -164,6 +164,61 @@ TEST_F(PickleFiles, CallsOfOtherThanTheListedFunctionsAreRefused) {
   EXPECT_THAT(run("("s + text("module") + "tQ"), HasSubstr("BINPERSID"));
 }
 
+/// A ParameterDict as torch.save pickles it, with `state` for BUILD.
+std::string parameter_dict(const std::string& state) {
+  return global("torch.nn.modules.container", "ParameterDict") + ")\x81" + state + "b";
+}
+
+std::string parameters(const std::string& name, const std::string& value) {
+  return "}("s + text("training") + "\x88" + text("_parameters") + "}" + text(name) + value + "s" +
+         text("_backward_hooks") + global("collections", "OrderedDict") + ")Ru";
+}
+
+TEST_F(PickleFiles, ParameterDictsAreTheirParameters) {
+  const std::string pickled = parameter_dict(parameters("*", tensor({})));
+  const auto inner = open(legacy_file("}"s + text("string_to_param") + pickled + "s", {"k"}));
+  ASSERT_EQ(inner.tensors.size(), 1u);
+  EXPECT_EQ(shape_of(inner.tensors.at("*")), (Shape{2, 2}));
+  EXPECT_EQ(open(legacy_file(pickled, {"k"})).tensors.count("*"), 1u);
+}
+
+TEST_F(PickleFiles, ClassesOfTheOldContainerAreKnownByNameAndTheirSourceIsIgnored) {
+  const std::string id = "("s + text("module") +
+                         global("torch.nn.modules.container", "ParameterDict") +
+                         text("/somewhere/container.py") + text("import os") + "tQ";
+  const std::string pickled = id + ")\x81" + parameters("*", tensor({})) + "b";
+  EXPECT_EQ(open(legacy_file(pickled, {"k"})).tensors.count("*"), 1u);
+  const auto refused = [&](const std::string& of) {
+    return refusal(legacy_file("("s + text("module") + of + text("") + text("") + "tQ", {}));
+  };
+  EXPECT_THAT(refused(text("os.system")), HasSubstr("argument 2 of persistent_id"));
+  EXPECT_THAT(refused(global("evil", "Module")), HasSubstr("\"evil.Module\""));
+}
+
+TEST_F(PickleFiles, HostileParameterDictsAreRefused) {
+  const auto run = [&](const std::string& state) {
+    return refusal(legacy_file(parameter_dict(state), {}));
+  };
+  const char* const kState = "has no dict _parameters";
+  EXPECT_THAT(run("N"), HasSubstr(kState));
+  EXPECT_THAT(run("}"), HasSubstr(kState));
+  EXPECT_THAT(run("}"s + text("_parameters") + "]s"), HasSubstr(kState));
+  EXPECT_THAT(run("}"s + text("_parameters") + "h\1s"), HasSubstr("never stored"));
+  EXPECT_THAT(run(parameters("*", text("no tensor"))), HasSubstr("no named tensors"));
+  const std::string unfinished = global("torch.nn.modules.container", "ParameterDict") + ")\x81";
+  EXPECT_THAT(refusal(legacy_file(unfinished, {})), HasSubstr("no dict of tensors"));
+  const std::string itself = "}q\1("s + text("_parameters") + "h\1u";
+  EXPECT_THAT(run(itself), HasSubstr("no named tensors"));
+}
+
+TEST_F(PickleFiles, RepeatedCopiesOfParametersAreBounded) {
+  std::string large = "}(";
+  for (int i = 0; i < 100'000; ++i) large += "NN";
+  std::string body = "]}"s + text("_parameters") + large + "usq\1" + "a";
+  for (int i = 0; i < 100; ++i) body += parameter_dict("h\1") + "a";
+  EXPECT_THAT(refusal(legacy_file(body, {})), HasSubstr("more list items"));
+}
+
 TEST_F(PickleFiles, MalformedProgramsAreRefused) {
   const auto run = [&](const std::string& body) { return refusal(legacy_file(body, {})); };
   EXPECT_THAT(run(""), HasSubstr("without its operands"));
@@ -274,7 +329,8 @@ std::vector<std::string> broken_variants(const std::string& valid, size_t step) 
 }
 
 TEST_F(PickleFiles, NoTruncationOrFlippedByteCrashes) {
-  for (const char* name : {"trainer.ckpt", "legacy_shared.pt"}) {
+  for (const char* name :
+       {"trainer.ckpt", "legacy_shared.pt", "parameter_dict.pt", "legacy_parameter_dict.pt"}) {
     const std::string valid = read_file(golden_pickles() / name);
     ASSERT_FALSE(valid.empty());
     size_t refused = 0;
