@@ -13,11 +13,13 @@
 #include "cli/progress_bar.h"
 #include "cli/request_options.h"
 #include "cli/run_settings.h"
+#include "io/atomic_file.h"
 #include "io/fields_json.h"
 #include "io/image.h"
 #include "io/output_check.h"
 #include "io/safetensors.h"
 #include "pipeline/image_metadata.h"
+#include "pipeline/image_output.h"
 #include "pipeline/lint.h"
 #include "pipeline/lora_lookup.h"
 #include "pipeline/output_files.h"
@@ -89,6 +91,8 @@ struct Session {
   std::vector<Problem> problems = {};
   Json lora_lines = Json::array();
   Family family = Family::kSdxl;
+  int64_t num_checked = 0;  ///< images whose files can be written
+  uint64_t num_bytes = 0;   ///< about as many as they will have
 };
 
 /// A request and what its prompts became.
@@ -99,31 +103,64 @@ struct Job {
   PromptPlan prompts;
 };
 
+/// Where image `index` of the run goes, and its latents, if they are wanted.
+struct ImageFiles {
+  std::filesystem::path image;
+  std::optional<std::filesystem::path> latents;
+};
+
+ImageFiles files_of(const Session& session, const Request& request, uint64_t seed, int64_t index) {
+  const std::string words =
+      plain_words(request.prompt, prompt_rules(dialect_from_name(request.dialect)).syntax);
+  const GenerateOptions& options = session.options;
+  ImageFiles files{output_file(options.out, words, seed, index, session.num_images), {}};
+  if (!options.latents.empty()) {
+    files.latents =
+        output_file(options.latents, words, seed, index, session.num_images, kLatentsExtension);
+  }
+  return files;
+}
+
+/// Before minutes of sampling, not after: what an image cannot be written for, or what it will lack.
+void check_outputs(Session& session, const Job& job) {
+  for (int64_t i = 0; i < job.request.images; ++i) {
+    const Request image = single_image(job.request, i);
+    const ImageFiles files = files_of(session, image, *image.seed, session.num_checked++);
+    if (files.latents) check_writable(*files.latents);
+    const PlannedImage planned{files.image, image.width, image.height,
+                               image_metadata(image, session.family, job.files)};
+    for (const std::string& notice : check_image_output(planned)) session.events.notice(notice);
+    session.num_bytes += expected_file_bytes(planned);
+    check_space(planned.file, session.num_bytes);
+  }
+}
+
+/// Says before the bar which of several images it is for.
+void label_next(Session& session) {
+  if (session.num_images == 1) return;
+  session.bar.set_label(fmt::format("{}/{}", session.images.size() + 1, session.num_images));
+}
+
 void save(Session& session, const Job& job, const GeneratedImage& made) {
   const Request& request = job.request;
   const auto index = static_cast<int64_t>(session.images.size());
-  const std::string words =
-      plain_words(request.prompt, prompt_rules(dialect_from_name(request.dialect)).syntax);
-  const auto file = output_file(session.options.out, words, made.seed, index, session.num_images);
+  const ImageFiles files = files_of(session, request, made.seed, index);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
   image.text = image_metadata(single_image(request, made.index), session.family, job.files);
-  write_image(file, image);
-  if (!session.options.latents.empty()) {
-    const auto latents = output_file(session.options.latents, words, made.seed, index,
-                                     session.num_images, kLatentsExtension);
-    write_safetensors(latents, {{"latent", made.latent}}, image.text);
-  }
-  session.images.push_back({{"file", file.string()},
+  write_or_rescue_image(files.image, image);
+  if (files.latents) write_safetensors(*files.latents, {{"latent", made.latent}}, image.text);
+  session.images.push_back({{"file", files.image.string()},
                             {"seed", made.seed},
                             {"width", request.width},
                             {"height", request.height},
                             {"sample_seconds", made.sample_seconds},
                             {"decode_seconds", made.decode_seconds}});
   session.bar.finish();
+  label_next(session);
   if (!session.options.is_quiet) {
-    fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", file.string(), made.seed, request.width,
-               request.height, made.sample_seconds + made.decode_seconds);
+    fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", files.image.string(), made.seed,
+               request.width, request.height, made.sample_seconds + made.decode_seconds);
   }
 }
 
@@ -212,10 +249,7 @@ void generate(GenerateOptions options) {
   check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);
   check_latents(options);
-  if (!options.out.empty() && std::filesystem::path(options.out).has_filename() &&
-      !std::filesystem::is_directory(options.out)) {
-    image_format_of(options.out);
-  }
+  if (!names_folder(options.out)) image_format_of(options.out);
   set_threads(options.threads);
   Session session{options,
                   /*num_images=*/0,
@@ -234,9 +268,10 @@ void generate(GenerateOptions options) {
   EncodingCache cache;
   std::vector<Job> jobs;
   for (const Request& request : requests) {
-    jobs.push_back(prepare(session, models, request, cache));
+    check_outputs(session, jobs.emplace_back(prepare(session, models, request, cache)));
   }
   models.free_text_encoders();
+  label_next(session);
   for (const Job& job : jobs) {
     wear(session, models, job.loras);
     txt2img(models, job.request, job.prompts, session.events,

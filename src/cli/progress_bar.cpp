@@ -1,10 +1,16 @@
 #include "cli/progress_bar.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <vector>
+
+#include "base/utf8.h"
 
 namespace fourstep {
 
@@ -33,6 +39,57 @@ std::string duration_text(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
+std::string stage_name(const std::string& name) { return fmt::format("{:<6}  ", name); }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// "  3/4  1.20 it/s  1 s left", or "  4/4  1.20 it/s  3.3 s" at the end.
+std::string count_text(const Progress& progress, double seconds) {
+  std::string text = fmt::format(" {}/{}", progress.step, progress.num_steps);
+  const auto done = static_cast<double>(progress.step - progress.first_step);
+  if (done <= 0) return text;
+  const double per_step = seconds / done;
+  const auto left = static_cast<double>(progress.num_steps - progress.step);
+  text += "  " + speed_text(per_step) + "  ";
+  return text +
+         (left > 0 ? duration_text(per_step * left) + " left" : fmt::format("{:.1f} s", seconds));
+}
+
+/// Nothing that the user asked for is made in these stages. LoRAs are put on without a count; work on LoRA files has one.
+bool is_preparation(const Progress& progress) {
+  return progress.stage == Stage::kLoad || progress.stage == Stage::kEncode ||
+         progress.stage == Stage::kHash ||
+         (progress.stage == Stage::kFuse && progress.num_steps == 0);
+}
+
+/// Of a stage whose steps are counted.
+double share_of(const Progress& progress) {
+  return static_cast<double>(progress.step) / static_cast<double>(progress.num_steps);
+}
+
+/// A line that is longer than the terminal is wide cannot be redrawn in place.
+size_t terminal_columns() {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : kUsual;
+}
+
+/// Cut to `columns`; East Asian characters and emoji take two.
+std::string within_columns(const std::string& text, size_t columns) {
+  std::string cut;
+  size_t used = 0;
+  for (const char32_t c : decode_utf8(text)) {
+    const bool is_wide = c >= 0x1100 && (c < 0x2500 || c > 0x25FF);
+    used += is_wide ? 2 : 1;
+    if (used > columns) break;
+    append_utf8(cut, c);
+  }
+  return cut;
+}
+
 }  // namespace
 
 std::string on_one_line(std::string text) {
@@ -44,6 +101,10 @@ std::string on_one_line(std::string text) {
 ProgressBar::ProgressBar(bool is_terminal, bool is_quiet)
     : is_terminal_(is_terminal), is_quiet_(is_quiet) {}
 
+ProgressBar::~ProgressBar() {
+  if (has_open_line_) std::fputs(kClearLine, stderr);
+}
+
 void ProgressBar::start_stage(const Progress& progress) {
   stage_ = progress.stage;
   stage_start_ = Clock::now();
@@ -54,40 +115,74 @@ void ProgressBar::start_stage(const Progress& progress) {
 }
 
 std::string ProgressBar::line(const Progress& progress) const {
-  const double seconds = std::chrono::duration<double>(Clock::now() - stage_start_).count();
+  const double seconds = seconds_since(stage_start_);
   std::string text = label_.empty() ? "" : label_ + "  ";
-  text += fmt::format("{:<6}", to_string(progress.stage));
-  if (progress.num_steps == 0) return text + fmt::format("  {:.1f} s", seconds);
-  const double share = static_cast<double>(progress.step) / static_cast<double>(progress.num_steps);
-  text += fmt::format("  {} {}/{}", bar_cells(share), progress.step, progress.num_steps);
-  const auto done = static_cast<double>(progress.step - progress.first_step);
-  if (done <= 0) return text;
-  const double per_step = seconds / done;
-  text += "  " + speed_text(per_step);
-  if (progress.step < progress.num_steps) {
-    text += "  " +
-            duration_text(per_step * static_cast<double>(progress.num_steps - progress.step)) +
-            " left";
-  } else {
+  text += stage_name(to_string(progress.stage));
+  if (progress.num_steps == 0) return text + fmt::format("{:.1f} s", seconds);
+  text += bar_cells(share_of(progress));
+  if (progress.num_steps > 1) {
+    text += count_text(progress, seconds);
+  } else if (progress.step == progress.num_steps) {
     text += fmt::format("  {:.1f} s", seconds);
   }
-  return progress.values.empty() ? text : text + "  " + progress.values;
+  return on_one_line(progress.values.empty() ? text : text + "  " + progress.values);
+}
+
+void ProgressBar::draw(const std::string& text) {
+  // The last column stays free: some terminals wrap when it is written to.
+  fmt::print(stderr, "{}{}", kClearLine, within_columns(text, terminal_columns() - 1));
+  std::fflush(stderr);
+  has_open_line_ = true;
+}
+
+void ProgressBar::print(const std::string& text) {
+  fmt::print(stderr, "{}{}\n", has_open_line_ ? kClearLine : "", text);
+  has_open_line_ = false;
+}
+
+void ProgressBar::show_preparation(const Progress& progress) {
+  // LoRAs whose weights change from step to step are part of sampling.
+  if (stage_ == Stage::kSample && !is_stage_done_) return;
+  const std::string name = to_string(progress.stage);
+  if (!preparation_) preparation_ = {name, Clock::now()};
+  if (preparation_->name != name) preparation_->name = to_string(Stage::kLoad);
+  stage_ = progress.stage;
+  if (!is_terminal_) return;
+  std::vector<std::string> parts;
+  if (progress.num_steps > 0) parts.push_back(bar_cells(share_of(progress)));
+  if (preparation_->name != name) parts.push_back(name);
+  if (!progress.values.empty()) parts.push_back(on_one_line(progress.values));
+  if (progress.num_steps > 1)
+    parts.push_back(fmt::format("{}/{}", progress.step, progress.num_steps));
+  if (progress.num_steps == 0) parts.push_back(std::to_string(progress.step));
+  draw(fmt::format("{}{}", stage_name(preparation_->name), fmt::join(parts, "  ")));
+}
+
+void ProgressBar::end_preparation() {
+  print(fmt::format("{}{}  {:.1f} s", stage_name(preparation_->name), bar_cells(1),
+                    seconds_since(preparation_->start)));
+  preparation_.reset();
 }
 
 void ProgressBar::show(const Progress& progress) {
   if (is_quiet_) return;
-  if (progress.stage != stage_ || progress.step == progress.first_step) {
-    start_stage(progress);
+  if (is_preparation(progress)) return show_preparation(progress);
+  const bool goes_on = preparation_ && progress.stage == Stage::kDecode;
+  if (goes_on) {
+    stage_ = progress.stage;
+    stage_start_ = preparation_->start;
+    preparation_.reset();
+  } else if (preparation_) {
+    end_preparation();
   }
-  const bool is_last = progress.num_steps > 0 && progress.step == progress.num_steps;
-  if (!is_terminal_) {
-    if (is_last || is_due(progress)) fmt::print(stderr, "{}\n", line(progress));
-    return;
+  const bool is_first = progress.step == progress.first_step && !goes_on;
+  if (progress.stage != stage_ || is_first) start_stage(progress);
+  is_stage_done_ = progress.num_steps > 0 && progress.step == progress.num_steps;
+  if (is_stage_done_ || (!is_terminal_ && is_due(progress))) {
+    print(line(progress));
+  } else if (is_terminal_) {
+    draw(line(progress));
   }
-  fmt::print(stderr, "{}{}", kClearLine, line(progress));
-  has_open_line_ = !is_last;
-  if (is_last) fmt::print(stderr, "\n");
-  std::fflush(stderr);
 }
 
 bool ProgressBar::is_due(const Progress& progress) {
@@ -99,11 +194,11 @@ bool ProgressBar::is_due(const Progress& progress) {
 
 void ProgressBar::notice(const std::string& sentence) {
   if (is_quiet_) return;
-  fmt::print(stderr, "{}note: {}\n", has_open_line_ ? kClearLine : "", on_one_line(sentence));
-  has_open_line_ = false;
+  print("note: " + on_one_line(sentence));
 }
 
 void ProgressBar::finish() {
+  if (preparation_) end_preparation();
   if (has_open_line_) fmt::print(stderr, "\n");
   has_open_line_ = false;
 }

@@ -3,15 +3,19 @@
 #include "data/emoji_pack.h"
 #include "evaluate/measure.h"
 #include "pipeline/precision.h"
+#include "pipeline/shared_names.h"
 
 namespace fourstep {
 
 namespace {
 
-/// Path, size and time of change: a file that was replaced gives other numbers.
+/// Name, size and time of change: a file that was replaced gives other numbers. Without folders: it stands in files that may
+/// be given to others.
 std::string identity_of(const std::string& file) {
-  if (!std::filesystem::is_regular_file(file)) return file;
-  return fmt::format("{} ({} bytes, {})", file, std::filesystem::file_size(file),
+  const std::string name = shared_name(file);
+  if (!std::filesystem::exists(file)) return name;
+  const bool has_size = std::filesystem::is_regular_file(file);
+  return fmt::format("{} ({} bytes, {})", name, has_size ? std::filesystem::file_size(file) : 0,
                      std::filesystem::last_write_time(file).time_since_epoch().count());
 }
 

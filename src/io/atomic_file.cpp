@@ -156,15 +156,28 @@ void sync_folder(const fs::path& folder) {
   ::close(fd);
 }
 
-}  // namespace
-
-void write_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
-  const fs::path target = resolve_target(path);
+/// Of `target`; throws Error naming `path` when it is not there.
+fs::path folder_of(const fs::path& target, const fs::path& path) {
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   std::error_code error;
   if (!fs::is_directory(folder, error))
     throw Error("write(\"{}\"): there is no folder \"{}\"; make it first", path.string(),
                 folder.string());
+  return folder;
+}
+
+}  // namespace
+
+void check_writable(const fs::path& path) {
+  struct stat ignored {};
+  if (::lstat(path.c_str(), &ignored) != 0 && errno == ENAMETOOLONG)
+    fail(path, "choose a shorter name", ENAMETOOLONG);
+  const TemporaryFile file(folder_of(resolve_target(path), path), path);
+}
+
+void write_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+  const fs::path target = resolve_target(path);
+  const fs::path folder = folder_of(target, path);
   TemporaryFile file(folder, path);
   FileBuffer buffer(file);
   std::ostream stream(&buffer);

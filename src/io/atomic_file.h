@@ -14,4 +14,8 @@ namespace fourstep {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(std::ostream&)>& write);
 
+/// What write_atomically() would throw for this path, as far as it is known before there is anything to write: a folder that
+/// is missing or not writable, a folder or device in place of the file, a name that the file system does not take.
+void check_writable(const std::filesystem::path& path);
+
 }  // namespace fourstep

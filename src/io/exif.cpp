@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
-#include "base/error.h"
 #include "io/text_encoding.h"
 
 namespace fourstep {
@@ -19,6 +20,12 @@ constexpr std::string_view kJis{"JIS\0\0\0\0\0", 8};
 
 constexpr uint16_t kFirstTextTag = 0x0100, kLastTextTag = 0x0110;
 constexpr uint16_t kOrientationTag = 0x0112, kExifPointerTag = 0x8769, kUserCommentTag = 0x9286;
+/// Texts that have a tag of their own (Exif 2.32, tables 4 and 5), under the standard's names.
+constexpr std::pair<uint16_t, const char*> kNamedTags[] = {{0x010E, "ImageDescription"},
+                                                           {0x0131, "Software"},
+                                                           {0x0132, "DateTime"},
+                                                           {0x013B, "Artist"},
+                                                           {0x8298, "Copyright"}};
 constexpr uint16_t kAsciiType = 2, kShortType = 3, kLongType = 4, kUndefinedType = 7;
 
 /// Bytes per element of the TIFF types 1..12.
@@ -102,13 +109,31 @@ std::string decode_user_comment(std::string_view data, bool block_is_big_endian)
   return std::string(without_trailing_nuls(text));
 }
 
-/// ComfyUI's "name:{json}"; everything else in these tags is the camera's.
-void add_named_text(ImageText& text, std::string_view value) {
-  value = without_trailing_nuls(value);
+/// ComfyUI's "name:{json}", and "name:"text"" of make_exif(); false for everything else, which is the camera's.
+bool add_named_text(ImageText& text, std::string_view value) {
   const size_t colon = value.find(':');
-  if (colon == 0 || colon == std::string_view::npos || colon + 1 == value.size()) return;
-  if (value[colon + 1] != '{' && value[colon + 1] != '[') return;
-  text[decode_bytes(value.substr(0, colon))] = decode_bytes(value.substr(colon + 1));
+  if (colon == 0 || colon == std::string_view::npos || colon + 1 == value.size()) return false;
+  const std::string name = decode_bytes(value.substr(0, colon));
+  const std::string_view content = value.substr(colon + 1);
+  if (content[0] == '"') {
+    const auto json = nlohmann::json::parse(content, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_string()) return false;
+    text[name] = json.get<std::string>();
+    return true;
+  }
+  if (content[0] != '{' && content[0] != '[') return false;
+  text[name] = decode_bytes(content);
+  return true;
+}
+
+/// entry: an ASCII text of the first directory.
+void add_text(ImageText& text, const Entry& entry) {
+  const std::string_view value = without_trailing_nuls(entry.data);
+  const bool is_text_tag = entry.tag >= kFirstTextTag && entry.tag <= kLastTextTag;
+  if (value.empty() || (is_text_tag && add_named_text(text, value))) return;
+  for (const auto& [tag, name] : kNamedTags) {
+    if (tag == entry.tag) text[name] = decode_bytes(value);
+  }
 }
 
 void append_number(std::string& out, uint32_t value, int size) {
@@ -145,27 +170,66 @@ void append_directory(std::string& out, const std::vector<OutEntry>& entries) {
   out += data;
 }
 
-/// One directory entry per text but "parameters", in rising order of the tags.
-std::vector<OutEntry> named_text_entries(const ImageText& text) {
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+}
+
+bool is_fit_name(const std::string& name) {
+  return !name.empty() && name.find_first_of(std::string_view(":\0", 2)) == std::string::npos;
+}
+
+/// What follows "name:".
+std::string json_of(const std::string& value) {
+  if (value.starts_with('{') || value.starts_with('[')) return text_without_nuls(value);
+  return nlohmann::json(text_without_nuls(value)).dump();
+}
+
+/// One directory entry per text but "parameters", in rising order of the tags; nothing when they do not fit.
+std::optional<std::vector<OutEntry>> named_text_entries(const ImageText& text) {
   std::vector<OutEntry> entries;
+  std::set<uint16_t> used;
+  const auto add = [&](uint16_t tag, const std::string& value) {
+    used.insert(tag);
+    entries.push_back({tag, kAsciiType, value + '\0'});
+  };
+  for (const auto& [tag, name] : kNamedTags) {
+    const auto found = text.find(name);
+    if (found != text.end() && !found->second.empty()) add(tag, text_without_nuls(found->second));
+  }
   uint16_t next_tag = kLastTextTag - 1;
   for (const auto& [name, value] : text) {
-    if (name == "parameters") continue;
-    const bool is_json = value.starts_with('{') || value.starts_with('[');
-    if (!is_json || name.empty() || name.find(':') != std::string::npos) {
-      throw Error(
-          "make_exif: text \"{}\" is no JSON object or list, which EXIF can carry only as "
-          "\"parameters\"; write a PNG file",
-          name);
-    }
-    const uint16_t tag = name == "prompt" ? kLastTextTag : next_tag--;
-    if (tag < kFirstTextTag)
-      throw Error("make_exif: more texts than EXIF has tags for; write a PNG file");
-    entries.push_back({tag, kAsciiType, name + ":" + valid_utf8(value) + '\0'});
+    const bool is_named =
+        std::any_of(std::begin(kNamedTags), std::end(kNamedTags),
+                    [&, &name = name](const auto& row) { return name == row.second; });
+    if (name == "parameters" || is_named) continue;
+    while (used.count(next_tag)) --next_tag;
+    const uint16_t tag = name == "prompt" ? kLastTextTag : next_tag;
+    if (!is_fit_name(name) || tag < kFirstTextTag) return std::nullopt;
+    add(tag, valid_utf8(name) + ":" + json_of(value));
   }
   std::sort(entries.begin(), entries.end(),
             [](const OutEntry& a, const OutEntry& b) { return a.tag < b.tag; });
   return entries;
+}
+
+/// comment: with its code; no UserComment when it is empty.
+std::string block_of(std::vector<OutEntry> entries, const std::string& comment) {
+  const std::string head("MM\0*\0\0\0\x08", 8);
+  std::string block = head;
+  if (comment.empty()) {
+    append_directory(block, entries);
+    return block;
+  }
+  entries.push_back({kExifPointerTag, kLongType, std::string(4, '\0')});  // above all other tags
+  append_directory(block, entries);
+  const auto exif_offset = static_cast<uint32_t>(block.size());  // behind the first directory
+  entries.back().data.clear();
+  append_number(entries.back().data, exif_offset, 4);
+  block = head;
+  append_directory(block, entries);
+  append_directory(block, {{kUserCommentTag, kUndefinedType, comment}});
+  return block;
 }
 
 }  // namespace
@@ -186,33 +250,25 @@ Exif parse_exif(std::string_view block) {
         const std::string comment = decode_user_comment(inner.data, tiff.big_endian);
         if (!comment.empty()) exif.text["parameters"] = comment;
       }
-    } else if (entry.type == kAsciiType && entry.tag >= kFirstTextTag &&
-               entry.tag <= kLastTextTag) {
-      add_named_text(exif.text, entry.data);
+    } else if (entry.type == kAsciiType) {
+      add_text(exif.text, entry);
     }
   }
   return exif;
 }
 
-std::string make_exif(const ImageText& text) {
-  if (text.empty()) return {};
-  std::vector<OutEntry> entries = named_text_entries(text);
-  const std::string head("MM\0*\0\0\0\x08", 8);
-  const auto comment = text.find("parameters");
-  std::string block = head;
-  if (comment == text.end()) {
-    append_directory(block, entries);
-    return block;
+std::optional<std::string> make_exif(const ImageText& text, size_t max_bytes) {
+  const auto entries = named_text_entries(text);
+  if (!entries) return std::nullopt;
+  const auto found = text.find("parameters");
+  const std::string comment = found == text.end() ? "" : text_without_nuls(found->second);
+  if (entries->empty() && comment.empty()) return "";
+  std::string block =
+      block_of(*entries, comment.empty() ? "" : std::string(kUnicode) + utf16be_from_utf8(comment));
+  if (block.size() > max_bytes && is_ascii(comment)) {
+    block = block_of(*entries, std::string(kAscii) + comment);
   }
-  entries.push_back({kExifPointerTag, kLongType, std::string(4, '\0')});
-  append_directory(block, entries);
-  const auto exif_offset = static_cast<uint32_t>(block.size());  // behind the first directory
-  entries.back().data.clear();
-  append_number(entries.back().data, exif_offset, 4);
-  block = head;
-  append_directory(block, entries);
-  append_directory(block, {{kUserCommentTag, kUndefinedType,
-                            std::string(kUnicode) + utf16be_from_utf8(comment->second)}});
+  if (block.size() > max_bytes) return std::nullopt;
   return block;
 }
 

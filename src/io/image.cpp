@@ -12,6 +12,7 @@
 #include "io/atomic_file.h"
 #include "io/image_codecs.h"
 #include "io/image_text.h"
+#include "io/text_fit.h"
 
 namespace fourstep {
 namespace {
@@ -125,6 +126,15 @@ void check_image_size(int64_t width, int64_t height) {
   }
 }
 
+void check_image_format(ImageFormat format, int64_t width, int64_t height) {
+  codec_of(format);
+  check_image_size(width, height);
+  if (format == ImageFormat::kWebp && std::max(width, height) > kMaxWebpSidePx) {
+    throw Error("{}x{} pixels, of which WebP holds {} a side; use .png", width, height,
+                kMaxWebpSidePx);
+  }
+}
+
 ImageFormat image_format_of(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
@@ -153,7 +163,7 @@ std::string encode_image(const Image& image, ImageFormat format, const ImageOpti
   check_options(options);
   const Codec& codec = codec_of(format);
   check_bytes(image.pixels, {-1, -1, 3}, "pixels");
-  check_image_size(image.pixels.size(1), image.pixels.size(0));
+  check_image_format(format, image.pixels.size(1), image.pixels.size(0));
   Tensor pixels = image.pixels;
   if (image.alpha.defined()) {
     const bool has_alpha_channel = format == ImageFormat::kPng || format == ImageFormat::kWebp;
@@ -161,7 +171,8 @@ std::string encode_image(const Image& image, ImageFormat format, const ImageOpti
     check_bytes(image.alpha, {pixels.size(0), pixels.size(1)}, "alpha");
     pixels = torch::cat({pixels, image.alpha.unsqueeze(2)}, 2);
   }
-  return codec.encode(pixels.to(torch::kCPU).contiguous(), image.text, options);
+  return codec.encode(pixels.to(torch::kCPU).contiguous(), fit_text(image.text, format).text,
+                      options);
 }
 
 Image read_image(const std::filesystem::path& path) {

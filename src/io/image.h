@@ -53,10 +53,14 @@ Image read_image(const std::filesystem::path& path);
 /// Throws Error naming the file when it cannot be read.
 ImageText read_image_text(const std::filesystem::path& path);
 
+/// Throws Error with the reason alone when this build cannot write the format, or the format has no images of this size.
+void check_image_format(ImageFormat format, int64_t width, int64_t height);
+
 /// Writes in the format that the extension names; whole or not at all (see atomic_file.h). PNG: texts as tEXt
-/// when Latin-1 has all their characters, else iTXt; JPEG and WebP: EXIF (make_exif); PPM drops them.
+/// when Latin-1 has all their characters, else iTXt; JPEG and WebP: EXIF (make_exif). Texts that the format does not hold
+/// are left out: text_fit.h tells which.
 /// Throws InvalidRequest for an unknown extension or an option out of range, Error naming the file when it
-/// cannot be written or the format cannot hold the image (alpha in JPEG and PPM, 64 KiB of text in JPEG).
+/// cannot be written or the format cannot hold the image (alpha in JPEG and PPM).
 void write_image(const std::filesystem::path& path, const Image& image,
                  const ImageOptions& options = {});
 

@@ -11,6 +11,9 @@
 
 namespace fourstep {
 
+/// Longest side of a WebP image.
+constexpr int64_t kMaxWebpSidePx = 16383;
+
 /// Throws Error unless both sides are 1..kMaxImageSidePx. To be called before anything is allocated.
 void check_image_size(int64_t width, int64_t height);
 
@@ -20,6 +23,8 @@ Tensor decode_ppm(std::string_view bytes);
 std::string encode_ppm(const Tensor& pixels, const ImageText& text, const ImageOptions& options);
 
 #ifndef FOURSTEP_MINIMAL
+// text: what fit_text() left of it.
+
 /// As decode_ppm().
 Tensor decode_png(std::string_view bytes);
 Tensor decode_jpeg(std::string_view bytes);

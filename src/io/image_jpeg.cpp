@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "io/image_codecs.h"
+#include "io/text_fit.h"
 
 namespace fourstep {
 namespace {
@@ -159,13 +160,8 @@ Tensor decode_jpeg(std::string_view bytes) {
 }
 
 std::string encode_jpeg(const Tensor& pixels, const ImageText& text, const ImageOptions& options) {
-  constexpr size_t kMaxSegmentBytes = 65533;
-  std::string exif = make_exif(text);
+  std::string exif = make_exif(text, kMaxJpegExifBytes).value();
   if (!exif.empty()) exif.insert(0, std::string_view("Exif\0\0", 6));
-  if (exif.size() > kMaxSegmentBytes) {
-    throw Error("{} bytes of text, of which JPEG holds {}; use .png or .webp", exif.size(),
-                kMaxSegmentBytes);
-  }
   JpegWriter writer;
   const JpegPicture picture{static_cast<JDIMENSION>(pixels.size(1)),
                             static_cast<JDIMENSION>(pixels.size(0)),

@@ -139,25 +139,13 @@ struct EncodedText {
   bool is_latin1 = false;
 };
 
-/// Keywords: 1..79 printable Latin-1 characters (PNG specification, 11.3.3.1).
-std::string encoded_keyword(const std::string& name) {
-  const auto keyword = latin1_from_utf8(name);
-  bool is_fit = keyword && !keyword->empty() && keyword->size() <= 79;
-  for (size_t i = 0; is_fit && i < keyword->size(); ++i) {
-    const auto c = static_cast<uint8_t>((*keyword)[i]);
-    is_fit = (c >= 33 && c <= 126) || c >= 161 || (c == ' ' && i > 0 && i + 1 < keyword->size());
-  }
-  if (!is_fit) throw Error("text name \"{}\", expected 1..79 printable Latin-1 characters", name);
-  return *keyword;
-}
-
+/// text: of names that fit_text() passed.
 std::vector<EncodedText> encoded_texts(const ImageText& text) {
   std::vector<EncodedText> out;
   for (const auto& [name, value] : text) {
-    if (value.find('\0') != std::string::npos) throw Error("text \"{}\" has a NUL character", name);
-    const auto latin1 = latin1_from_utf8(value);
-    out.push_back(
-        {encoded_keyword(name), latin1 ? *latin1 : valid_utf8(value), latin1.has_value()});
+    const std::string whole = text_without_nuls(value);
+    const auto latin1 = latin1_from_utf8(whole);
+    out.push_back({latin1_from_utf8(name).value(), latin1.value_or(whole), latin1.has_value()});
   }
   return out;
 }

@@ -13,6 +13,8 @@
 namespace fourstep {
 namespace {
 
+static_assert(kMaxWebpSidePx == WEBP_MAX_DIMENSION);
+
 /// WebPPicture and WebPMemoryWriter with their memory.
 struct WebpWriter {
   WebPPicture picture{};
@@ -87,10 +89,6 @@ std::string encode_webp(const Tensor& pixels, const ImageText& text, const Image
   WebpWriter writer;
   writer.picture.width = static_cast<int>(pixels.size(1));
   writer.picture.height = static_cast<int>(pixels.size(0));
-  if (std::max(writer.picture.width, writer.picture.height) > WEBP_MAX_DIMENSION) {
-    throw Error("{}x{} pixels, of which WebP holds {} a side; use .png", writer.picture.width,
-                writer.picture.height, WEBP_MAX_DIMENSION);
-  }
   writer.picture.use_argb = options.with_loss ? 0 : 1;
   const auto import = channels == 4 ? WebPPictureImportRGBA : WebPPictureImportRGB;
   const bool is_done =
@@ -98,7 +96,7 @@ std::string encode_webp(const Tensor& pixels, const ImageText& text, const Image
       WebPEncode(&config, &writer.picture);
   if (!is_done) throw Error("libwebp: error {}", static_cast<int>(writer.picture.error_code));
   const std::string_view file(reinterpret_cast<const char*>(writer.memory.mem), writer.memory.size);
-  const std::string exif = make_exif(text);
+  const std::string exif = make_exif(text).value();
   return exif.empty() ? std::string(file) : with_exif(file, exif);
 }
 

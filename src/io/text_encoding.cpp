@@ -59,6 +59,18 @@ std::string valid_utf8(std::string_view text) {
   return out;
 }
 
+std::string text_without_nuls(std::string_view text) {
+  std::string out;
+  for (const char c : valid_utf8(text)) {
+    if (c == '\0') {
+      append_utf8(out, kReplacement);
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
 std::string utf8_from_latin1(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());

@@ -18,6 +18,9 @@ bool is_utf8(std::string_view text);
 /// `text` with each byte that is not part of UTF-8 replaced by U+FFFD.
 std::string valid_utf8(std::string_view text);
 
+/// valid_utf8() with U+FFFD for NUL too, which ends texts in image files.
+std::string text_without_nuls(std::string_view text);
+
 std::string utf8_from_latin1(std::string_view bytes);
 
 /// Nothing when a character is above U+00FF or `text` is not UTF-8.

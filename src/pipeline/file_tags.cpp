@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "io/hash_cache.h"
 #include "pipeline/image_metadata.h"
+#include "pipeline/shared_names.h"
 
 namespace fourstep {
 
@@ -15,8 +16,12 @@ FileHashes hashes_of(const std::string& file, const Events& events) {
   if (file.empty() || std::filesystem::is_directory(file)) return {};
   constexpr uint64_t kMiB = 1 << 20;
   const auto progress = [&](uint64_t done, uint64_t total) {
-    events.report(
-        {Stage::kHash, static_cast<int64_t>(done / kMiB), static_cast<int64_t>(total / kMiB)});
+    events.report({Stage::kHash,
+                   static_cast<int64_t>(done / kMiB),
+                   static_cast<int64_t>(total / kMiB),
+                   0,
+                   {},
+                   shared_name(file)});
   };
   return cached_hashes(file, hash_cache_path(), progress).value_or(FileHashes{});
 }
@@ -47,6 +52,7 @@ FileTags make_file_tags(const Request& request, const UsedFiles& used, const Eve
   constexpr size_t kInversionDigits = 12;
   FileTags tags{hashes_of(request.model, events).auto_v2, hashes_of(request.vae, events).auto_v2,
                 ""};
+  tags.unet = hashes_of(request.unet, events).auto_v2;
   for (const LoraUse& use : request.loras) {
     add_named(tags.loras, use.file, hashes_of(use.file, events).auto_v3.value_or(""));
   }

@@ -17,6 +17,7 @@ struct FileTags {
   std::string loras;            ///< "name: hash, name: hash" with AutoV3, A1111's "Lora hashes"
   std::string inversions = {};  ///< alike, first 12 digits of SHA-256, A1111's "TI hashes"
   std::string licenses = {};    ///< "name: licence, name: licence", see UsedFiles
+  std::string unet = {};        ///< AutoV2 of a separate UNet
 };
 
 /// What a file states as its licence.

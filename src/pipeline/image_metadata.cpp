@@ -10,12 +10,16 @@
 
 #include "io/fields_json.h"
 #include "io/infotext.h"
+#include "io/text_encoding.h"
 #include "pipeline/request_json.h"
+#include "pipeline/shared_names.h"
 #include "text/prompt_rules.h"
 
 namespace fourstep {
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 std::string prompt_with_tags(const Request& request) {
   std::string prompt = request.prompt;
@@ -116,7 +120,33 @@ void add_guidance(Infotext& text, const GuidanceOptions& options) {
   });
 }
 
+/// What is not empty.
+Json hashes_of(const FileTags& files) {
+  Json hashes = Json::object();
+  for (const auto& [name, hash] : {std::pair{"model", &files.model},
+                                   {"unet", &files.unet},
+                                   {"vae", &files.vae},
+                                   {"lora", &files.loras},
+                                   {"embeddings", &files.inversions}}) {
+    if (!hash->empty()) hashes[name] = *hash;
+  }
+  return hashes;
+}
+
+const char* spoken_text_name(const std::string& name) {
+  return name == "parameters" ? "the settings as A1111 writes them" : "the whole request as JSON";
+}
+
 }  // namespace
+
+std::vector<std::string> left_out_notices(const FittedText& fitted) {
+  std::vector<std::string> notices;
+  for (const LeftOutText& text : fitted.left_out) {
+    notices.push_back(fmt::format("\"{}\" ({}) is left out of the image: {}; a PNG file holds all",
+                                  text.name, spoken_text_name(text.name), text.reason));
+  }
+  return notices;
+}
 
 std::string a1111_sampler_name(const std::string& sampler) {
   return known_or_same(sampler_names(), sampler);
@@ -129,10 +159,9 @@ std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
 }
 
 std::string stem_of(const std::string& file) {
-  const std::filesystem::path path =
-      file.empty() || file.back() != '/' ? file : file.substr(0, file.size() - 1);
-  const bool is_file = path.has_extension() && !std::filesystem::is_directory(path);
-  return (is_file ? path.stem() : path.filename()).string();
+  const std::filesystem::path name = shared_name(file);
+  const bool is_file = name.has_extension() && !std::filesystem::is_directory(file);
+  return (is_file ? name.stem() : name).string();
 }
 
 ImageText image_metadata(const Request& request, Family family, const FileTags& files) {
@@ -153,6 +182,8 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"Size", fmt::format("{}x{}", request.width, request.height)},
       {"Model hash", files.model},
       {"Model", stem_of(request.model)},
+      {"UNet hash", files.unet},
+      {"UNet", request.unet.empty() ? "" : stem_of(request.unet)},
       {"VAE hash", files.vae},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
       {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
@@ -177,8 +208,9 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"Version", "fourstep"},
   };
   add_guidance(text, request.guidance);
-  return {{"parameters", format_infotext(text)},
-          {"fourstep", dump_json(json_from_request(request))}};
+  Json json = json_from_request(without_folders(request));
+  json[kHashesMember] = hashes_of(files);
+  return {{"parameters", text_without_nuls(format_infotext(text))}, {"fourstep", dump_json(json)}};
 }
 
 }  // namespace fourstep

@@ -3,19 +3,26 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "io/exif.h"
 #include "io/model_family.h"
+#include "io/text_fit.h"
 #include "pipeline/file_tags.h"
 #include "pipeline/request.h"
 
 namespace fourstep {
 
-/// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON.
+/// "parameters": the A1111 line, which other programs and sites read; "fourstep": the whole request as JSON, with the hashes
+/// of its files as "hashes". Files and folders have their own names alone (shared_names.h): an image is shown to others, who
+/// need not learn whose machine it was made on.
 /// request: resolved, of this image alone (single_image); family: of the model, since A1111 counts clip skip from the layer
 /// that the family normally uses. The request's LoRAs appear behind the prompt as <lora:name:weight>
 /// tags, as A1111 writes them; those of tags in the prompt are there already.
 ImageText image_metadata(const Request& request, Family family, const FileTags& files = {});
+
+/// A sentence for each text of image_metadata() that an image file does not hold.
+std::vector<std::string> left_out_notices(const FittedText& fitted);
 
 /// The name by which metadata calls a file or folder: without folder and extension.
 std::string stem_of(const std::string& file);

@@ -181,10 +181,10 @@ void Models::load_part(nn::Module& module, Component component, torch::Dtype dty
     drop_pages(source);
     ++done;
     if (done % std::max<int64_t>(total / kReports, 1) == 0 || done == total) {
-      events.report({Stage::kLoad, done, total});
+      events.report({Stage::kLoad, done, total, 0, {}, to_string(component)});
     }
   };
-  events.report({Stage::kLoad, 0, total});
+  events.report({Stage::kLoad, 0, total, 0, {}, to_string(component)});
   const torch::NoGradGuard no_grad;
   load_weights(module, weights, {dtype, placement_.device, after_copy}, what(component));
 }

@@ -46,7 +46,9 @@ Json json_from_request(const Request& request) { return json_from_fields(request
 
 Request request_from_json(const Json& json) {
   Request request;
-  read_fields(json, request, "a request");
+  Json fields = json;
+  if (fields.is_object()) fields.erase(kHashesMember);
+  read_fields(fields, request, "a request");
   return request;
 }
 

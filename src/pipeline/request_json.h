@@ -12,8 +12,11 @@ namespace fourstep {
 /// step as text.
 nlohmann::ordered_json json_from_request(const Request& request);
 
+/// What image metadata add to a request's own fields: hashes of the files that it names.
+constexpr const char* kHashesMember = "hashes";
+
 /// Fields that are absent or null keep their defaults. Throws InvalidRequest naming an unknown field, a wrong
-/// type or a number out of range.
+/// type or a number out of range. kHashesMember is passed over.
 Request request_from_json(const nlohmann::ordered_json& json);
 
 }  // namespace fourstep

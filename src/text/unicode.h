@@ -1,5 +1,5 @@
 #pragma once
-// The little of Unicode that a CLIP tokenizer needs, on code points. Builds with ICU know all of it; minimal
+// The little of Unicode that a CLIP tokenizer and file names need, on code points. Builds with ICU know all of it; minimal
 // builds (FOURSTEP_MINIMAL) know what the C library's C.UTF-8 locale knows, see unicode_basic.cpp.
 
 #include <string>
@@ -15,6 +15,18 @@ CharClass char_class(char32_t c);
 
 /// True for the general categories C* (control, format, private use, unassigned).
 bool is_control(char32_t c);
+
+/// True for marks that stand on or around the character before them: the general categories M*. Minimal builds know the
+/// blocks of combining marks alone; those of a script count as its letters there.
+bool is_mark(char32_t c);
+
+/// True for pictures and the letters of flags: Extended_Pictographic from U+2194 on (without (c), (r), !! and the like), and
+/// Regional_Indicator. Minimal builds: whole blocks of symbols.
+bool is_emoji(char32_t c);
+
+/// True for what shows nothing of its own: Default_Ignorable_Code_Point and the general category Cf (direction marks, joiners,
+/// variation selectors, tags, soft hyphens).
+bool is_invisible(char32_t c);
 
 /// Canonical composition (NFC). Minimal builds return the text as it is.
 std::u32string to_nfc(std::u32string text);

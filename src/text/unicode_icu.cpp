@@ -52,6 +52,23 @@ bool is_control(char32_t c) {
   return (U_MASK(u_charType(static_cast<UChar32>(c))) & U_GC_C_MASK) != 0;
 }
 
+bool is_mark(char32_t c) {
+  return (U_MASK(u_charType(static_cast<UChar32>(c))) & U_GC_M_MASK) != 0;
+}
+
+bool is_emoji(char32_t c) {
+  constexpr char32_t kFirstPicture = 0x2194;
+  const auto code = static_cast<UChar32>(c);
+  return u_hasBinaryProperty(code, UCHAR_REGIONAL_INDICATOR) ||
+         (c >= kFirstPicture && u_hasBinaryProperty(code, UCHAR_EXTENDED_PICTOGRAPHIC));
+}
+
+bool is_invisible(char32_t c) {
+  const auto code = static_cast<UChar32>(c);
+  return u_charType(code) == U_FORMAT_CHAR ||
+         u_hasBinaryProperty(code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
+}
+
 std::u32string to_nfc(std::u32string text) {
   // No character below U+0300 changes under NFC, alone or beside others of them.
   if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; })) return text;

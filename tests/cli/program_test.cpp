@@ -201,6 +201,72 @@ TEST_F(Program, NothingIsLeftBehindWhereTheOutputCannotBeWritten) {
             static_cast<ptrdiff_t>(before));
 }
 
+TEST_F(Program, WhatCannotBeWrittenIsRefusedBeforeSampling) {
+  // A thousand steps would take minutes.
+  const auto refused = [](const std::string& out) { return generate("--steps 1000 --out " + out); };
+  expect_refusal(refused(path(std::string(300, 'x') + ".png")), {"shorter name"});
+  std::filesystem::create_symlink("/dev/null", path("null.png"));
+  expect_refusal(refused(path("null.png")), {"null.png", "device"});
+  expect_refusal(
+      refused(path("a.png") + " --latents " + path(std::string(300, 'x') + ".safetensors")),
+      {"shorter name"});
+}
+
+TEST_F(Program, ALongPromptIsToldOfBeforeSamplingAndTheImageIsWritten) {
+  std::string prompt;
+  for (int i = 0; i < 4000; ++i) prompt += "a red cat ";
+  const std::string command = "generate '" + prompt + "' --model " + path("tiny.safetensors") +
+                              " --width 64 --height 64 --steps 1 --precision fp32 --json --out ";
+  const Outcome outcome = run(command + path("long.jpg") + " 2>/dev/null");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto notices = nlohmann::json::parse(outcome.text)["notices"].dump();
+  EXPECT_NE(notices.find("\\\"fourstep\\\" (the whole request as JSON) is left out"),
+            std::string::npos)
+      << notices;
+  const ImageText text = read_image(path("long.jpg")).text;
+  EXPECT_EQ(text.count("fourstep"), 0u);
+  EXPECT_TRUE(text.at("parameters").starts_with(prompt)) << "whole";
+}
+
+TEST_F(Program, NoFolderOfTheMachineIsInsideAnImage) {
+  std::filesystem::create_directories(path("loras"));
+  std::filesystem::copy_file(path("lora.safetensors"), path("loras/ink2.safetensors"));
+  for (const std::string extension : {".png", ".jpg", ".webp"}) {
+    const Outcome outcome = generate(
+        "--seed 7 --unet " + path("tiny.safetensors") + " --vae " + path("tiny.safetensors") +
+        " --lora " + path("loras/ink2.safetensors") + " --lora-dir " + path("loras") +
+        " --embedding-dir " + path("loras") + " --wildcards " + path("loras") + " --latents " +
+        path("shared.safetensors") + " --out " + path("shared" + extension));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+    const std::string folder = folder_->path().filename().string();
+    for (const auto& [name, value] : read_image(path("shared" + extension)).text) {
+      EXPECT_EQ(value.find(folder), std::string::npos) << name << ": " << value;
+    }
+    EXPECT_EQ(testing::read_file(path("shared.safetensors")).find(folder), std::string::npos);
+  }
+}
+
+TEST_F(Program, APromptOfAnyScriptNamesItsFile) {
+  std::filesystem::create_directory(path("named"));
+  const Outcome outcome =
+      run("generate '猫、🦊 café' --model " + path("tiny.safetensors") +
+          " --width 64 --height 64 --steps 1 --precision fp32 -q --seed 3 --out " + path("named/"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_TRUE(std::filesystem::exists(path("named/猫-🦊-café-3.png")));
+}
+
+TEST_F(Program, AnImageHasOneLineForEachStage) {
+  const Outcome outcome =
+      run("generate 'a cat' --model " + path("tiny.safetensors") +
+          " --width 64 --height 64 --steps 2 --precision fp32 --seed 3 --out " + path("lines.png"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  std::string stages;
+  for (const std::string& line : split_text(outcome.text, '\n')) {
+    if (line.find("█") != std::string::npos) stages += line.substr(0, line.find(' ')) + " ";
+  }
+  EXPECT_EQ(stages, "load sample decode ");
+}
+
 TEST_F(Program, LatentsReplaceNoFileThatIsRead) {
   const std::string lora = path("lora.safetensors");
   const std::string before = testing::read_file(lora);

@@ -139,5 +139,20 @@ TEST_F(AtomicFile, ARefusedWriteLeavesNothing) {
   }
 }
 
+TEST_F(AtomicFile, WhatWillBeRefusedIsKnownBefore) {
+  const auto known_before = [&](const std::filesystem::path& path) {
+    return message_of<Error>([&] { check_writable(path); });
+  };
+  std::filesystem::create_directory(folder_.path() / "folder");
+  for (const char* name : {"missing/file", "folder"}) {
+    EXPECT_NE(refusal(folder_.path() / name), "");
+    EXPECT_EQ(known_before(folder_.path() / name), refusal(folder_.path() / name));
+  }
+  EXPECT_EQ(known_before("/dev/full"), refusal("/dev/full"));
+  EXPECT_EQ(known_before(folder_.path() / std::string(255, 'x')), "");
+  EXPECT_THAT(known_before(folder_.path() / std::string(256, 'x')), HasSubstr("shorter name"));
+  EXPECT_EQ(num_files(), 1u);
+}
+
 }  // namespace
 }  // namespace fourstep

@@ -92,12 +92,40 @@ TEST(FileTags, LicencesAreOneLineEach) {
   EXPECT_EQ(found->second, tags.licenses);
 }
 
+TEST(ImageMetadata, NothingTellsOfTheMachineThatTheFilesLieOn) {
+  Request request = resolved_request();
+  request.model = "/home/ann/models/base.safetensors";
+  request.unet = "/home/ann/unet.safetensors";
+  request.vae = "C:\\Users\\ann\\vae.safetensors";
+  request.loras = {{"/home/ann/loras/ink.safetensors", 0.7, 0.7}};
+  request.lora_dir = {"/home/ann/loras/"};
+  request.embedding_dir = {"/home/ann/embeddings"};
+  request.wildcards = "/home/ann/cards";
+  const FileTags files{"31e35c80fc",        "aabbccddee", "ink: 6f52f8a2d1c3",
+                       "neg: fff5d51ab655", "",           "1122334455"};
+  const ImageText text = image_metadata(request, Family::kSdxl, files);
+  for (const auto& [name, value] : text) {
+    EXPECT_EQ(value.find("ann"), std::string::npos) << name << ": " << value;
+    for (const char* known :
+         {"31e35c80fc", "1122334455", "aabbccddee", "6f52f8a2d1c3", "fff5d51ab655"}) {
+      EXPECT_NE(value.find(known), std::string::npos) << name << ": " << value;
+    }
+  }
+  EXPECT_NE(text.at("parameters").find("UNet hash: 1122334455, UNet: unet,"), std::string::npos)
+      << text.at("parameters");
+  const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
+  EXPECT_EQ(back.model, "base.safetensors");
+  EXPECT_EQ(back.loras[0].file, "ink.safetensors") << "found again by --lora-dir";
+  EXPECT_EQ(back.lora_dir, (std::vector<std::string>{"loras"}));
+}
+
 TEST(ImageMetadata, TheWholeRequestIsThereForThisImageAlone) {
   const ImageText text = image_metadata(resolved_request(), Family::kSdxl);
   const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
   EXPECT_EQ(back.seed, 7u);
   EXPECT_EQ(back.images, 1);
-  EXPECT_EQ(back.loras, resolved_request().loras);
+  EXPECT_EQ(back.loras,
+            (std::vector<LoraUse>{{"dmd2_sdxl_4step_lora_fp16.safetensors", 0.7, 0.7}}));
   EXPECT_EQ(back.schedule, "dmd2");
 }
 
@@ -141,8 +169,9 @@ TEST(ImageMetadata, TheMathematicsOfWeightsAreNamedWhereThereAreAny) {
 
 TEST(ImageMetadata, APromptOfAnyBytesIsWritten) {
   Request request = resolved_request();
-  request.prompt = "caf\xE9";
-  EXPECT_NO_THROW(image_metadata(request, Family::kSdxl));
+  request.prompt = "caf\xE9 a" + std::string(1, '\0');
+  const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
+  EXPECT_TRUE(line.starts_with("caf\xEF\xBF\xBD a\xEF\xBF\xBD <lora")) << line;
 }
 
 TEST(ImageMetadata, OneStepOfDmd2IsNotCalledSimple) {

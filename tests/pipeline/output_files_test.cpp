@@ -18,8 +18,13 @@ TEST(OutputFiles, NamesComeFromThePromptAndTheSeed) {
   EXPECT_EQ(output_file("out/", "A red fox, in the snow!", 7, 0, 1),
             "out/A-red-fox-in-the-snow-7.png");
   EXPECT_EQ(output_file("out/", "../../etc/passwd", 7, 0, 1), "out/etc-passwd-7.png");
-  EXPECT_EQ(output_file("out/", "猫", 7, 0, 1), "out/image-7.png");
+  EXPECT_EQ(output_file("out/", "猫、雪", 7, 0, 1), "out/猫-雪-7.png");
+  EXPECT_EQ(output_file("out/", "?!", 7, 0, 1), "out/image-7.png");
   EXPECT_LT(output_file("", std::string(5000, 'x'), 7, 0, 1).string().size(), 60u);
+  std::string cats;
+  for (int i = 0; i < 300; ++i) cats += "猫";
+  EXPECT_LE(output_file("", cats, UINT64_MAX, 0, 1, ".safetensors").string().size(), 143u)
+      << "eCryptfs";
 }
 
 TEST(OutputFiles, MadeUpNamesNeverOverwrite) {

@@ -1,0 +1,17 @@
+#pragma once
+// Words of a prompt as part of a file name, in the characters that the user wrote.
+
+#include <string>
+#include <string_view>
+
+namespace fourstep {
+
+/// The first words of `text` (UTF-8; other bytes count as signs), joined by '-': letters and digits of all scripts with their
+/// marks, and emoji. Everything else becomes one '-' between words: blanks, punctuation, and with them all that Windows
+/// forbids in names, path separators, control characters. Characters that show nothing (direction marks, zero-width ones,
+/// soft hyphens) are dropped, but for those inside an emoji. Composed (NFC) in builds with ICU.
+/// At most 40 characters and 100 bytes, so that a seed, a number and an extension fit behind it on every file system
+/// (255 bytes, 143 on eCryptfs); cut between characters as people see them. Empty when there are no words.
+std::string file_words(std::string_view text);
+
+}  // namespace fourstep
