@@ -32,8 +32,8 @@ class Tokenizer {
   Tokenizer(std::string_view merges_text, const std::string& what);
 
   /// The ids of a prompt, of any length, without start and end. Never fails: ill-formed UTF-8 counts as
-  /// U+FFFD. The literal texts "<|startoftext|>" and "<|endoftext|>", in any case, give their ids where
-  /// a word begins (behind symbols without a blank they are symbols too: OpenAI's word rule).
+  /// U+FFFD. The literal texts "<|startoftext|>" and "<|endoftext|>" give their ids; in capital letters, and
+  /// with OpenAI's cleaning, where a word begins alone (behind symbols without a blank they are symbols too).
   std::vector<int64_t> encode(std::string_view prompt, TokenizerOptions options = {}) const;
 
   /// How the vocabulary spells a token: in the byte alphabet of GPT-2, "</w>" where it ends a word, as in

@@ -47,8 +47,6 @@ std::u32string clean_text(std::string_view prompt, Cleaning cleaning) {
   return text;
 }
 
-bool keeps_special_tokens(Cleaning cleaning) {
-  return cleaning == Cleaning::kSlowFtfy || cleaning == Cleaning::kSlowBasic;
-}
+bool keeps_special_tokens(Cleaning cleaning) { return cleaning != Cleaning::kOpenAi; }
 
 }  // namespace fourstep

@@ -19,7 +19,7 @@ enum class Cleaning {
 std::u32string clean_text(std::string_view prompt, Cleaning cleaning);
 
 /// Whether the literal texts "<|startoftext|>" and "<|endoftext|>" are cut out before anything is cleaned, so that the
-/// text on both sides of them is cleaned by itself.
+/// text on both sides of them is cleaned by itself: in transformers.
 bool keeps_special_tokens(Cleaning cleaning);
 
 }  // namespace fourstep

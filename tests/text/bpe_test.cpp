@@ -151,6 +151,17 @@ TEST(Tokenizer, IdsOfClipsVocabulary) {
   EXPECT_EQ(clip_tokenizer().encode(","), Ids{clip_tokenizer().comma_id()});
 }
 
+// Source: transformers 5.23 and 4.49, and OpenAI's word rule.
+TEST(Tokenizer, SpecialTokensBehindSymbolsAreThoseOfTransformersAlone) {
+  SKIP_WITHOUT_CLIP_MERGES();
+  const Tokenizer& tokenizer = clip_tokenizer();
+  const Ids expected = {tokenizer.encode(";")[0], tokenizer.bos_id()};
+  EXPECT_EQ(tokenizer.encode(";<|startoftext|>"), expected);
+  EXPECT_EQ(tokenizer.encode(";<|startoftext|>", {Cleaning::kSlowFtfy}), expected);
+  EXPECT_GT(tokenizer.encode(";<|startoftext|>", {Cleaning::kOpenAi}).size(), 2u);
+  EXPECT_EQ(tokenizer.encode("a <|ENDOFTEXT|>").back(), tokenizer.eos_id());
+}
+
 TEST(Tokenizer, ASmallVocabularyFollowsTheSameRule) {
   const Tokenizer toy(kToyMerges, "toy");
   EXPECT_EQ(toy.vocab_size(), 512 + 5 + 2);
