@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 
 namespace fourstep {
 
@@ -18,6 +19,7 @@ NamedShapes shapes_of(const NamedTensors& tensors) {
 }
 
 Tensor aligned(const Tensor& tensor) {
+  if (tensor.is_meta()) return scaled_values(tensor);
   if (!tensor.is_cpu() || tensor.numel() == 0) return tensor;
   const auto address = reinterpret_cast<uintptr_t>(tensor.const_data_ptr());
   if (address % static_cast<uintptr_t>(tensor.element_size()) == 0) return tensor;

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "io/diffusers_folder.h"
 #include "io/key_names.h"
-#include "io/scaled_fp8.h"
+#include "io/quantisation.h"
 #include "io/tiny_vae_keys.h"
 
 namespace fourstep {
@@ -39,12 +39,13 @@ fs::path vae_folder(const fs::path& path) {
   return fs::is_directory(path / "vae") ? path / "vae" : path;
 }
 
-/// The tensors of a VAE under diffusers names; empty when there are none.
-NamedTensors vae_tensors(const NamedTensors& tensors) {
+/// The tensors of a VAE under diffusers names; empty when there are none. Throws Error when they are quantised.
+NamedTensors vae_tensors(const TensorFile& file) {
   std::map<Component, NamedTensors> components;
-  std::vector<KeyRow> rows = key_table(shapes_of(tensors)).rows;
+  std::vector<KeyRow> rows = key_table(shapes_of(file.tensors)).rows;
   std::erase_if(rows, [](const KeyRow& row) { return row.component != Component::kVae; });
-  apply_rows(rows, tensors, components);
+  check_readable(unreadable_rows(file, rows));
+  apply_rows(rows, file.tensors, components);
   return std::move(components[Component::kVae]);
 }
 
@@ -72,6 +73,7 @@ ModelSource model_source_of(const TensorFile& file) {
   checkpoint.hints = hints_from_metadata(file.metadata);
   const NamedShapes shapes = shapes_of(file.tensors);
   KeyTable table = key_table(shapes);
+  source.unreadable = unreadable_rows(file, table.rows);
   try {
     apply_rows(table.rows, file.tensors, checkpoint.components);
   } catch (const Error& error) {
@@ -81,18 +83,22 @@ ModelSource model_source_of(const TensorFile& file) {
   if (source.recognition.family) checkpoint.family = *source.recognition.family;
   read_prediction(file, checkpoint);
   source.layout = layout_of(checkpoint);
-  source.num_tensors = file.tensors.size();
+  source.num_tensors = file.tensors.size() + file.marks.size();
   source.unknown_keys = std::move(table.unknown);
   source.ignored_keys = std::move(table.ignored);
+  source.ignored_keys.insert(source.ignored_keys.end(), file.marks.begin(), file.marks.end());
   return source;
 }
 
 ModelSource open_model_source(const fs::path& path) {
-  return fs::is_directory(path) ? open_diffusers_folder(path)
-                                : model_source_of(open_tensor_file(path));
+  return fs::is_directory(path) ? open_diffusers_folder(path) : model_source_of(open_weights(path));
 }
 
 std::string refusal(const ModelSource& source) {
+  // Of another kind of model that is what counts first; one with a UNet, or of unknown kind, may be so by quantisation.
+  const bool is_kind_known =
+      !source.checkpoint.has(Component::kUnet) && !is_unknown(source.recognition);
+  if (!source.unreadable.empty() && !is_kind_known) return source.unreadable;
   if (source.recognition.family) return "";
   return fmt::format("\"{}\": found {}, which is no checkpoint for this; {}",
                      source.checkpoint.path.string(), source.recognition.name,
@@ -100,28 +106,23 @@ std::string refusal(const ModelSource& source) {
 }
 
 Checkpoint open_checkpoint(const fs::path& path) {
-  ModelSource source;
-  if (fs::is_directory(path)) {
-    source = open_diffusers_folder(path);
-  } else {
-    TensorFile file = open_tensor_file(path);
-    file.tensors = apply_fp8_scales(std::move(file.tensors), fmt::format("\"{}\"", path.string()));
-    source = model_source_of(file);
-  }
+  ModelSource source = open_model_source(path);
   if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
   return std::move(source.checkpoint);
 }
 
 NamedTensors open_vae(const fs::path& path) {
-  const NamedTensors file = fs::is_directory(path) ? read_network_folder(vae_folder(path))
-                                                   : open_tensor_file(path).tensors;
-  if (NamedTensors tiny = tiny_vae_tensors(file); !tiny.empty()) return tiny;
+  const TensorFile file =
+      fs::is_directory(path) ? read_network_folder(vae_folder(path)) : open_weights(path);
+  check_readable(file.unreadable);
+  if (NamedTensors tiny = tiny_vae_tensors(file.tensors); !tiny.empty()) {
+    check_readable(unreadable_file(file));
+    return tiny;
+  }
   NamedTensors vae = vae_tensors(file);
   if (vae.count("decoder.conv_in.weight")) return vae;
-  std::map<Component, NamedTensors> components;
-  apply_rows(key_table(shapes_of(file)).rows, file, components);
   throw Error("\"{}\": found {}, not a VAE with a decoder", path.string(),
-              recognise(shapes_of(file), shapes_of(components[Component::kUnet])).name);
+              model_source_of(file).recognition.name);
 }
 
 ArchitectureHints open_vae_hints(const fs::path& path) {

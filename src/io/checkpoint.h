@@ -39,15 +39,15 @@ int64_t native_side_of(const Checkpoint& checkpoint);
 void set_metadata(Checkpoint& checkpoint, const Metadata& metadata);
 
 /// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
-/// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files come
-/// out in fp16.
+/// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files are
+/// promises of their true values (base/scaled_weight.h).
 /// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD
-/// 3, Flux, a LoRA, a VAE alone, ...), what it is.
+/// 3, Flux, a LoRA, a VAE alone, quantised weights, ...), what it is.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 /// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
 /// model; or a tiny VAE (see tiny_vae_keys.h), which has "decoder.layers.0.weight".
-/// Throws Error when it is none.
+/// Throws Error when it is none, or quantised.
 NamedTensors open_vae(const std::filesystem::path& path);
 /// What the folder of a separate VAE, or its file's metadata, says: vae_* fields only.
 ArchitectureHints open_vae_hints(const std::filesystem::path& path);
@@ -59,15 +59,15 @@ struct ModelSource {
   std::string layout;                     ///< "single file", "UNet file", "diffusers folder", ...
   size_t num_tensors = 0;                 ///< in the file or files
   std::vector<std::string> unknown_keys;  ///< tensors that no component has a place for
-  std::vector<std::string> ignored_keys;  ///< EMA copies, schedules, markers
+  std::vector<std::string> ignored_keys;  ///< EMA copies, schedules, markers, scales
+  std::string unreadable;  ///< why weights cannot be read (quantisation.h); empty when they can
 };
 
-/// As open_checkpoint, but describes files of other kinds instead of throwing, and leaves fp8 as it
-/// is.
+/// As open_checkpoint, but describes files of other kinds instead of throwing.
 /// Throws Error when the path cannot be read.
 ModelSource open_model_source(const std::filesystem::path& path);
 
-/// The part of open_model_source that comes after reading. Throws Error naming the file and key
+/// The part of open_model_source that comes after open_weights(). Throws Error naming the file and key
 /// when a tensor has an impossible shape.
 ModelSource model_source_of(const TensorFile& file);
 

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "io/json_file.h"
 #include "io/key_names.h"
-#include "io/scaled_fp8.h"
+#include "io/quantisation.h"
 
 namespace fourstep {
 namespace {
@@ -141,7 +141,8 @@ TensorFile open_network_folder(const fs::path& folder) {
   } else {
     file = open_tensor_file(weights);
   }
-  file.tensors = apply_fp8_scales(std::move(file.tensors), weights.string());
+  file.path = weights;
+  read_quantisation(file);
   return file;
 }
 
@@ -153,13 +154,16 @@ void add_component(Component component, const fs::path& folder, ModelSource& sou
     file.metadata.erase("format");  // of the container
     set_metadata(source.checkpoint, file.metadata);
   }
-  const KeyTable table = component_key_table(component, shapes_of(tensors));
+  KeyTable table = component_key_table(component, shapes_of(tensors));
+  const std::string unreadable = unreadable_rows(file, table.rows);
+  if (source.unreadable.empty()) source.unreadable = unreadable;
   apply_rows(table.rows, tensors, source.checkpoint.components);
   add_config_hints(component, folder / "config.json", source.checkpoint.hints);
   const std::string prefix = std::string(to_string(component)) + ".";
   for (const std::string& name : table.unknown) source.unknown_keys.push_back(prefix + name);
   for (const std::string& name : table.ignored) source.ignored_keys.push_back(prefix + name);
-  source.num_tensors += tensors.size();
+  for (const std::string& name : file.marks) source.ignored_keys.push_back(prefix + name);
+  source.num_tensors += tensors.size() + file.marks.size();
 }
 
 /// The verdict by names and shapes, on the names that a file of all components would have.
@@ -182,7 +186,9 @@ void find_tokenizer(const fs::path& folder, ModelSource& source) {
 
 /// The folder of one network, with config.json beside the weights.
 ModelSource open_lone_network(const fs::path& folder) {
-  ModelSource source = model_source_of({folder, read_network_folder(folder), {}, nullptr});
+  TensorFile file = open_network_folder(folder);
+  file.path = folder;
+  ModelSource source = model_source_of(file);
   source.layout = "folder of one network";
   const auto& components = source.checkpoint.components;
   if (!components.empty())
@@ -197,9 +203,7 @@ bool is_diffusers_folder(const fs::path& folder) {
          fs::exists(folder / "config.json");
 }
 
-NamedTensors read_network_folder(const fs::path& folder) {
-  return open_network_folder(folder).tensors;
-}
+TensorFile read_network_folder(const fs::path& folder) { return open_network_folder(folder); }
 
 ModelSource open_diffusers_folder(const fs::path& folder) {
   if (!is_diffusers_folder(folder))

@@ -18,7 +18,8 @@ bool is_diffusers_folder(const std::filesystem::path& folder);
 ModelSource open_diffusers_folder(const std::filesystem::path& folder);
 
 /// The weights of one network folder, names as in its files: the plain file if there is one, else a variant;
-/// safetensors before PyTorch files. Throws Error as open_diffusers_folder.
-NamedTensors read_network_folder(const std::filesystem::path& folder);
+/// safetensors before PyTorch files; what quantisation left sorted out (quantisation.h). Throws Error as
+/// open_diffusers_folder.
+TensorFile read_network_folder(const std::filesystem::path& folder);
 
 }  // namespace fourstep

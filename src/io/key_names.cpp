@@ -233,19 +233,13 @@ Tensor third(const KeyRow& row, const Tensor& tensor, int64_t index) {
 
 }  // namespace
 
-bool is_fp8_mark(const std::string& name) {
-  return name.ends_with(".scale_weight") || name.ends_with(".scale_input") ||
-         name.ends_with("scaled_fp8");
-}
-
 KeyTable component_key_table(Component component, const NamedShapes& tensors) {
   const RowMaker make = row_maker(component, tensors);
   KeyTable table;
   for (const auto& [name, shape] : tensors) {
-    auto row = is_fp8_mark(name) ? std::nullopt : make(name, shape);
-    if (row)
+    if (auto row = make(name, shape))
       table.rows.push_back(std::move(*row));
-    else if (is_fp8_mark(name) || is_ignored(name, shape))
+    else if (is_ignored(name, shape))
       table.ignored.push_back(name);
     else
       table.unknown.push_back(name);
@@ -261,7 +255,7 @@ KeyTable key_table(const NamedShapes& file) {
   for (const auto& [name, shape] : file) {
     const auto fits = [&](const Prefix& prefix) { return name.starts_with(prefix.text); };
     const auto prefix = std::find_if(prefixes.begin(), prefixes.end(), fits);
-    if (is_ignored(name, shape) || is_fp8_mark(name))
+    if (is_ignored(name, shape))
       table.ignored.push_back(name);
     else if (prefix == prefixes.end())
       table.unknown.push_back(name);

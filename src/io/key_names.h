@@ -32,12 +32,11 @@ struct KeyRow {
 
 struct KeyTable {
   std::vector<KeyRow> rows;
-  std::vector<std::string>
-      ignored;  ///< EMA copies, noise schedule, training state, markers, fp8 scales
+  std::vector<std::string> ignored;  ///< EMA copies, noise schedule, training state, markers
   std::vector<std::string> unknown;
 };
 
-/// All tensors of a file: a single-file checkpoint with the prefixes of ldm, sgm, ComfyUI or
+/// All tensors of a file, marks of quantisation taken out (quantisation.h): a single-file checkpoint with the prefixes of ldm, sgm, ComfyUI or
 /// diffusers, or one network alone without prefix, in either layout. Each target occurs once (a
 /// second claim is "unknown").
 KeyTable key_table(const NamedShapes& file);
@@ -46,10 +45,6 @@ KeyTable key_table(const NamedShapes& file);
 /// With the names of older programs: query/key/value/proj_attn in the VAE, no "text_model." in text
 /// encoders.
 KeyTable component_key_table(Component component, const NamedShapes& tensors);
-
-/// "X.scale_weight", "X.scale_input" or "scaled_fp8": the marks of a scaled fp8 checkpoint (see
-/// scaled_fp8.h).
-bool is_fp8_mark(const std::string& name);
 
 /// Puts the view(s) of `tensor` that the row asks for into `components`: no copy.
 /// Throws Error naming the key when the tensor has not the rank or length that the operation needs.

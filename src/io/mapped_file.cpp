@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 
 namespace fourstep {
 
@@ -82,6 +83,7 @@ void release_owner(void* owner) { delete static_cast<Owner*>(owner); }
 }  // namespace
 
 void drop_pages(const Tensor& tensor) {
+  if (const ScaledWeight* scaled = scaled_weight_of(tensor)) return drop_pages(scaled->codes);
   if (!tensor.defined() || !tensor.has_storage()) return;
   const auto* owner = tensor.storage().data_ptr().cast_context<Owner>(release_owner);
   if (owner) (*owner)->drop(tensor.const_data_ptr(), tensor.nbytes());

@@ -12,6 +12,7 @@ namespace fourstep {
 namespace {
 
 constexpr const char* kUseOther = "use an SDXL, SSD-1B, Segmind-Vega or SD 1.5 model";
+constexpr const char* kUnknown = "file of unknown content";
 constexpr const char* kUseLora = "give it with --lora beside a model";
 constexpr const char* kUseVae = "give it with --vae beside a model";
 
@@ -222,6 +223,10 @@ UNetFacts unet_facts(const NamedShapes& unet) {
   return facts;
 }
 
+bool is_unknown(const Recognition& recognition) {
+  return !recognition.family && recognition.name == kUnknown;
+}
+
 Recognition recognise(const NamedShapes& file, const NamedShapes& unet) {
   const UNetFacts facts = unet_facts(unet);
   const bool has_unet = facts.in_channels > 0;
@@ -230,7 +235,7 @@ Recognition recognise(const NamedShapes& file, const NamedShapes& unet) {
   if (!mark) mark = find_mark(kOtherModels, file);
   if (!mark && has_unet) return recognise_unet(facts, file);
   if (!mark) mark = find_mark(kParts, file);
-  return mark ? refused(mark->name, mark->advice) : refused("file of unknown content");
+  return mark ? refused(mark->name, mark->advice) : refused(kUnknown);
 }
 
 }  // namespace fourstep

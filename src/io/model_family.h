@@ -53,6 +53,9 @@ struct Recognition {
   std::string advice;            ///< what to do with a file that cannot be sampled; else empty
 };
 
+/// Whether nothing is known about the file: neither a family nor what else it is.
+bool is_unknown(const Recognition& recognition);
+
 /// file: all tensors under the names of the file. unet: its UNet under diffusers names, empty when
 /// it has none. Never throws; the rest gets the name "file of unknown content".
 Recognition recognise(const NamedShapes& file, const NamedShapes& unet);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/scaled_weight.h"
 #include "io/checkpoint.h"
 #include "io/dtypes.h"
 #include "io/module_names.h"
@@ -29,10 +30,16 @@ ComponentInfo component_info(Component component, const NamedTensors& tensors) {
   info.component = component;
   std::map<std::string, int64_t> parameters;
   for (const auto& [name, tensor] : tensors) {
+    const ScaledWeight* scaled = scaled_weight_of(tensor);
+    const Tensor& stored = scaled ? scaled->codes : tensor;
+    const std::string dtype = dtype_name(stored.scalar_type());
     ++info.tensors;
     info.parameters += tensor.numel();
-    info.bytes += tensor.nbytes();
-    parameters[dtype_name(tensor.scalar_type())] += tensor.numel();
+    info.bytes += tensor.numel() * stored.element_size();
+    const char* form = !scaled                      ? "{}"
+                       : stored.element_size() == 1 ? "scaled fp8 ({})"
+                                                    : "scaled {}";
+    parameters[fmt::format(fmt::runtime(form), dtype)] += tensor.numel();
   }
   std::vector<std::pair<int64_t, std::string>> order;
   for (const auto& [name, count] : parameters) order.emplace_back(-count, name);

@@ -17,7 +17,8 @@ struct ComponentInfo {
   Component component = Component::kUnet;
   int64_t tensors = 0, parameters = 0;
   uint64_t bytes = 0;
-  std::string dtypes;  ///< the safetensors names in use, most parameters first: "F16", "F16, F32"
+  std::string
+      dtypes;  ///< the safetensors names in use, most parameters first: "F16", "scaled fp8 (F8_E4M3), F16"
 };
 
 struct ModelInfo {

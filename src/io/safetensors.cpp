@@ -83,7 +83,9 @@ void write_length(std::ostream& out, uint64_t length) {
 
 /// The values as they stand in a file, in this process's memory.
 Tensor plain_data(const Tensor& tensor) {
-  return aligned(tensor.detach().cpu()).resolve_conj().resolve_neg().contiguous();
+  // After aligned(), which gives the values of a scaled weight in fp32.
+  const Tensor values = aligned(tensor.detach()).to(torch::kCPU, tensor.scalar_type());
+  return values.resolve_conj().resolve_neg().contiguous();
 }
 
 /// source: what `plain` was made of, perhaps a view of a mapped file.
@@ -127,6 +129,7 @@ TensorFile open_safetensors(const std::filesystem::path& path) {
   file.metadata = std::move(header.metadata);
   for (const auto& [name, entry] : header.entries) {
     const FileDtype* dtype = find_file_dtype(entry.dtype);
+    if (!dtype->scalar_type) file.foreign_types.emplace(name, entry.dtype);
     if (!is_loadable(entry, *dtype)) continue;
     const uint64_t begin = header.data_offset + entry.begin;
     file.tensors.emplace(name, make_view(file.mapping, begin, entry.shape, *dtype->scalar_type));

@@ -140,9 +140,9 @@ TensorFile single_file_of(const Checkpoint& checkpoint) {
   for (const KeyRow& row : single_file_rows(shapes, checkpoint.family))
     file.tensors[row.key] = assembled(row, checkpoint.components.at(row.component));
   if (checkpoint.has(Component::kTextEncoder2)) {
-    const auto dtype = checkpoint.components.at(Component::kTextEncoder2).begin()->second.options();
+    const Tensor& any = checkpoint.components.at(Component::kTextEncoder2).begin()->second;
     file.tensors[std::string(kTextPrefix2) + "logit_scale"] =
-        torch::full({}, std::log(100.0), dtype);
+        torch::full({}, std::log(100.0), any.scalar_type());
   }
   if (checkpoint.prediction == Prediction::kV) file.tensors["v_pred"] = torch::zeros({0});
   if (checkpoint.zero_terminal_snr) file.tensors["ztsnr"] = torch::zeros({0});

@@ -4,8 +4,10 @@
 // of them. They must not be written to.
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/tensor.h"
 #include "io/file_metadata.h"
@@ -19,6 +21,12 @@ struct TensorFile {
   Metadata metadata;  ///< safetensors `__metadata__`; empty for pickles
   /// What the tensors are views of; for drop_pages() after a weight was copied.
   std::shared_ptr<const MappedFile> mapping;
+  /// Entries whose type libtorch cannot hold (F4, F6_E2M3, F6_E3M2), which are not in `tensors`: type by name.
+  std::map<std::string, std::string> foreign_types{};
+  /// What quantisation.h found: names of scales and the like, which are not in `tensors` any more, and why the
+  /// weights cannot be read (one sentence; empty when they can).
+  std::vector<std::string> marks{};
+  std::string unreadable{};
 };
 
 /// Opens by content, not by name: safetensors (safetensors.h) or a PyTorch file (pickle.h).

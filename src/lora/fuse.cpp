@@ -279,7 +279,8 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
 
 Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules,
             DoraNorm dora_norm) {
-  Tensor out = torch::empty_like(pristine, pristine.options().dtype(torch::kFloat));
+  const torch::Device device = pristine.is_meta() ? torch::kCPU : pristine.device();
+  Tensor out = torch::empty(pristine.sizes(), torch::TensorOptions(torch::kFloat).device(device));
   fuse_into(out, pristine, modules, dora_norm);
   return out;
 }

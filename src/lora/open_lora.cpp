@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "io/peft_config.h"
-#include "io/tensor_file.h"
+#include "io/quantisation.h"
 #include "lora/lora_file.h"
 
 namespace fourstep {
@@ -24,7 +24,10 @@ LoraSource open_lora_source(const std::filesystem::path& path) {
   const std::filesystem::path file = is_folder ? weights_in(path) : path;
   // A configuration counts only beside PEFT's own file name: a folder of downloads may hold anything.
   const bool is_peft = file.stem() == "adapter_model";
-  return {open_tensor_file(file), is_peft ? read_peft_config(file.parent_path()) : std::nullopt};
+  LoraSource source{open_weights(file), std::nullopt};
+  check_readable(unreadable_file(source.file));
+  if (is_peft) source.peft = read_peft_config(file.parent_path());
+  return source;
 }
 
 LoraFile open_lora(const std::filesystem::path& path, ValueCheck check) {

@@ -221,7 +221,8 @@ std::string fingerprint_of(const NamedTensors& weights) {
   std::string text;
   for (const auto& [name, weight] : weights) {
     // Whole numbers: a sum that no order of adding changes.
-    const Tensor bits = aligned(weight).view(whole_numbers(weight.itemsize()));
+    const Tensor values = aligned(weight);
+    const Tensor bits = values.view(whole_numbers(values.itemsize()));
     text += fmt::format("{} {}\n", name, bits.sum(torch::kInt64).item<int64_t>());
   }
   return hash_text(text);

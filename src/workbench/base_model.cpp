@@ -3,11 +3,27 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 #include "io/dtypes.h"
-#include "io/scaled_fp8.h"
+#include "io/quantisation.h"
 #include "io/single_file.h"
 
 namespace fourstep {
+namespace {
+
+/// Of the types that `type_of` gives for the UNet's tensors the one with most elements.
+template <typename TypeOf>
+torch::ScalarType most_frequent(const Checkpoint& checkpoint, const TypeOf& type_of) {
+  std::map<torch::ScalarType, int64_t> counts;
+  for (const auto& [name, tensor] : checkpoint.components.at(Component::kUnet)) {
+    counts[type_of(tensor)] += tensor.numel();
+  }
+  const auto most = std::max_element(counts.begin(), counts.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; });
+  return most == counts.end() ? torch::kFloat : most->first;
+}
+
+}  // namespace
 
 BaseModel open_base_model(const std::filesystem::path& path) {
   BaseModel base;
@@ -15,9 +31,7 @@ BaseModel open_base_model(const std::filesystem::path& path) {
     base.file = single_file_of(open_checkpoint(path));
     base.file.path = path;
   } else {
-    base.file = open_tensor_file(path);
-    const std::string what = fmt::format("\"{}\"", path.string());
-    base.file.tensors = apply_fp8_scales(std::move(base.file.tensors), what);
+    base.file = open_weights(path);
   }
   ModelSource source = model_source_of(base.file);
   if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
@@ -39,13 +53,14 @@ LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint&
 }
 
 torch::ScalarType unet_dtype(const Checkpoint& checkpoint) {
-  std::map<torch::ScalarType, int64_t> counts;
-  for (const auto& [name, tensor] : checkpoint.components.at(Component::kUnet)) {
-    counts[tensor.scalar_type()] += tensor.numel();
-  }
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](auto& a, auto& b) { return a.second < b.second; });
-  return most == counts.end() ? torch::kFloat : most->first;
+  return most_frequent(checkpoint, [](const Tensor& tensor) {
+    const ScaledWeight* scaled = scaled_weight_of(tensor);
+    return (scaled ? scaled->codes : tensor).scalar_type();
+  });
+}
+
+torch::ScalarType merged_unet_dtype(const Checkpoint& checkpoint) {
+  return most_frequent(checkpoint, [](const Tensor& tensor) { return tensor.scalar_type(); });
 }
 
 std::string dtype_name(torch::ScalarType dtype) {

@@ -18,7 +18,8 @@ struct BaseModel {
   std::map<std::string, KeyRow> rows;  ///< by key of `file`; keys that hold no parameter have none
 };
 
-/// Opens a file or a diffusers folder as open_checkpoint() does; weights of scaled fp8 files come out in fp16.
+/// Opens a file or a diffusers folder as open_checkpoint() does; weights of scaled fp8 files are promises
+/// of their true values (base/scaled_weight.h), and what described their scales is gone from the metadata.
 /// Throws Error as open_checkpoint(), and when there is no UNet.
 BaseModel open_base_model(const std::filesystem::path& path);
 
@@ -26,8 +27,11 @@ BaseModel open_base_model(const std::filesystem::path& path);
 LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint& checkpoint,
                             bool is_partial_allowed = false);
 
-/// The dtype that most elements of the UNet are stored in.
+/// The dtype that most elements of the UNet are stored in; of scaled fp8 that of the codes.
 torch::ScalarType unet_dtype(const Checkpoint& checkpoint);
+
+/// The dtype that most of them get when a merge keeps their types: fp16 instead of scaled fp8.
+torch::ScalarType merged_unet_dtype(const Checkpoint& checkpoint);
 
 /// "F16", "BF16": the name in files.
 std::string dtype_name(torch::ScalarType dtype);

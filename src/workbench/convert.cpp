@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 #include "io/atomic_file.h"
 #include "io/diffusers_configs.h"
 #include "io/output_check.h"
@@ -90,7 +91,7 @@ class FolderWriter {
 
   Tensor converted(Component component, const std::string& name, torch::ScalarType dtype) const {
     const Tensor& tensor = checkpoint_.components.at(component).at(name);
-    if (dtype == tensor.scalar_type()) return tensor;
+    if (dtype == tensor.scalar_type() && !scaled_weight_of(tensor)) return tensor;
     const Tensor values = aligned(tensor).to(torch::kFloat).contiguous();
     drop_pages(tensor);
     const std::string full_name = fmt::format("{}.{}", to_string(component), name);

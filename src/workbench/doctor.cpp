@@ -162,7 +162,7 @@ Examination examine(const fs::path& model, const fs::path& lora, double weight,
   for (const Storage storage : {Storage::kFp16, Storage::kBf16, Storage::kFp8, Storage::kInt8}) {
     examination.losses.push_back({storage, mean_rounding_loss(samples, weight, storage)});
   }
-  findings.push_back(precision_finding(examination, storage_of(unet_dtype(checkpoint))));
+  findings.push_back(precision_finding(examination, storage_of(merged_unet_dtype(checkpoint))));
   return examination;
 }
 

@@ -1,6 +1,7 @@
 #include "workbench/merge.h"
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 #include "io/output_check.h"
 #include "io/safetensors.h"
 #include "workbench/merge_metadata.h"
@@ -37,7 +38,8 @@ class Merger {
   Tensor make(const std::string& key, torch::ScalarType dtype) const {
     const Tensor& pristine = base_.file.tensors.at(key);
     const bool is_changed = changes(key);
-    if (!is_changed && dtype == pristine.scalar_type()) return pristine;
+    const bool is_stored = dtype == pristine.scalar_type() && !scaled_weight_of(pristine);
+    if (!is_changed && is_stored) return pristine;
     const bool is_direct =
         settings_.rounding == StorageRounding::kNearest && dtype != torch::kFloat8_e4m3fn;
     Tensor out = torch::empty(pristine.sizes(), is_direct ? dtype : torch::kFloat);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/scaled_weight.h"
 #include "lora/fuse.h"
 
 namespace fourstep {
@@ -14,7 +15,11 @@ double sum_of(const Tensor& tensor) { return tensor.sum(torch::kDouble).item<dou
 StrengthEstimate shown(const std::vector<SampledRows>& samples, double strength, Storage storage) {
   std::vector<ModuleStrength> modules;
   for (const SampledRows& sample : samples) {
-    const RoundingLoss loss = rounding_loss(sample.weight, sample.change * strength, storage);
+    const auto as_stored = [&](const Tensor& t) {
+      return sample.unit.defined() ? t / sample.unit.abs().clamp_min(1e-30) : t;
+    };
+    const RoundingLoss loss =
+        rounding_loss(as_stored(sample.weight), as_stored(sample.change) * strength, storage);
     modules.push_back({{}, strength * loss.arrived, sample.share});
   }
   return pooled(modules);
@@ -57,7 +62,8 @@ SampledRows sample_rows(const Tensor& weight, const LoraModule& module, int64_t 
   const int64_t begin = (weight.size(0) - rows) / 2;
   const Tensor part = aligned(weight.narrow(0, begin, rows)).to(torch::kFloat);
   if (!fits_shape(module, full)) delta(module, full);  // says what does not fit
-  return {part, delta(take_rows(module, full, begin, rows), shape_of(part)), 1};
+  return {part, delta(take_rows(module, full, begin, rows), shape_of(part)), 1,
+          factors_of(weight.narrow(0, begin, rows))};
 }
 
 RoundingLoss mean_rounding_loss(const std::vector<SampledRows>& samples, double strength,

@@ -23,6 +23,8 @@ RoundingLoss rounding_loss(const Tensor& weights, const Tensor& change, Storage 
 struct SampledRows {
   Tensor weight, change;
   double share = 1;  ///< how much this module counts among all
+  /// What a stored 1 is worth in a file of scaled fp8, of the shape of the weight; undefined for plain weights.
+  Tensor unit{};
 };
 
 /// At most `count` rows from the middle of the weight. Throws Error when the module does not fit it.
@@ -39,8 +41,8 @@ struct StrengthRange {
 
 /// Of merges into weights that were in `storage` already. One end of the error bar of `observed` is the strength
 /// itself (other changes carried the LoRA over the steps of the grid); the other is the strength whose merge shows as
-/// that end when nothing but the LoRA moved the weights, found by merging into `samples` again and pooling as for the
-/// estimate (share: the module's information). At most 2 farther from 0.
+/// that end when nothing but the LoRA moved the weights, found by merging into `samples` again (in their units) and
+/// pooling as for the estimate (share: the module's information). At most 2 farther from 0.
 StrengthRange range_before_rounding(const std::vector<SampledRows>& samples,
                                     const StrengthEstimate& observed, Storage storage);
 

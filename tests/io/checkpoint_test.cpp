@@ -8,6 +8,7 @@
 #include "io/single_file.h"
 #include "support/files.h"
 #include "support/golden.h"
+#include "support/scaled_fp8.h"
 #include "tiny_model.h"
 
 namespace fourstep {
@@ -95,16 +96,82 @@ TEST(Checkpoint, MarkersAndMetadataSetThePrediction) {
   EXPECT_TRUE(opened.zero_terminal_snr);
 }
 
-TEST(Checkpoint, ScaledFp8WeightsAreUnscaledAtOpening) {
-  NamedTensors tensors = testing::tiny_sdxl().components.at(Component::kUnet);
-  const std::string name = "mid_block.attentions.0.proj_in.";
-  tensors[name + "weight"] = torch::ones({64, 64}).to(torch::kFloat8_e4m3fn);
-  tensors[name + "scale_weight"] = torch::tensor(3.0f);
-  tensors["scaled_fp8"] = torch::zeros({0});
+/// Whether all parameters of both have the same values.
+void expect_same_values(const Checkpoint& a, const Checkpoint& b) {
+  ASSERT_EQ(a.components.size(), b.components.size());
+  for (const auto& [component, weights] : b.components) {
+    ASSERT_EQ(a.components.at(component).size(), weights.size()) << to_string(component);
+    for (const auto& [name, weight] : weights)
+      EXPECT_TRUE(torch::equal(aligned(a.components.at(component).at(name)), aligned(weight)))
+          << name;
+  }
+}
+
+TEST(Checkpoint, ScaledFp8HasItsTrueValuesUnderAllPrefixes) {
+  const testing::ScaledFp8 whole =
+      testing::scaled_fp8_of(single_file_of(testing::tiny_sdxl()).tensors);
+  const SavedFile scaled(whole.scaled), truth(whole.truth);
+  expect_same_values(open_checkpoint(scaled.path), open_checkpoint(truth.path));
+  const NamedTensors unet = testing::tiny_sdxl().components.at(Component::kUnet);
+  const testing::ScaledFp8 alone = testing::scaled_fp8_of(unet);
+  for (const char* prefix : {"", "unet.", "diffusion_model.", "model.diffusion_model."}) {
+    const SavedFile file(with_prefix(alone.scaled, prefix)),
+        plain(with_prefix(alone.truth, prefix));
+    expect_same_values(open_checkpoint(file.path), open_checkpoint(plain.path));
+  }
+}
+
+TEST(Checkpoint, ASeparateVaeInScaledFp8HasItsTrueValues) {
+  const testing::ScaledFp8 vae =
+      testing::scaled_fp8_of(testing::tiny_sdxl().components.at(Component::kVae));
+  const SavedFile scaled(vae.scaled), truth(vae.truth);
+  const NamedTensors expected = open_vae(truth.path), found = open_vae(scaled.path);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, weight] : expected)
+    EXPECT_TRUE(torch::equal(aligned(found.at(name)), aligned(weight))) << name;
+}
+
+TEST(Checkpoint, IntegerWeightsAreRefusedWhereverTheyStand) {
+  for (const std::string key :
+       {"model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.decoder.conv_in.bias",
+        "first_stage_model.decoder.mid.attn_1.q.weight",
+        "conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight"}) {
+    NamedTensors tensors = single_file_of(testing::tiny_sdxl()).tensors;
+    tensors.at(key) = tensors.at(key).to(torch::kChar);
+    EXPECT_THAT(refusal_of(tensors), HasSubstr("quantised (int8 without a scale), key \"" + key));
+    const SavedFile file(tensors);
+    const ModelSource source = open_model_source(file.path);
+    EXPECT_EQ(source.recognition.name, "SDXL") << "described all the same";
+  }
+}
+
+TEST(Checkpoint, PackedWeightsAreRefusedWhateverTheirShapes) {
+  NamedTensors tensors = single_file_of(testing::tiny_sdxl()).tensors;
+  for (const std::string key : {"model.diffusion_model.middle_block.1.proj_in.weight",
+                                "first_stage_model.decoder.mid.attn_1.q.weight"}) {
+    tensors.at(key) = torch::zeros({tensors.at(key).numel() / 2, 1}, torch::kByte);
+    tensors[key + ".absmax"] = torch::ones({8});
+    tensors[key + ".quant_map"] = torch::linspace(-1, 1, 16);
+  }
+  EXPECT_THAT(refusal_of(tensors), HasSubstr("quantised (nf4 of bitsandbytes)"));
   const SavedFile file(tensors);
-  const NamedTensors unet = open_checkpoint(file.path).components.at(Component::kUnet);
-  EXPECT_TRUE(torch::equal(unet.at(name + "weight"), torch::full({64, 64}, 3.0, torch::kHalf)));
-  EXPECT_FALSE(unet.count(name + "scale_weight"));
+  EXPECT_THAT(message_of<Error>([&] { open_vae(file.path); }), HasSubstr("nf4"));
+}
+
+TEST(Checkpoint, WholeNumbersThatAreNoWeightsAreAccepted) {
+  NamedTensors tensors = single_file_of(testing::tiny_sdxl()).tensors;
+  tensors["conditioner.embedders.0.transformer.text_model.embeddings.position_ids"] =
+      torch::arange(77).view({1, 77});
+  tensors["model_ema.num_updates"] = torch::ones({}, torch::kInt);
+  tensors["v_pred"] = torch::zeros({0}, torch::kByte);
+  EXPECT_EQ(refusal_of(tensors), "");
+}
+
+TEST(Checkpoint, QuantisedFilesOfOtherKindsAreNamedByTheirKind) {
+  EXPECT_THAT(refusal_of({{"double_blocks.0.img_attn.qkv.weight", torch::ones({2}, torch::kByte)},
+                          {"double_blocks.0.img_attn.qkv.weight.absmax", torch::ones({2})}}),
+              HasSubstr("found Flux"));
+  EXPECT_THAT(refusal_of({{"a.qweight", torch::ones({2}, torch::kInt)}}), HasSubstr("GPTQ"));
 }
 
 TEST(Checkpoint, RefusalsNameTheFileWhatItIsAndWhatToDo) {
@@ -162,7 +229,7 @@ NamedTensors taesd_part(const std::string& prefix, int64_t first, int64_t last) 
   for (int64_t i = first; i <= last; ++i) {
     const std::string entry = prefix + std::to_string(i);
     const bool is_end = i == first || i == last;
-    out[entry + (is_end ? ".weight" : ".conv.0.weight")] = torch::full({2}, i);
+    out[entry + (is_end ? ".weight" : ".conv.0.weight")] = torch::full({2}, static_cast<double>(i));
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include "io/safetensors.h"
 #include "io/single_file.h"
 #include "support/golden.h"
+#include "support/scaled_fp8.h"
 #include "tiny_model.h"
 
 namespace fourstep {
@@ -37,6 +38,31 @@ TensorFile tiny_file() {
   file.metadata["title"] = "Tiny \x1b[31m";
   file.metadata["notes"] = std::string(5000, 'x');
   return file;
+}
+
+TEST(ModelInfo, ScalesAreNoTensorsOfANetworkAndItsTypeSaysScaled) {
+  const TensorFile plain = tiny_file();
+  const ModelInfo expected = describe(plain);
+  const ModelInfo info = describe({{}, testing::scaled_fp8_of(plain.tensors).scaled, {}, nullptr});
+  ASSERT_EQ(info.components.size(), expected.components.size());
+  for (size_t i = 0; i < info.components.size(); ++i) {
+    EXPECT_EQ(info.components[i].tensors, expected.components[i].tensors);
+    EXPECT_EQ(info.components[i].parameters, expected.components[i].parameters);
+    EXPECT_LT(info.components[i].bytes, expected.components[i].bytes) << "one byte each";
+  }
+  EXPECT_THAT(info.components[0].dtypes, HasSubstr("scaled fp8 (F8_E4M3), F32"));
+  EXPECT_EQ(info.num_unknown, expected.num_unknown);
+  EXPECT_GT(info.num_ignored, expected.num_ignored);
+}
+
+TEST(ModelInfo, QuantisedFilesAreDescribedAndRefused) {
+  TensorFile file = tiny_file();
+  Tensor& weight = file.tensors.at("model.diffusion_model.input_blocks.0.0.weight");
+  weight = torch::ones(weight.sizes(), torch::kChar);
+  const ModelInfo info = describe(file);
+  EXPECT_EQ(info.name, "SDXL");
+  EXPECT_THAT(info.refusal, HasSubstr("int8 without a scale"));
+  EXPECT_THAT(info.components[0].dtypes, HasSubstr("I8"));
 }
 
 TEST(ModelInfo, JsonHoldsTheFacts) {

@@ -57,6 +57,31 @@ TEST_F(OpenLora, AFolderWithoutWeightsIsAnError) {
   }
 }
 
+TEST_F(OpenLora, FactorsInScaledFp8HaveTheirTrueValues) {
+  const auto path = folder_.path() / "scaled.safetensors";
+  write_safetensors(path, {{"x.lora_down.weight", torch::ones({4, 3}).to(torch::kFloat8_e4m3fn)},
+                           {"x.lora_down.weight_scale", torch::tensor(0.3F)},
+                           {"x.lora_up.weight", torch::ones({5, 4})},
+                           {"x.alpha", torch::full({}, 4, torch::kLong)}});
+  const LoraFile file = open_lora(path);
+  const auto& low = std::get<LowRank>(file.weights.at("x").weight);
+  EXPECT_TRUE(torch::equal(low.down, torch::full({4, 3}, 0.3F)));
+  EXPECT_TRUE(file.unknown_keys.empty());
+}
+
+TEST_F(OpenLora, QuantisedFactorsAreRefusedByName) {
+  const auto path = folder_.path() / "int8.safetensors";
+  write_safetensors(path, {{"x.lora_down.weight", torch::ones({4, 3}, torch::kChar)},
+                           {"x.lora_up.weight", torch::ones({5, 4})}});
+  try {
+    open_lora(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                HasSubstr("quantised (int8 without a scale), key \"x.lora_down.weight"));
+  }
+}
+
 TEST_F(OpenLora, AMissingFileIsAnError) { EXPECT_THROW(open_lora(folder_.path() / "no"), Error); }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "io/single_file.h"
+#include "support/scaled_fp8.h"
 #include "support/tiny_run.h"
 
 namespace fourstep {
@@ -73,6 +75,19 @@ TEST_F(Txt2Img, TwoHalvesOfALoraEqualTheWhole) {
   whole.loras = {{lora(), 1, 1}};
   halves.loras = {{lora(), 0.5, 0.5}, {lora(), 0.5, 0.5}};
   EXPECT_TRUE(torch::equal(run(whole)[0].latent, run(halves)[0].latent));
+}
+
+TEST_F(Txt2Img, AModelInScaledFp8GivesThePictureOfItsTrueValues) {
+  testing::write_scaled_fp8(single_file_of(testing::tiny_sdxl()),
+                            folder_.path() / "scaled.safetensors",
+                            folder_.path() / "truth.safetensors");
+  testing::write_tiny_lora(lora());
+  Request scaled = request(), truth = request();
+  scaled.model = folder_.path() / "scaled.safetensors";
+  truth.model = folder_.path() / "truth.safetensors";
+  EXPECT_TRUE(torch::equal(run(scaled)[0].image, run(truth)[0].image));
+  scaled.loras = truth.loras = {{lora(), 0.7, 0.7}};
+  EXPECT_TRUE(torch::equal(run(scaled)[0].image, run(truth)[0].image));
 }
 
 TEST_F(Txt2Img, StopsWithinAStep) {

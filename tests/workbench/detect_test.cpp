@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "io/single_file.h"
 #include "support/files.h"
+#include "support/scaled_fp8.h"
 #include "workbench/random_lora.h"
 #include "workbench/rebalance.h"
 
@@ -169,6 +170,23 @@ TEST_F(Detect, InFp8FilesOfFp8BasesTheErrorBarReachesTheTruth) {
       EXPECT_NEAR(estimate.strength, truth, estimate.error) << truth;
       EXPECT_GT(estimate.error, truth == 0 ? 0 : 0.001) << truth;
     }
+  }
+}
+
+/// Their steps are those of the codes times the scale, not those of the fp16 that a merge would write.
+TEST_F(Detect, InScaledFp8FilesTheErrorBarKnowsTheirSteps) {
+  testing::write_scaled_fp8(single_file_of(testing::tiny_sdxl()), path("scaled.safetensors"),
+                            path("true.safetensors"));
+  DetectSettings settings = by_base();
+  settings.base = path("scaled.safetensors");
+  for (const double truth : {0.2, 0.7, 1.0}) {
+    Checkpoint model = open_checkpoint(path("true.safetensors"));
+    testing::add_lora(model, path("lora.safetensors"), truth);
+    testing::write_scaled_fp8(single_file_of(model), path("merged.safetensors"),
+                              path("ignored.safetensors"));
+    const StrengthEstimate estimate = found(settings).estimate;
+    EXPECT_NEAR(estimate.strength, truth, estimate.error) << truth;
+    EXPECT_GT(estimate.error, 0.002) << truth;
   }
 }
 
