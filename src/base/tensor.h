@@ -20,8 +20,8 @@ Shape shape_of(const Tensor& tensor);
 NamedShapes shapes_of(const NamedTensors& tensors);
 
 /// `tensor`, or a copy with the same strides where its first element is not aligned to the element's size,
-/// as views of mapped files may be. To be called before a torch function reads the data of such a view:
-/// compiled loops over elements may trap on other addresses. CPU tensors.
+/// as views of mapped files may be; of a scaled weight (base/scaled_weight.h) its values in fp32. To be called
+/// before a torch function reads the data of a weight: compiled loops may trap on other addresses. CPU tensors.
 Tensor aligned(const Tensor& tensor);
 
 /// "[320,4,3,3]".
