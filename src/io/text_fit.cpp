@@ -31,7 +31,7 @@ const char* exif_refusal(const ImageText& text, size_t max_bytes, const char* wh
 }
 
 /// Why a file cannot hold these texts together; null when it can.
-const char* refusal(const ImageText& text, ImageFormat format) {
+const char* fit_refusal(const ImageText& text, ImageFormat format) {
   switch (format) {
     case ImageFormat::kPng:
       return png_refusal(text);
@@ -56,7 +56,7 @@ FittedText fit_text(const ImageText& text, ImageFormat format) {
   FittedText fitted;
   for (const auto& item : shortest_first) {
     fitted.text.insert(*item);
-    const char* reason = refusal(fitted.text, format);
+    const char* reason = fit_refusal(fitted.text, format);
     if (!reason) continue;
     fitted.text.erase(item->first);
     fitted.left_out.push_back({item->first, reason});

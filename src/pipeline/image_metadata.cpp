@@ -121,7 +121,7 @@ void add_guidance(Infotext& text, const GuidanceOptions& options) {
 }
 
 /// What is not empty.
-Json hashes_of(const FileTags& files) {
+Json hashes_json(const FileTags& files) {
   Json hashes = Json::object();
   for (const auto& [name, hash] : {std::pair{"model", &files.model},
                                    {"unet", &files.unet},
@@ -209,7 +209,7 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
   };
   add_guidance(text, request.guidance);
   Json json = json_from_request(without_folders(request));
-  json[kHashesMember] = hashes_of(files);
+  json[kHashesMember] = hashes_json(files);
   return {{"parameters", text_without_nuls(format_infotext(text))}, {"fourstep", dump_json(json)}};
 }
 
