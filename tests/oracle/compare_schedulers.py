@@ -43,7 +43,8 @@ def reference(case):
         latent = case.sample()
     except (AssertionError, IndexError, RuntimeError, ValueError):
         return None
-    is_noise = torch.equal(latent, torch.randn(schedulers.SHAPE, generator=torch.Generator().manual_seed(schedulers.SEED)))
+    noise = torch.randn(schedulers.SHAPE, generator=torch.Generator().manual_seed(schedulers.SEED))
+    is_noise = torch.allclose(latent, noise, atol=1e-5)
     return latent if torch.isfinite(latent).all() and not is_noise else None
 
 

@@ -5,6 +5,8 @@ Schedulers are made from SDXL's scheduler_config.json, as users do. scipy (LMS, 
 missing: what needs them is then left out, by name.
 """
 
+import inspect
+
 import diffusers
 import torch
 from diffusers.utils import is_scipy_available, is_torchsde_available
@@ -52,6 +54,7 @@ SCHEDULERS = [  # class, fourstep's sampler, settings, schedules, arguments of s
     ("DPMSolverMultistepScheduler", "dpmpp_2m", ZERO_SNR["trailing"], {"trailing": {}}, [{}]),
     ("UniPCMultistepScheduler", "uni_pc_bh2", ZERO_SNR["trailing"], {"trailing": {}}, [{}]),
 ]
+TIMESTEPS = [999, 850, 601, 222, 20]  # an explicit list, for schedulers that take one
 MISSING = [name for name, is_there in (("LMSDiscreteScheduler", is_scipy_available()),
                                        ("DPMSolverSDEScheduler", is_scipy_available() and is_torchsde_available()))
            if not is_there]
@@ -68,7 +71,8 @@ class Case:
     def __init__(self, row, schedule, call, steps):
         self.scheduler, self.sampler, settings, schedules, _ = row
         self.schedule, self.call, self.steps = schedule, call, steps
-        self.settings = {**settings, **schedules[schedule]}
+        self.settings = {**settings, **schedules.get(schedule, {})}
+        self.list = dict(timesteps=TIMESTEPS) if schedule == "explicit" else {}
 
     @property
     def is_zero_snr(self):
@@ -80,13 +84,13 @@ class Case:
 
     def request(self):
         request = dict(dialect="diffusers", sampler=self.sampler, schedule=self.schedule, steps=self.steps, seed=SEED,
-                       noise="torch", prediction=self.settings.get("prediction_type", "epsilon"), **self.call)
+                       noise="torch", prediction=self.settings.get("prediction_type", "epsilon"), **self.call, **self.list)
         return {**request, "zero_snr": True} if self.is_zero_snr else request
 
     def sample(self):
         """The final latent by diffusers."""
         scheduler = getattr(diffusers, self.scheduler).from_config({**SDXL, **self.settings})
-        scheduler.set_timesteps(self.steps)
+        scheduler.set_timesteps(**(self.list or dict(num_inference_steps=self.steps)))
         generator = torch.Generator().manual_seed(SEED)
         latent = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
         arguments = dict(self.call)
@@ -105,3 +109,5 @@ def cases(all_steps):
         for schedule in row[3]:
             for call in row[4]:
                 yield from (Case(row, schedule, call, steps) for steps in all_steps)
+        if "timesteps" in inspect.signature(getattr(diffusers, row[0]).set_timesteps).parameters and not row[2]:
+            yield Case(row, "explicit", {}, len(TIMESTEPS))

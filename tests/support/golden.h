@@ -16,7 +16,8 @@ namespace fourstep::testing {
 
 std::filesystem::path golden_dir();
 
-/// The parsed file, or nothing when the folder of FOURSTEP_GOLDEN_DIR lacks it (then GTEST_SKIP()).
+/// The parsed file, or nothing when the folder of FOURSTEP_GOLDEN_DIR lacks it (then GTEST_SKIP()). A file of that
+/// folder without "cases" has none.
 /// Throws when that folder or a file of tests/golden itself is not there, or is not JSON.
 std::optional<nlohmann::json> load_golden(const std::string& file_name);
 
