@@ -188,7 +188,8 @@ Placement placement_of(const GenerateOptions& options) {
 void check_latents(const GenerateOptions& options) {
   if (names_folder(options.latents)) return;
   const Request& request = options.request;
-  std::vector<std::filesystem::path> inputs{request.model, request.unet, request.vae};
+  std::vector<std::filesystem::path> inputs{request.model, request.unet, request.vae,
+                                            request.text_encoder, request.text_encoder_2};
   for (const LoraUse& lora : request.loras) inputs.emplace_back(lora.file);
   check_output(options.latents, inputs, {kLatentsExtension});
 }
@@ -264,6 +265,7 @@ void generate(GenerateOptions options) {
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));
+  for (const std::string& notice : models.checkpoint().notices) session.events.notice(notice);
   session.family = models.checkpoint().family;
   EncodingCache cache;
   std::vector<Job> jobs;

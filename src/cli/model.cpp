@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "io/model_info.h"
+#include "io/weight_files.h"
 
 namespace fourstep {
 
@@ -19,7 +20,7 @@ struct InspectOptions {
 
 void inspect(const InspectOptions& options) {
   ModelInfo info = describe_model(options.path);
-  if (!options.without_hashes && !std::filesystem::is_directory(options.path)) {
+  if (!options.without_hashes && is_whole_file(options.path)) {
     catch_interrupts();
     info.hashes = compute_hashes(options.path, [](uint64_t, uint64_t) {
       if (is_interrupted()) throw Cancelled();

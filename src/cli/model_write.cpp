@@ -27,6 +27,7 @@ struct ModelMergeCommand {
   std::vector<std::string> loras;
   bool is_partial_allowed = false, is_quiet = false;
   StorageOptions storage;
+  ModelPaths parts;
 };
 
 MergeSettings settings_of(const StorageOptions& options) {
@@ -39,6 +40,7 @@ MergeSettings settings_of(const StorageOptions& options) {
 }
 
 void print_report(const std::string& output, const MergeReport& report) {
+  for (const std::string& notice : report.notices) fmt::print(stderr, "note: {}\n", notice);
   for (const std::string& lora : report.loras) fmt::print("{}\n", lora);
   fmt::print("{}: {} tensors, {} changed, {:.1f} MB\n", output, report.num_tensors,
              report.num_changed, static_cast<double>(report.num_bytes) / kMB);
@@ -48,6 +50,7 @@ void run_model_merge(const ModelMergeCommand& options) {
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
   MergeSettings settings = settings_of(options.storage);
   settings.is_partial_allowed = options.is_partial_allowed;
+  settings.parts = options.parts;
   for (const std::string& text : options.loras) {
     std::vector<LoraUse> uses;
     value_from_text(FieldInfo{"lora", ""}, text, uses);
@@ -65,15 +68,22 @@ struct ModelConvertCommand {
   std::string input, output;
   bool is_quiet = false;
   StorageOptions storage;
+  ModelPaths parts;
 };
 
 void run_model_convert(const ModelConvertCommand& options) {
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
   const bool is_folder = std::filesystem::path(options.output).extension() != ".safetensors";
-  const auto tokenizers = is_folder ? tokenizer_files(open_checkpoint(options.input))
-                                    : std::map<std::string, std::string>();
-  const MergeReport report = convert_model(options.input, settings_of(options.storage),
-                                           options.output, events_of(bar), tokenizers);
+  MergeSettings settings = settings_of(options.storage);
+  settings.parts = options.parts;
+  std::map<std::string, std::string> tokenizers;
+  if (is_folder) {
+    ModelPaths paths = options.parts;
+    paths.model = options.input;
+    tokenizers = tokenizer_files(open_model_parts(paths).checkpoint);
+  }
+  const MergeReport report =
+      convert_model(options.input, settings, options.output, events_of(bar), tokenizers);
   bar.finish();
   print_report(options.output, report);
 }
@@ -124,6 +134,7 @@ void add_model_merge(CLI::App& model) {
   command->add_option("-o,--output,--out", options->output, "the new .safetensors file")
       ->required();
   add_storage_options(*command, options->storage);
+  add_part_options(*command, options->parts);
   command->add_flag("--lora-partial", options->is_partial_allowed,
                     "apply the modules that fit, where not all do");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress bar");
@@ -142,6 +153,7 @@ void add_model_convert(CLI::App& model) {
       ->type_name("")
       ->required();
   add_storage_options(*command, options->storage);
+  add_part_options(*command, options->parts);
   command->add_flag("-q,--quiet", options->is_quiet, "no progress bar");
   command->callback([options] { run_model_convert(*options); });
 }

@@ -17,6 +17,8 @@ void run_train_lora(const TrainingOptions& options) {
   Request request;
   request.model = config.model;
   request.vae = config.vae;
+  request.text_encoder = config.text_encoder;
+  request.text_encoder_2 = config.text_encoder_2;
   Placement placement{.device = device_from_text(options.device), .is_trained = true};
   placement.dtype = network_dtype(config.precision, placement.device);
   Models models(request, placement);

@@ -53,6 +53,13 @@ void add_lora_model_option(CLI::App& command, std::string& model) {
       ->type_name("");
 }
 
+void add_part_options(CLI::App& command, ModelPaths& parts) {
+  command.add_option("--unet", parts.unet, "UNet file that takes the place of the checkpoint's");
+  command.add_option("--vae", parts.vae, "VAE file, alike");
+  command.add_option("--text-encoder", parts.text_encoder, "first text encoder, alike");
+  command.add_option("--text-encoder-2", parts.text_encoder_2, "second text encoder, alike");
+}
+
 void add_print_options(CLI::App& command, PrintOptions& options) {
   command.add_flag("--json", options.is_json, "print JSON");
   command.add_flag("-q,--quiet", options.is_quiet, "no progress bar");

@@ -37,6 +37,9 @@ void add_detect_options(CLI::App& command, DetectOptions& options);
 /// --model, for verbs that look at LoRAs alone.
 void add_lora_model_option(CLI::App& command, std::string& model);
 
+/// --unet, --vae, --text-encoder, --text-encoder-2.
+void add_part_options(CLI::App& command, ModelPaths& parts);
+
 /// --json and --quiet.
 struct PrintOptions {
   bool is_json = false, is_quiet = false;

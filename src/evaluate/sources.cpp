@@ -21,9 +21,9 @@ double seconds_since(Clock::time_point start) {
 /// Times the factor; undefined when there is no encoder.
 Tensor encode_images(const ImageCodec& codec, const Tensor& images, const torch::Device& device) {
   Tensor latents;
-  if (codec.vae) {
+  if (codec.vae && codec.vae->encoder) {
     latents = Vae(codec.vae)->encode(images.to(device)).mean * codec.scaling_factor;
-  } else if (codec.tiny_vae->encoder) {
+  } else if (codec.tiny_vae && codec.tiny_vae->encoder) {
     latents = TinyVae(codec.tiny_vae)->encode(images.to(device));
   }
   return latents.defined() ? latents.to(torch::kCPU) : latents;

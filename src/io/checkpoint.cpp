@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "io/diffusers_folder.h"
 #include "io/key_names.h"
+#include "io/module_names.h"
 #include "io/quantisation.h"
 #include "io/tiny_vae_keys.h"
 
@@ -24,9 +25,10 @@ void read_prediction(const TensorFile& file, Checkpoint& checkpoint) {
       file.tensors.count("ztsnr") || entry_of(file.metadata, "ss_zero_terminal_snr") == "True";
 }
 
-std::string layout_of(const Checkpoint& checkpoint) {
-  if (checkpoint.components.size() > 1) return "single file";
-  return checkpoint.has(Component::kUnet) ? "UNet file" : "file";
+std::string layout_of(const Checkpoint& checkpoint, size_t num_files) {
+  const std::string shards = num_files > 1 ? fmt::format(" in {} shards", num_files) : "";
+  if (checkpoint.components.size() > 1) return "single file" + shards;
+  return (checkpoint.has(Component::kUnet) ? "UNet file" : "file") + shards;
 }
 
 NamedShapes unet_shapes(const Checkpoint& checkpoint) {
@@ -47,6 +49,18 @@ NamedTensors vae_tensors(const TensorFile& file) {
   check_readable(unreadable_rows(file, rows));
   apply_rows(rows, file.tensors, components);
   return std::move(components[Component::kVae]);
+}
+
+/// A decoder that was saved by itself, without "decoder." before its names; other tensors as they are.
+NamedTensors with_decoder_prefix(const NamedTensors& file) {
+  const NamedShapes shapes = shapes_of(file);
+  const bool goes_up = has_prefix(shapes, "up_blocks.") || has_prefix(shapes, "up.");
+  const bool is_unet = has_prefix(shapes, "time_embed") || has_prefix(shapes, "down");
+  if (!goes_up || is_unet || !shapes.count("conv_in.weight")) return file;
+  NamedTensors renamed;
+  for (const auto& [name, tensor] : file)
+    renamed[(name.starts_with("post_quant_conv.") ? "" : "decoder.") + name] = tensor;
+  return renamed;
 }
 
 }  // namespace
@@ -82,7 +96,7 @@ ModelSource model_source_of(const TensorFile& file) {
   source.recognition = recognise(shapes, unet_shapes(checkpoint));
   if (source.recognition.family) checkpoint.family = *source.recognition.family;
   read_prediction(file, checkpoint);
-  source.layout = layout_of(checkpoint);
+  source.layout = layout_of(checkpoint, file.num_files);
   source.num_tensors = file.tensors.size() + file.marks.size();
   source.unknown_keys = std::move(table.unknown);
   source.ignored_keys = std::move(table.ignored);
@@ -112,9 +126,10 @@ Checkpoint open_checkpoint(const fs::path& path) {
 }
 
 NamedTensors open_vae(const fs::path& path) {
-  const TensorFile file =
+  TensorFile file =
       fs::is_directory(path) ? read_network_folder(vae_folder(path)) : open_weights(path);
   check_readable(file.unreadable);
+  file.tensors = with_decoder_prefix(file.tensors);
   if (NamedTensors tiny = tiny_vae_tensors(file.tensors); !tiny.empty()) {
     check_readable(unreadable_file(file));
     return tiny;

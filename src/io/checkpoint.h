@@ -27,6 +27,8 @@ struct Checkpoint {
   Metadata metadata;
   std::optional<std::filesystem::path> tokenizer_folder;  ///< of a diffusers folder: has merges.txt
   std::string merges_text;  ///< vocabulary inside the file (metadata "fourstep.merges"); else empty
+  std::vector<std::string>
+      notices;  ///< which files were chosen where there were several, in sentences
 
   bool has(Component component) const { return components.count(component) != 0; }
 };
@@ -38,14 +40,14 @@ int64_t native_side_of(const Checkpoint& checkpoint);
 /// Takes `metadata` of the file of the UNet or of the whole model, and the vocabulary in it.
 void set_metadata(Checkpoint& checkpoint, const Metadata& metadata);
 
-/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder
-/// (sharded too). The family is recognised from names and shapes. Weights of scaled fp8 files are
-/// promises of their true values (base/scaled_weight.h).
+/// Opens a single file (safetensors, .ckpt, .pt, .bin), a UNet-only file, or a diffusers folder; any of them may be cut
+/// into shards (weight_files.h), of which a file is named by any one or by the folder. The family is recognised from names
+/// and shapes. Weights of scaled fp8 files are promises of their true values (base/scaled_weight.h).
 /// Throws Error naming the file and, for what cannot be sampled (SDXL refiner, inpainting, SD 2, SD
 /// 3, Flux, a LoRA, a VAE alone, quantised weights, ...), what it is.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
-/// Opens a separate VAE: a file or folder of one (ldm or diffusers names), or the VAE of a whole
+/// Opens a separate VAE: a file or folder of one (ldm or diffusers names), its decoder alone, or the VAE of a whole
 /// model; or a tiny VAE (see tiny_vae_keys.h), which has "decoder.layers.0.weight".
 /// Throws Error when it is none, or quantised.
 NamedTensors open_vae(const std::filesystem::path& path);
@@ -56,8 +58,10 @@ ArchitectureHints open_vae_hints(const std::filesystem::path& path);
 struct ModelSource {
   Checkpoint checkpoint;  ///< its family is meaningful only where `recognition` has one
   Recognition recognition;
-  std::string layout;                     ///< "single file", "UNet file", "diffusers folder", ...
-  size_t num_tensors = 0;                 ///< in the file or files
+  std::string layout;      ///< "single file", "UNet file", "diffusers folder", ...
+  size_t num_tensors = 0;  ///< in the file or files
+  std::map<Component, size_t>
+      num_files;  ///< of a diffusers folder: files that each network is read from
   std::vector<std::string> unknown_keys;  ///< tensors that no component has a place for
   std::vector<std::string> ignored_keys;  ///< EMA copies, schedules, markers, scales
   std::string unreadable;  ///< why weights cannot be read (quantisation.h); empty when they can

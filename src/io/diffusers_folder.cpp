@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <set>
-
 #include "base/error.h"
 #include "io/json_file.h"
 #include "io/key_names.h"
 #include "io/quantisation.h"
+#include "io/weight_files.h"
 
 namespace fourstep {
 namespace {
@@ -16,70 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kStems[] = {"diffusion_pytorch_model", "model", "pytorch_model"};
 constexpr const char* kModelIndex = "model_index.json";
-
-/// The weights, or the index of their shards, of one container and variant ("" is the plain one).
-std::optional<fs::path> find_weights(const fs::path& folder, const std::string& extension,
-                                     const std::string& variant) {
-  for (const std::string stem : kStems) {
-    const std::string dotted = variant.empty() ? "" : "." + variant;
-    for (const std::string& name :
-         {stem + dotted + extension, stem + dotted + extension + ".index.json",
-          stem + extension + ".index" + dotted + ".json"})
-      if (fs::exists(folder / name)) return folder / name;
-  }
-  return std::nullopt;
-}
-
-/// A safetensors file of any other variant ("non_ema", "bf16"), the first by name.
-std::optional<fs::path> any_safetensors(const fs::path& folder) {
-  std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.path().extension() == ".safetensors") files.insert(entry.path());
-  return files.empty() ? std::nullopt : std::optional(*files.begin());
-}
-
-fs::path weights_of(const fs::path& folder) {
-  for (const char* extension : {".safetensors", ".bin"})
-    for (const char* variant : {"", "fp16"})
-      if (const auto found = find_weights(folder, extension, variant)) return *found;
-  if (const auto found = any_safetensors(folder)) return *found;
-  throw Error(
-      "\"{}\": no weights (expected {}.safetensors or its shards); download the folder whole",
-      folder.string(), kStems[0]);
-}
-
-/// The file of a shard, which an index must not place outside its folder.
-fs::path shard_path(const fs::path& index, const json& file) {
-  const std::string name = file.is_string() ? file.get<std::string>() : "";
-  if (name.empty() || name == ".." || fs::path(name).filename() != name)
-    throw Error("\"{}\": a shard must be named by a plain file name", index.string());
-  const fs::path path = index.parent_path() / name;
-  if (!fs::exists(path))
-    throw Error("\"{}\": the shard \"{}\" is missing; download the folder whole", index.string(),
-                name);
-  return path;
-}
-
-NamedTensors read_shards(const fs::path& index) {
-  const json object = read_json_object(index);
-  const auto map = object.find("weight_map");
-  if (map == object.end() || !map->is_object() || map->empty())
-    throw Error("\"{}\": key \"weight_map\" is missing", index.string());
-  std::map<fs::path, TensorFile> shards;
-  NamedTensors tensors;
-  for (const auto& [name, file] : map->items()) {
-    const fs::path path = shard_path(index, file);
-    auto shard = shards.find(path);
-    if (shard == shards.end()) shard = shards.emplace(path, open_tensor_file(path)).first;
-    const auto tensor = shard->second.tensors.find(name);
-    if (tensor == shard->second.tensors.end())
-      throw Error("\"{}\": no tensor \"{}\", which the index expects there", path.string(), name);
-    tensors.insert(*tensor);
-  }
-  return tensors;
-}
 
 /// What model_index.json says.
 struct Pipeline {
@@ -132,22 +67,17 @@ void read_scheduler(const fs::path& folder, ModelSource& source) {
     refuse(source, fmt::format("model that predicts \"{}\"", type));
 }
 
-/// Metadata are those of a single file; shards have none.
-TensorFile open_network_folder(const fs::path& folder) {
-  const fs::path weights = weights_of(folder);
-  TensorFile file;
-  if (weights.extension() == ".json") {
-    file.tensors = read_shards(weights);
-  } else {
-    file = open_tensor_file(weights);
-  }
-  file.path = weights;
+TensorFile open_network_folder(const fs::path& folder, std::vector<std::string>& notices) {
+  const WeightFiles weights = find_weight_files(folder);
+  if (!weights.notice.empty()) notices.push_back(weights.notice);
+  TensorFile file = read_weight_files(weights);
+  file.path = weights.index.empty() ? weights.files.front() : weights.index;
   read_quantisation(file);
   return file;
 }
 
 void add_component(Component component, const fs::path& folder, ModelSource& source) {
-  TensorFile file = open_network_folder(folder);
+  TensorFile file = open_network_folder(folder, source.checkpoint.notices);
   const NamedTensors& tensors = file.tensors;
   // A folder of ours keeps there what the single file said of the model.
   if (component == Component::kUnet) {
@@ -164,6 +94,7 @@ void add_component(Component component, const fs::path& folder, ModelSource& sou
   for (const std::string& name : table.ignored) source.ignored_keys.push_back(prefix + name);
   for (const std::string& name : file.marks) source.ignored_keys.push_back(prefix + name);
   source.num_tensors += tensors.size() + file.marks.size();
+  source.num_files[component] = file.num_files;
 }
 
 /// The verdict by names and shapes, on the names that a file of all components would have.
@@ -184,12 +115,14 @@ void find_tokenizer(const fs::path& folder, ModelSource& source) {
       source.checkpoint.tokenizer_folder = folder / name;
 }
 
-/// The folder of one network, with config.json beside the weights.
+/// The folder of one network, with config.json beside the weights, or of a single-file checkpoint cut into shards.
 ModelSource open_lone_network(const fs::path& folder) {
-  TensorFile file = open_network_folder(folder);
+  std::vector<std::string> notices;
+  TensorFile file = open_network_folder(folder, notices);
   file.path = folder;
   ModelSource source = model_source_of(file);
-  source.layout = "folder of one network";
+  source.checkpoint.notices = notices;
+  if (source.checkpoint.components.size() <= 1) source.layout = "folder of one network";
   const auto& components = source.checkpoint.components;
   if (!components.empty())
     add_config_hints(components.begin()->first, folder / "config.json", source.checkpoint.hints);
@@ -203,10 +136,13 @@ bool is_diffusers_folder(const fs::path& folder) {
          fs::exists(folder / "config.json");
 }
 
-TensorFile read_network_folder(const fs::path& folder) { return open_network_folder(folder); }
+TensorFile read_network_folder(const fs::path& folder) {
+  std::vector<std::string> ignored;
+  return open_network_folder(folder, ignored);
+}
 
 ModelSource open_diffusers_folder(const fs::path& folder) {
-  if (!is_diffusers_folder(folder))
+  if (!is_diffusers_folder(folder) && !has_usual_weights(folder))
     throw Error(
         "\"{}\": a folder without model_index.json or unet; give a model file or a diffusers "
         "folder",

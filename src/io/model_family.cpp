@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <functional>
 
+#include "base/text_tools.h"
+#include "io/missing_weights.h"
 #include "io/module_names.h"
+#include "io/text_encoder_file.h"
 
 namespace fourstep {
 namespace {
@@ -15,6 +18,7 @@ constexpr const char* kUseOther = "use an SDXL, SSD-1B, Segmind-Vega or SD 1.5 m
 constexpr const char* kUnknown = "file of unknown content";
 constexpr const char* kUseLora = "give it with --lora beside a model";
 constexpr const char* kUseVae = "give it with --vae beside a model";
+constexpr const char* kUseText = "give it with --text-encoder or --text-encoder-2 beside a model";
 
 /// A piece of a tensor's name that betrays a kind of file.
 struct Mark {
@@ -58,14 +62,24 @@ constexpr Mark kOtherModels[] = {
     {"encoder_hid_proj.", "UNet with its own text projection (Kolors or similar)", kUseOther},
     {"time_embedding.cond_proj.", "LCM UNet with a guidance embedding", kUseOther}};
 
+/// The end of its name in every layout of CLIP.
+constexpr const char* kTokenEmbedding = "token_embedding.weight";
+
 constexpr Mark kParts[] = {{"emb_params", "textual inversion embedding", kUseOther},
                            {"string_to_param", "textual inversion embedding", kUseOther},
                            {"encoder.layers.0.weight", "tiny VAE (TAESD)", kUseVae},
                            {"decoder.layers.0.weight", "tiny VAE (TAESD)", kUseVae},
                            {"decoder.conv_in.", "VAE without a UNet", kUseVae},
                            {"encoder.conv_in.", "VAE without a UNet", kUseVae},
-                           {"self_attn.q_proj.", "text encoder without a UNet", kUseOther},
-                           {"attn.in_proj_weight", "text encoder without a UNet", kUseOther},
+                           {"SelfAttention.q.", "T5 text encoder", kUseOther},
+                           {"query_key_value.", "ChatGLM language model", kUseOther},
+                           {"attention.self.query.", "BERT text encoder", kUseOther},
+                           {"mlp.gate_proj.", "language model", kUseOther},
+                           {kTokenEmbedding, "CLIP text encoder", kUseText},
+                           {"vision_model.", "CLIP image encoder", kUseOther},
+                           {"visual.", "CLIP image encoder", kUseOther},
+                           {"self_attn.q_proj.", "part of a text encoder", kUseOther},
+                           {"attn.in_proj_weight", "part of a text encoder", kUseOther},
                            {"3.conv.0.weight", "tiny VAE (TAESD)", kUseVae}};
 
 template <size_t N>
@@ -135,7 +149,7 @@ Recognition recognise_sdxl(const UNetFacts& unet, const NamedShapes& file) {
 
 Recognition recognise_unet(const UNetFacts& unet, const NamedShapes& file) {
   if (unet.up_depth.empty() || unet.channels.empty() || unet.out_channels == 0)
-    return refused("part of a UNet", "give the whole file");
+    return refused("part of a UNet", "give the whole file, with all of its shards");
   if (has_suffix_key(file, "edm_mean") || has_suffix_key(file, "edm_std"))
     return refused("Playground v2.5");
   if (const auto other = extra_inputs(unet, file)) return *other;
@@ -146,6 +160,16 @@ Recognition recognise_unet(const UNetFacts& unet, const NamedShapes& file) {
   // SD 1.x projects with 1x1 convolutions; 768 is its context where they were saved as Linear.
   if (!unet.has_linear_projection || unet.cross_width == 768) return accepted(Family::kSd15);
   return refused("Stable Diffusion 2");
+}
+
+/// The verdict itself, or on a UNet that would be sampled but lacks weights, which.
+Recognition unless_incomplete(Recognition verdict, const NamedShapes& unet) {
+  const std::vector<std::string> missing =
+      verdict.family ? missing_weights(Component::kUnet, unet) : std::vector<std::string>();
+  if (missing.empty()) return verdict;
+  return refused(fmt::format("an incomplete {} UNet ({} weights are missing: {})", verdict.name,
+                             missing.size(), join_first(missing)),
+                 "download the file again, with all of its shards");
 }
 
 /// The width of the context from the first cross attention; notes the kind of projection beside it.
@@ -233,9 +257,11 @@ Recognition recognise(const NamedShapes& file, const NamedShapes& unet) {
   const Mark* mark = find_mark(kAdapters, file);
   if (!mark && !has_unet) mark = find_mark(kLora, file);
   if (!mark) mark = find_mark(kOtherModels, file);
-  if (!mark && has_unet) return recognise_unet(facts, file);
+  if (!mark && has_unet) return unless_incomplete(recognise_unet(facts, file), unet);
   if (!mark) mark = find_mark(kParts, file);
-  return mark ? refused(mark->name, mark->advice) : refused(kUnknown);
+  if (!mark) return refused(kUnknown);
+  if (mark->piece != std::string_view(kTokenEmbedding)) return refused(mark->name, mark->advice);
+  return refused(text_encoder_name(text_encoder_width(file)) + " without a UNet", mark->advice);
 }
 
 }  // namespace fourstep

@@ -9,6 +9,7 @@
 #include "base/scaled_weight.h"
 #include "io/checkpoint.h"
 #include "io/dtypes.h"
+#include "io/missing_weights.h"
 #include "io/module_names.h"
 #include "io/printable.h"
 
@@ -86,7 +87,17 @@ ordered_json components_json(const ModelInfo& info) {
                     {"tensors", component.tensors},
                     {"parameters", component.parameters},
                     {"bytes", component.bytes},
+                    {"files", component.files},
                     {"dtypes", component.dtypes}});
+  return list;
+}
+
+ordered_json incomplete_json(const ModelInfo& info) {
+  ordered_json list = ordered_json::array();
+  for (const Shortage& shortage : info.incomplete)
+    list.push_back({{"name", to_string(shortage.component)},
+                    {"missing_weights", shortage.names},
+                    {"sentence", shortage.sentence()}});
   return list;
 }
 
@@ -151,10 +162,12 @@ std::string components_text(const ModelInfo& info) {
   std::string text;
   for (const ComponentInfo& part : info.components)
     text += line(to_string(part.component),
-                 fmt::format("{} tensors, {} parameters, {:.1f} MB, {}", part.tensors,
-                             part.parameters, part.bytes / 1e6, part.dtypes));
+                 fmt::format("{} tensors, {} parameters, {:.1f} MB, {}{}", part.tensors,
+                             part.parameters, part.bytes / 1e6, part.dtypes,
+                             part.files > 1 ? fmt::format(", {} shards", part.files) : ""));
   if (!info.missing.empty())
     text += line("missing", fmt::format("{}", fmt::join(names_of(info.missing), ", ")));
+  for (const Shortage& shortage : info.incomplete) text += line("incomplete", shortage.sentence());
   return text;
 }
 
@@ -185,11 +198,24 @@ ModelInfo describe_model(const std::filesystem::path& path) {
   info.prediction = checkpoint.prediction;
   info.zero_terminal_snr = checkpoint.zero_terminal_snr;
   info.hints = checkpoint.hints;
-  for (const auto& [component, tensors] : checkpoint.components)
+  for (const auto& [component, tensors] : checkpoint.components) {
     info.components.push_back(component_info(component, tensors));
-  if (source.recognition.family)
-    for (const Component component : components_of(*source.recognition.family))
-      if (!checkpoint.has(component)) info.missing.push_back(component);
+    const auto files = source.num_files.find(component);
+    if (files != source.num_files.end()) info.components.back().files = files->second;
+  }
+  info.notices = checkpoint.notices;
+  if (source.recognition.family) {
+    for (Shortage& shortage : shortages_of(checkpoint)) {
+      if (shortage.names.empty())
+        info.missing.push_back(shortage.component);
+      else
+        info.incomplete.push_back(std::move(shortage));
+    }
+  }
+  const auto vae = checkpoint.components.find(Component::kVae);
+  if (vae != checkpoint.components.end() && !is_tiny_vae(vae->second) &&
+      is_decoder_only(shapes_of(vae->second)))
+    info.notices.emplace_back("the VAE is a decoder alone: it makes images, and cannot encode any");
   add_architecture(checkpoint, info);
   info.num_tensors = source.num_tensors;
   info.num_ignored = source.ignored_keys.size();
@@ -212,10 +238,12 @@ std::string model_info_json(const ModelInfo& info) {
   }
   object["components"] = components_json(info);
   object["missing"] = names_of(info.missing);
+  object["incomplete"] = incomplete_json(info);
   object["architecture"] = architecture_json(info);
   object["tensors"] = {
       {"total", info.num_tensors}, {"ignored", info.num_ignored}, {"unknown", info.num_unknown}};
   object["first_unknown"] = info.first_unknown;
+  object["notices"] = info.notices;
   if (info.hashes) object["hashes"] = hashes_json(*info.hashes);
   object["metadata"] = info.metadata;
   // Names in files need not be UTF-8: what is not becomes U+FFFD.
@@ -232,6 +260,7 @@ std::string model_info_text(const ModelInfo& info) {
   text += components_text(info);
   if (info.unet.in_channels > 0) text += unet_text(info);
   text += tensors_text(info);
+  for (const std::string& notice : info.notices) text += line("note", notice);
   if (info.hashes) text += hashes_text(*info.hashes);
   for (const auto& [key, value] : info.metadata)
     text += line("metadata", printable(key) + " = " + printable(value, 2 * kMetadataBytes));

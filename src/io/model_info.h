@@ -9,7 +9,7 @@
 #include "io/architecture_hints.h"
 #include "io/file_metadata.h"
 #include "io/hashes.h"
-#include "io/model_family.h"
+#include "io/model_parts.h"
 
 namespace fourstep {
 
@@ -17,6 +17,7 @@ struct ComponentInfo {
   Component component = Component::kUnet;
   int64_t tensors = 0, parameters = 0;
   uint64_t bytes = 0;
+  size_t files = 1;  ///< more than one: shards
   std::string
       dtypes;  ///< the safetensors names in use, most parameters first: "F16", "scaled fp8 (F8_E4M3), F16"
 };
@@ -30,12 +31,14 @@ struct ModelInfo {
   bool zero_terminal_snr = false;
   std::vector<ComponentInfo> components;
   std::vector<Component>
-      missing;     ///< that a complete model of the family has; empty for refused files
-  UNetFacts unet;  ///< all zero without a UNet
+      missing;  ///< that a complete model of the family has; empty for refused files
+  std::vector<Shortage> incomplete;  ///< parts that lack weights, and which
+  UNetFacts unet;                    ///< all zero without a UNet
   int64_t latent_channels = 0, text_width = 0, text_layers = 0, text_width_2 = 0, text_layers_2 = 0;
   ArchitectureHints hints;
   size_t num_tensors = 0, num_ignored = 0, num_unknown = 0;
   std::vector<std::string> first_unknown;  ///< at most five
+  std::vector<std::string> notices;        ///< see Checkpoint
   Metadata metadata;                       ///< values cut after 200 bytes, the length named
   std::optional<FileHashes> hashes;        ///< on demand only: the whole file is read for them
 };

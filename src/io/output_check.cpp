@@ -6,15 +6,36 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "io/weight_files.h"
 
 namespace fourstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Whether reading `input` reads the file `output`: it is the same, another shard of it, or lies in it.
+bool reads(const fs::path& input, const fs::path& output) {
+  std::error_code missing;
+  if (fs::equivalent(input, output, missing) && !missing) return true;
+  const fs::path full = fs::weakly_canonical(output, missing);
+  if (missing || !fs::exists(full)) return false;
+  const fs::path folder = fs::weakly_canonical(input, missing);
+  if (fs::is_directory(folder, missing)) {
+    return std::mismatch(folder.begin(), folder.end(), full.begin(), full.end()).first ==
+           folder.end();
+  }
+  const auto a = shard_name(folder.filename().string()), b = shard_name(full.filename().string());
+  return a && b && folder.parent_path() == full.parent_path() && a->before == b->before &&
+         a->after == b->after && a->count == b->count;
+}
+
+}  // namespace
 
 void check_output(const std::filesystem::path& output,
                   const std::vector<std::filesystem::path>& inputs,
                   std::initializer_list<const char*> extensions) {
   for (const std::filesystem::path& input : inputs) {
-    std::error_code missing;
-    if (!std::filesystem::equivalent(input, output, missing) || missing) continue;
+    if (!reads(input, output)) continue;
     throw InvalidRequest("\"{}\" is one of the files that are read; name another output",
                          output.string());
   }

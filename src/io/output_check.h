@@ -8,7 +8,8 @@
 
 namespace fourstep {
 
-/// Throws InvalidRequest when `output` is one of `inputs` (also by another path), or when its name ends with none of
+/// Throws InvalidRequest when `output` is one of `inputs` (also by another path), another shard of one, or a file in one
+/// that is a folder, or when its name ends with none of
 /// `extensions` (with the dot).
 void check_output(const std::filesystem::path& output,
                   const std::vector<std::filesystem::path>& inputs,

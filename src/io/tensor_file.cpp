@@ -7,6 +7,7 @@
 #include "io/pickle.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
+#include "io/weight_files.h"
 
 namespace fourstep {
 
@@ -54,7 +55,7 @@ bool looks_like_safetensors(std::string_view head) {
 
 }  // namespace
 
-TensorFile open_tensor_file(const std::filesystem::path& path) {
+TensorFile open_one_tensor_file(const std::filesystem::path& path) {
   const auto mapping = MappedFile::open(path, "open_tensor_file");
   const std::span<const std::byte> bytes = mapping->bytes();
   constexpr size_t kHeadBytes = 4096;
@@ -63,6 +64,12 @@ TensorFile open_tensor_file(const std::filesystem::path& path) {
   if (is_zip_file(bytes) || is_legacy_pickle(bytes)) return open_pickle(path);
   if (looks_like_safetensors(head)) return open_safetensors(path);
   throw Error("open_tensor_file(\"{}\"): {}", path.string(), describe_foreign(head));
+}
+
+TensorFile open_tensor_file(const std::filesystem::path& path) {
+  TensorFile file = read_weight_files(weight_files_of(path));
+  file.path = path;
+  return file;
 }
 
 }  // namespace fourstep

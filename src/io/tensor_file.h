@@ -27,11 +27,17 @@ struct TensorFile {
   /// weights cannot be read (one sentence; empty when they can).
   std::vector<std::string> marks{};
   std::string unreadable{};
+  size_t num_files = 1;  ///< more than one: joined from shards
 };
 
 /// Opens by content, not by name: safetensors (safetensors.h) or a PyTorch file (pickle.h).
 /// Throws Error naming the file and what is wrong with it; folders, empty files, GGUF files, web pages saved
 /// in place of a model and git-lfs pointers are named as such.
+/// A file whose name says that it is a shard ("x-00001-of-00002.safetensors") stands for all of them: the others are
+/// looked for beside it and joined (weight_files.h). Throws Error naming the shard that is missing.
 TensorFile open_tensor_file(const std::filesystem::path& path);
+
+/// The one file of this path alone, whatever its name.
+TensorFile open_one_tensor_file(const std::filesystem::path& path);
 
 }  // namespace fourstep

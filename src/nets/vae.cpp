@@ -21,14 +21,20 @@ Tensor as_input(const Tensor& x, const Conv2d& first) {
 VaeConfig vae_config_from_shapes(const NamedShapes& shapes, const std::string& what) {
   const ShapeReader reader(shapes, what);
   VaeConfig config;
-  config.image_channels = reader.dim("encoder.conv_in.weight", 1, 4);
-  config.latent_channels = reader.dim("post_quant_conv.weight", 0, 4);
-  config.resnets = reader.count("encoder.down_blocks.0.resnets.", ".conv1.weight");
-  const int64_t num_levels = reader.count("encoder.down_blocks.", ".resnets.0.conv1.weight");
+  config.has_encoder = reader.has("encoder.conv_in.weight");
+  // Beside an encoder both are there or none.
+  const bool has_quant = reader.has("quant_conv.weight");
+  const bool has_post_quant = reader.has("post_quant_conv.weight");
+  config.has_quant_conv = has_quant || (config.has_encoder && has_post_quant);
+  config.has_post_quant_conv = has_post_quant || (config.has_encoder && has_quant);
+  config.latent_channels = reader.dim("decoder.conv_in.weight", 1, 4);
+  config.image_channels = reader.dim("decoder.conv_out.weight", 0, 4);
+  config.resnets = reader.count("decoder.up_blocks.0.resnets.", ".conv1.weight") - 1;
+  const int64_t num_levels = reader.count("decoder.up_blocks.", ".resnets.0.conv1.weight");
   config.channels.clear();
-  for (int64_t i = 0; i < std::max<int64_t>(num_levels, 1); ++i) {
+  for (int64_t i = std::max<int64_t>(num_levels, 1) - 1; i >= 0; --i) {
     config.channels.push_back(
-        reader.norm_width(fmt::format("encoder.down_blocks.{}.resnets.0.conv1.weight", i), 0, 4));
+        reader.norm_width(fmt::format("decoder.up_blocks.{}.resnets.0.conv1.weight", i), 0, 4));
   }
   reader.check_layout(*Vae(config));
   return config;
@@ -130,15 +136,18 @@ Tensor VaeDecoderImpl::enlarge(const Tensor& started) {
 
 VaeImpl::VaeImpl(const VaeConfig& config) : config(config) {
   const int64_t moments = 2 * config.latent_channels;
-  encoder = register_module("encoder", VaeEncoder(config));
+  if (config.has_encoder) encoder = register_module("encoder", VaeEncoder(config));
   decoder = register_module("decoder", VaeDecoder(config));
-  quant_conv = register_module("quant_conv", Conv2d(moments, moments, kPointwise));
+  if (config.has_quant_conv)
+    quant_conv = register_module("quant_conv", Conv2d(moments, moments, kPointwise));
+  if (!config.has_post_quant_conv) return;
   post_quant_conv = register_module(
       "post_quant_conv", Conv2d(config.latent_channels, config.latent_channels, kPointwise));
 }
 
 LatentMoments VaeImpl::encode(const Tensor& image, const std::optional<Tiling>& tiling) {
   check_shape(image, {-1, config.image_channels, -1, -1}, "Vae::encode: image");
+  if (!encoder) throw Error(std::string("Vae::encode: this VAE is a decoder alone"));
   if (image.size(2) % scale() != 0 || image.size(3) % scale() != 0) {
     throw Error("Vae::encode: image of {}x{} pixels, expected multiples of {}", image.size(3),
                 image.size(2), scale());
@@ -149,13 +158,16 @@ LatentMoments VaeImpl::encode(const Tensor& image, const std::optional<Tiling>& 
     return map_tiles(image, in_pixels, {.denominator = scale()}, shrink);
   };
   const Tensor shrunk = tiling ? shrink_tiles() : shrink(image);
-  const auto moments = quant_conv(encoder->finish(shrunk)).to(image.scalar_type()).chunk(2, 1);
+  const Tensor finished = encoder->finish(shrunk);
+  const auto moments =
+      (quant_conv ? quant_conv(finished) : finished).to(image.scalar_type()).chunk(2, 1);
   return {moments[0], moments[1].clamp(-30, 20)};
 }
 
 Tensor VaeImpl::decode(const Tensor& latent, const std::optional<Tiling>& tiling) {
   check_shape(latent, {-1, config.latent_channels, -1, -1}, "Vae::decode: latent");
-  const Tensor started = decoder->start(post_quant_conv(as_input(latent, post_quant_conv)));
+  const Tensor started =
+      decoder->start(post_quant_conv ? post_quant_conv(as_input(latent, post_quant_conv)) : latent);
   const auto enlarge = [&](const Tensor& tile) {
     return decoder->enlarge(tile).to(latent.scalar_type());
   };

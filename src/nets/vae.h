@@ -18,9 +18,12 @@ struct VaeConfig {
   int64_t resnets = 2;  ///< per level of the encoder; the decoder has one more
   int64_t latent_channels = 4;
   int64_t image_channels = 3;
+  bool has_encoder = true;
+  bool has_quant_conv = true;       ///< last step of the encoder; absent: the identity
+  bool has_post_quant_conv = true;  ///< first step of decoding; absent: the identity
 };
 
-/// shapes: of all VAE weights, diffusers names. Throws Error naming `what` and the first weight that does
+/// shapes: of all VAE weights, diffusers names; the encoder and the two 1x1 convolutions may be absent. Throws Error naming `what` and the first weight that does
 /// not fit the layout.
 VaeConfig vae_config_from_shapes(const NamedShapes& shapes, const std::string& what);
 
@@ -89,7 +92,8 @@ struct VaeImpl : nn::Module {
   /// Pixels per latent cell along one side: 8 for four levels.
   int64_t scale() const { return int64_t{1} << (config.channels.size() - 1); }
 
-  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error. tiling: as in decode().
+  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error; so it is without an encoder. tiling: as in
+  /// decode().
   /// Computed in the dtype of the weights; returned in the dtype of `image`.
   LatentMoments encode(const Tensor& image, const std::optional<Tiling>& tiling = {});
 
@@ -101,9 +105,9 @@ struct VaeImpl : nn::Module {
   Tensor decode(const Tensor& latent, const std::optional<Tiling>& tiling = {});
 
   VaeConfig config;
-  VaeEncoder encoder{nullptr};
+  VaeEncoder encoder{nullptr};  ///< empty for a decoder alone
   VaeDecoder decoder{nullptr};
-  Conv2d quant_conv{nullptr}, post_quant_conv{nullptr};
+  Conv2d quant_conv{nullptr}, post_quant_conv{nullptr};  ///< empty where the file has none
 };
 TORCH_MODULE(Vae);
 

@@ -1,10 +1,9 @@
 #include "pipeline/file_tags.h"
 
-#include <filesystem>
-
 #include "base/text_tools.h"
 #include "base/utf8.h"
 #include "io/hash_cache.h"
+#include "io/weight_files.h"
 #include "pipeline/image_metadata.h"
 #include "pipeline/shared_names.h"
 
@@ -13,7 +12,7 @@ namespace fourstep {
 namespace {
 
 FileHashes hashes_of(const std::string& file, const Events& events) {
-  if (file.empty() || std::filesystem::is_directory(file)) return {};
+  if (file.empty() || !is_whole_file(file)) return {};
   constexpr uint64_t kMiB = 1 << 20;
   const auto progress = [&](uint64_t done, uint64_t total) {
     events.report({Stage::kHash,
@@ -53,6 +52,8 @@ FileTags make_file_tags(const Request& request, const UsedFiles& used, const Eve
   FileTags tags{hashes_of(request.model, events).auto_v2, hashes_of(request.vae, events).auto_v2,
                 ""};
   tags.unet = hashes_of(request.unet, events).auto_v2;
+  tags.text_encoder = hashes_of(request.text_encoder, events).auto_v2;
+  tags.text_encoder_2 = hashes_of(request.text_encoder_2, events).auto_v2;
   for (const LoraUse& use : request.loras) {
     add_named(tags.loras, use.file, hashes_of(use.file, events).auto_v3.value_or(""));
   }

@@ -10,14 +10,15 @@
 
 namespace fourstep {
 
-/// Hashes are empty where a file has none: folders, and builds without SHA-256.
+/// Hashes are empty where a file has none: folders, shards, and builds without SHA-256.
 struct FileTags {
   std::string model;            ///< AutoV2 of the checkpoint, A1111's "Model hash"
   std::string vae;              ///< AutoV2 of a separate VAE
   std::string loras;            ///< "name: hash, name: hash" with AutoV3, A1111's "Lora hashes"
   std::string inversions = {};  ///< alike, first 12 digits of SHA-256, A1111's "TI hashes"
   std::string licenses = {};    ///< "name: licence, name: licence", see UsedFiles
-  std::string unet = {};        ///< AutoV2 of a separate UNet
+  /// AutoV2 of a separate UNet, and of separate text encoders.
+  std::string unet = {}, text_encoder = {}, text_encoder_2 = {};
 };
 
 /// What a file states as its licence.

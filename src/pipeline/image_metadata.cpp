@@ -11,6 +11,7 @@
 #include "io/fields_json.h"
 #include "io/infotext.h"
 #include "io/text_encoding.h"
+#include "io/weight_files.h"
 #include "pipeline/request_json.h"
 #include "pipeline/shared_names.h"
 #include "text/prompt_rules.h"
@@ -126,6 +127,8 @@ Json hashes_json(const FileTags& files) {
   for (const auto& [name, hash] : {std::pair{"model", &files.model},
                                    {"unet", &files.unet},
                                    {"vae", &files.vae},
+                                   {"text_encoder", &files.text_encoder},
+                                   {"text_encoder_2", &files.text_encoder_2},
                                    {"lora", &files.loras},
                                    {"embeddings", &files.inversions}}) {
     if (!hash->empty()) hashes[name] = *hash;
@@ -161,7 +164,7 @@ std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
 std::string stem_of(const std::string& file) {
   const std::filesystem::path name = shared_name(file);
   const bool is_file = name.has_extension() && !std::filesystem::is_directory(file);
-  return (is_file ? name.stem() : name).string();
+  return is_file ? stem_without_shard(name) : name.string();
 }
 
 ImageText image_metadata(const Request& request, Family family, const FileTags& files) {
@@ -186,6 +189,10 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"UNet", request.unet.empty() ? "" : stem_of(request.unet)},
       {"VAE hash", files.vae},
       {"VAE", request.vae.empty() ? "" : stem_of(request.vae)},
+      {"Text encoder hash", files.text_encoder},
+      {"Text encoder", request.text_encoder.empty() ? "" : stem_of(request.text_encoder)},
+      {"Text encoder 2 hash", files.text_encoder_2},
+      {"Text encoder 2", request.text_encoder_2.empty() ? "" : stem_of(request.text_encoder_2)},
       {"Clip skip", request.clip_skip > 0 ? std::to_string(request.clip_skip + normal_skip) : ""},
       {"Variation seed", has_variation ? std::to_string(request.variation_seed) : ""},
       {"Variation seed strength",

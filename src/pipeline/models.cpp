@@ -21,10 +21,6 @@ namespace {
 
 double family_scaling_factor(Family family) { return family == Family::kSd15 ? 0.18215 : 0.13025; }
 
-bool is_tiny_vae(const NamedTensors& weights) {
-  return weights.count("decoder.layers.0.weight") != 0;
-}
-
 /// The LoRAs as one stack sees them: a weight of 0 leaves the other networks' part out.
 std::vector<AppliedLora> part_of(std::vector<AppliedLora> loras, bool is_unet) {
   for (AppliedLora& lora : loras) (is_unet ? lora.text_weight : lora.unet_weight) = 0;
@@ -66,58 +62,17 @@ std::map<ParameterId, LiveWeight> live_weights(
 }  // namespace
 
 Models::Models(const Request& request, Placement placement)
-    : placement_(placement), checkpoint_(open_checkpoint(request.model)) {
-  vae_hints_ = checkpoint_.hints;
-  vae_path_ = request.vae.empty() ? request.model : request.vae;
-  if (!request.unet.empty()) take_unet(request.unet);
-  if (!request.vae.empty()) {
-    vae_weights_ = open_vae(request.vae);
-    vae_hints_ = open_vae_hints(request.vae);
-  } else if (checkpoint_.has(Component::kVae)) {
-    vae_weights_ = checkpoint_.components.at(Component::kVae);
-  }
-  check_components();
-}
-
-void Models::take_unet(const std::string& path) {
-  Checkpoint other = open_checkpoint(path);
-  const bool fits = other.has(Component::kUnet) &&
-                    components_of(other.family) == components_of(checkpoint_.family);
-  if (!fits) {
-    throw Error("{}: this is {}, and {} is {}: UNet and checkpoint must be of one family", path,
-                other.has(Component::kUnet) ? to_string(other.family) : "a file without UNet",
-                checkpoint_.path.string(), to_string(checkpoint_.family));
-  }
-  checkpoint_.components[Component::kUnet] = std::move(other.components[Component::kUnet]);
-  checkpoint_.hints.unet_heads = other.hints.unet_heads;
-  checkpoint_.prediction = other.prediction;
-  checkpoint_.zero_terminal_snr = other.zero_terminal_snr;
-  checkpoint_.family = other.family;
-  unet_path_ = path;
-  unet_licence_ = licence_of(other.metadata);
-}
-
-void Models::check_components() const {
-  if (checkpoint_.components.size() == 1 && checkpoint_.has(Component::kUnet)) {
-    throw Error(
-        "{}: holds a UNet alone; name a complete checkpoint with --model and this one with --unet",
-        checkpoint_.path.string());
-  }
-  for (const Component component : components_of(checkpoint_.family)) {
-    const bool is_there =
-        component == Component::kVae ? !vae_weights_.empty() : checkpoint_.has(component);
-    if (is_there) continue;
-    throw Error("{}: has no {}; {}", checkpoint_.path.string(), to_string(component),
-                component == Component::kVae ? "name a VAE file with --vae"
-                                             : "use a complete checkpoint of this model family");
-  }
+    : placement_(placement),
+      parts_(open_model_parts({request.model, request.unet, request.vae, request.text_encoder,
+                               request.text_encoder_2})) {
+  check_whole(parts_);
 }
 
 std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
                                            bool is_partial_allowed, const Events& events) {
   std::optional<LoraTargets>
       targets;  // thousands of spellings: only where there is a LoRA to match
-  if (!loras.empty()) targets.emplace(lora_targets_of(checkpoint_));
+  if (!loras.empty()) targets.emplace(lora_targets_of(checkpoint()));
   std::vector<AppliedLora> applied;
   std::vector<std::string> lines;
   std::vector<LoraTraits> traits;
@@ -144,8 +99,10 @@ void Models::set_lora_step(int64_t step, int64_t num_steps, const Events& events
 }
 
 std::vector<FileLicence> Models::licences() const {
-  std::vector<FileLicence> licences{{checkpoint_.path, licence_of(checkpoint_.metadata)}};
-  if (!unet_path_.empty()) licences.push_back({unet_path_, unet_licence_});
+  std::vector<FileLicence> licences{{checkpoint().path, licence_of(checkpoint().metadata)}};
+  if (parts_.paths.count(Component::kUnet)) {
+    licences.push_back({parts_.path_of(Component::kUnet), parts_.unet_licence});
+  }
   for (const AppliedLora& lora : loras_) {
     licences.push_back({lora.match.path, licence_of(lora.match.metadata)});
   }
@@ -154,26 +111,22 @@ std::vector<FileLicence> Models::licences() const {
 
 ModelTraits Models::traits() const {
   ModelTraits traits;
-  const std::filesystem::path& path = unet_path_.empty() ? checkpoint_.path : unet_path_;
+  const std::filesystem::path& path = parts_.path_of(Component::kUnet);
   traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
-  traits.merged_dmd2 = merged_dmd2_weight(checkpoint_.metadata);
-  traits.known_words = entry_of(checkpoint_.metadata, kKnownWordsKey);
+  traits.merged_dmd2 = merged_dmd2_weight(checkpoint().metadata);
+  traits.known_words = entry_of(checkpoint().metadata, kKnownWordsKey);
   traits.loras = lora_traits_;
-  traits.native_side = native_side_of(checkpoint_);
+  traits.native_side = native_side_of(checkpoint());
   return traits;
 }
 
 std::string Models::what(Component component) const {
-  std::filesystem::path path = checkpoint_.path;
-  if (component == Component::kVae) path = vae_path_;
-  if (component == Component::kUnet && !unet_path_.empty()) path = unet_path_;
-  return fmt::format("{}: {}", path.string(), to_string(component));
+  return fmt::format("{}: {}", parts_.path_of(component).string(), to_string(component));
 }
 
 void Models::load_part(nn::Module& module, Component component, torch::Dtype dtype,
                        const Events& events) {
-  const NamedTensors& weights =
-      component == Component::kVae ? vae_weights_ : checkpoint_.components.at(component);
+  const NamedTensors& weights = checkpoint().components.at(component);
   constexpr int64_t kReports = 20;  // enough for a bar, and for Ctrl-C to be quick
   const auto total = static_cast<int64_t>(weights.size());
   int64_t done = 0;
@@ -221,10 +174,10 @@ void Models::wear(LoraStack& stack, const Networks& networks, const Events& even
 
 ClipText Models::load_text_encoder(Component component, const Events& events) {
   const bool is_second = component == Component::kTextEncoder2;
-  const ArchitectureHints& hints = checkpoint_.hints;
+  const ArchitectureHints& hints = checkpoint().hints;
   const std::string& activation = is_second ? hints.text_activation_2 : hints.text_activation;
   ClipConfig config =
-      clip_config_from_shapes(shapes_of(checkpoint_.components.at(component)),
+      clip_config_from_shapes(shapes_of(checkpoint().components.at(component)),
                               is_second ? hints.text_heads_2 : hints.text_heads, what(component));
   // The encoder may have more rows than the vocabulary (added tokens), so its size does not tell the end.
   config.eos_id = tokenizer_->eos_id();
@@ -243,16 +196,16 @@ ClipText Models::load_text_encoder(Component component, const Events& events) {
 }
 
 TextEncoders Models::text_encoders(const Events& events) {
-  const bool has_two = checkpoint_.has(Component::kTextEncoder2);
+  const bool has_two = checkpoint().has(Component::kTextEncoder2);
   if (!text_encoder_) {
     if (!tokenizer_) {
-      const Vocabulary vocabulary = find_vocabulary(checkpoint_);
+      const Vocabulary vocabulary = find_vocabulary(checkpoint());
       tokenizer_.emplace(vocabulary.merges_text, vocabulary.source);
     }
     // Members are set once all is loaded: an interrupted load leaves nothing half-made behind.
     ClipText first = load_text_encoder(Component::kTextEncoder, events), second(nullptr);
     if (has_two) second = load_text_encoder(Component::kTextEncoder2, events);
-    std::map<Component, NamedTensors> pristine = checkpoint_.components;
+    std::map<Component, NamedTensors> pristine = checkpoint().components;
     pristine.erase(Component::kUnet);
     LoraStack loras(std::move(pristine));
     wear(loras, text_networks(first, second), events);
@@ -273,8 +226,8 @@ void Models::free_text_encoders() {
 
 UNet Models::unet(const Events& events) {
   if (!unet_) {
-    const NamedTensors& weights = checkpoint_.components.at(Component::kUnet);
-    UNet unet(unet_config_from_shapes(shapes_of(weights), checkpoint_.hints.unet_heads,
+    const NamedTensors& weights = checkpoint().components.at(Component::kUnet);
+    UNet unet(unet_config_from_shapes(shapes_of(weights), checkpoint().hints.unet_heads,
                                       what(Component::kUnet)));
     load_part(*unet, Component::kUnet, placement_.dtype, events);
     LoraStack loras({{Component::kUnet, weights}});
@@ -289,16 +242,15 @@ void Models::load_codec(const Events& events, torch::Dtype dtype) {
   const std::string name = what(Component::kVae);
   codec_ = ImageCodec();  // first: two of them need not fit into memory
   ImageCodec codec;
-  if (is_tiny_vae(vae_weights_)) {
-    codec.tiny_vae = TinyVae(tiny_vae_config_from_shapes(shapes_of(vae_weights_), name));
+  if (is_tiny_vae(vae_weights())) {
+    codec.tiny_vae = TinyVae(tiny_vae_config_from_shapes(shapes_of(vae_weights()), name));
     load_part(*codec.tiny_vae, Component::kVae, dtype, events);
     codec_ = codec;
     return;
   }
-  codec.vae = Vae(vae_config_from_shapes(shapes_of(vae_weights_), name));
-  codec.scaling_factor = vae_hints_.vae_scaling_factor != 0
-                             ? vae_hints_.vae_scaling_factor
-                             : family_scaling_factor(checkpoint_.family);
+  codec.vae = Vae(vae_config_from_shapes(shapes_of(vae_weights()), name));
+  const double factor = checkpoint().hints.vae_scaling_factor;
+  codec.scaling_factor = factor != 0 ? factor : family_scaling_factor(checkpoint().family);
   load_part(*codec.vae, Component::kVae, dtype, events);
   pack_weights(*codec.vae);
   codec_ = codec;
@@ -316,13 +268,13 @@ const ImageCodec& Models::image_codec_in_fp32(const Events& events) {
 }
 
 NoiseSchedule Models::noise_schedule(const Request& request) const {
-  return noise_schedule_of(request, checkpoint_.zero_terminal_snr);
+  return noise_schedule_of(request, checkpoint().zero_terminal_snr);
 }
 
 NetworkOutput Models::network_output(const Request& request) const {
   if (request.prediction == "epsilon") return NetworkOutput::kEps;
   if (request.prediction == "v_prediction") return NetworkOutput::kV;
-  return checkpoint_.prediction == Prediction::kV ? NetworkOutput::kV : NetworkOutput::kEps;
+  return checkpoint().prediction == Prediction::kV ? NetworkOutput::kV : NetworkOutput::kEps;
 }
 
 }  // namespace fourstep

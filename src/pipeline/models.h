@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "io/checkpoint.h"
+#include "io/model_parts.h"
 #include "lora/lora_stack.h"
 #include "nets/tiny_vae.h"
 #include "nets/unet.h"
@@ -38,11 +38,11 @@ struct ImageCodec {
 /// Not thread-safe: one worker uses it at a time.
 class Models {
  public:
-  /// Maps the checkpoint (and the separate UNet and VAE) that `request` names and checks that nothing is missing;
+  /// Maps the checkpoint (and the separate UNet, VAE and text encoders) that `request` names and checks that nothing is missing;
   /// reads no weights. Throws Error naming the file and what is wrong or missing.
   Models(const Request& request, Placement placement);
 
-  const Checkpoint& checkpoint() const { return checkpoint_; }
+  const Checkpoint& checkpoint() const { return parts_.checkpoint; }
   const Placement& placement() const { return placement_; }
 
   /// Files and weights that the networks wear from now on; networks already loaded are re-fused where
@@ -70,10 +70,10 @@ class Models {
   const ImageCodec& image_codec(const Events& events);
 
   /// As in the file, by diffusers names.
-  const NamedTensors& vae_weights() const { return vae_weights_; }
+  const NamedTensors& vae_weights() const { return checkpoint().components.at(Component::kVae); }
 
   /// The file that the VAE comes from, for messages.
-  const std::filesystem::path& vae_path() const { return vae_path_; }
+  const std::filesystem::path& vae_path() const { return parts_.path_of(Component::kVae); }
 
   /// Loads the VAE again in fp32: after its half-precision result was not finite.
   const ImageCodec& image_codec_in_fp32(const Events& events);
@@ -83,8 +83,6 @@ class Models {
   NetworkOutput network_output(const Request& request) const;
 
  private:
-  void take_unet(const std::string& path);
-  void check_components() const;
   void load_codec(const Events& events, torch::Dtype dtype);
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
   ClipText load_text_encoder(Component component, const Events& events);
@@ -95,12 +93,7 @@ class Models {
   void wear(LoraStack& stack, const Networks& networks, const Events& events);
 
   Placement placement_;
-  Checkpoint checkpoint_;
-  std::filesystem::path unet_path_;  ///< of a separate UNet; else empty
-  std::string unet_licence_;         ///< of the same
-  std::filesystem::path vae_path_;
-  NamedTensors vae_weights_;
-  ArchitectureHints vae_hints_;
+  ModelParts parts_;
   std::vector<LoraUse> lora_uses_;
   std::vector<AppliedLora> loras_;
   std::vector<LoraTraits> lora_traits_;  ///< of the same

@@ -26,6 +26,8 @@ struct Request {
   std::string model;
   std::string unet;
   std::string vae;
+  std::string text_encoder;
+  std::string text_encoder_2;
   std::vector<LoraUse> loras;
   bool lora_partial = false;
   std::vector<std::string> lora_dir;
@@ -78,6 +80,12 @@ void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"unet", "UNet file to use instead of the checkpoint's (a distilled UNet alone)"},
         r.unet);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
+  visit(Info{"text_encoder",
+             "CLIP text encoder to use instead of the checkpoint's: a file (clip_l.safetensors) or "
+             "a folder"},
+        r.text_encoder);
+  visit(Info{"text_encoder_2", "the same for SDXL's second text encoder (clip_g.safetensors)"},
+        r.text_encoder_2);
   visit(Info{"lora",
              "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); WEIGHT by step: "
              "0@0,1@2; several: repeat, or separate by ';'; none: without the shipped one"},

@@ -12,6 +12,8 @@ namespace fourstep {
 struct LoraTrainConfig {
   std::string model;
   std::string vae;
+  std::string text_encoder;
+  std::string text_encoder_2;
   std::string data;
   std::string out = "out/lora";
   std::string latents;
@@ -80,6 +82,8 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   using Info = FieldInfo;
   visit(Info{"model", "checkpoint to fine-tune"}, c.model);
   visit(Info{"vae", "VAE file to use instead of the checkpoint's"}, c.vae);
+  visit(Info{"text_encoder", "text encoder to use instead of the checkpoint's"}, c.text_encoder);
+  visit(Info{"text_encoder_2", "the same for SDXL's second text encoder"}, c.text_encoder_2);
   visit(Info{"data", "folder of images with captions in NAME.txt"}, c.data);
   visit(Info{"out", "folder for states, logs, sheets and the LoRA"}, c.out);
   visit(Info{"latents", "file of the encoded images; OUT/latents.safetensors when not given"},

@@ -16,8 +16,8 @@ template <typename Config>
 nlohmann::ordered_json recipe_of(const Config& config) {
   auto recipe = json_from_fields(config);
   for (const char* name : {"out", "save_every", "sample_every"}) recipe.erase(name);
-  for (const char* name : {"model", "init", "emoji_pack", "vae", "data", "latents", "prompts",
-                           "real_latents", "sample_prompts"}) {
+  for (const char* name : {"model", "init", "emoji_pack", "vae", "text_encoder", "text_encoder_2",
+                           "data", "latents", "prompts", "real_latents", "sample_prompts"}) {
     // In some configs "latents" is how many there are, not a file.
     if (!recipe.contains(name) || !recipe[name].is_string()) continue;
     recipe[name] =

@@ -17,6 +17,12 @@ LatentEncoder latent_encoder(Models& models, const Events& events) {
   encoder.encode = [&models, &events](const Tensor& image) {
     const ImageCodec& codec = models.image_codec(events);
     const Tensor x = image.to(models.placement().device);
+    if (codec.tiny_vae ? !codec.tiny_vae->encoder : !codec.vae->encoder) {
+      throw InvalidRequest(
+          "train-lora: the VAE of {} is a decoder alone and cannot encode the pictures; name a "
+          "whole one with --vae",
+          models.vae_path().string());
+    }
     if (codec.tiny_vae) return TinyVae(codec.tiny_vae)->encode(x) * codec.scaling_factor;
     return Vae(codec.vae)->encode(x).mean * codec.scaling_factor;
   };

@@ -52,9 +52,10 @@ Json dataset_folders(const LoraRun& run) {
 
 /// What a resumed run must have equal. Where files lie, and what only people look at, may change.
 std::map<std::string, std::string> settings_of(const LoraRun& run) {
-  auto settings = texts_of_fields(
-      run.config, {"model", "vae", "data", "latents", "out", "save_every", "sample_every",
-                   "sample_prompts", "sample_steps", "sample_cfg_scale", "gradient_checkpointing"});
+  auto settings =
+      texts_of_fields(run.config, {"model", "vae", "text_encoder", "text_encoder_2", "data",
+                                   "latents", "out", "save_every", "sample_every", "sample_prompts",
+                                   "sample_steps", "sample_cfg_scale", "gradient_checkpointing"});
   settings["model"] = name_of(run.config.model);
   settings["data"] = run.data.fingerprint;
   settings["latents"] = run.latents_identity;

@@ -23,16 +23,10 @@ torch::ScalarType most_frequent(const Checkpoint& checkpoint, const TypeOf& type
   return most == counts.end() ? torch::kFloat : most->first;
 }
 
-}  // namespace
-
-BaseModel open_base_model(const std::filesystem::path& path) {
+BaseModel base_model_of(TensorFile file) {
   BaseModel base;
-  if (std::filesystem::is_directory(path)) {
-    base.file = single_file_of(open_checkpoint(path));
-    base.file.path = path;
-  } else {
-    base.file = open_weights(path);
-  }
+  base.file = std::move(file);
+  const std::filesystem::path& path = base.file.path;
   ModelSource source = model_source_of(base.file);
   if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
   base.checkpoint = std::move(source.checkpoint);
@@ -43,6 +37,42 @@ BaseModel open_base_model(const std::filesystem::path& path) {
     if (!row.targets.empty()) base.rows[row.key] = row;
   }
   return base;
+}
+
+/// A model whose tensors get the names of a single file.
+BaseModel renamed_base_model(const Checkpoint& checkpoint) {
+  const auto vae = checkpoint.components.find(Component::kVae);
+  if (vae != checkpoint.components.end() && is_tiny_vae(vae->second)) {
+    throw Error("\"{}\": a checkpoint file has no place for a tiny VAE; name a whole VAE",
+                checkpoint.path.string());
+  }
+  TensorFile file = single_file_of(checkpoint);
+  file.path = checkpoint.path;
+  BaseModel base = base_model_of(std::move(file));
+  base.checkpoint.notices = checkpoint.notices;
+  return base;
+}
+
+}  // namespace
+
+BaseModel open_base_model(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return renamed_base_model(open_checkpoint(path));
+  return base_model_of(open_weights(path));
+}
+
+BaseModel open_base_model(const ModelPaths& paths) {
+  const bool has_parts = !paths.unet.empty() || !paths.vae.empty() || !paths.text_encoder.empty() ||
+                         !paths.text_encoder_2.empty();
+  if (!has_parts) return open_base_model(std::filesystem::path(paths.model));
+  return renamed_base_model(open_model_parts(paths).checkpoint);
+}
+
+std::vector<std::string> notices_of(const Checkpoint& checkpoint) {
+  std::vector<std::string> notices = checkpoint.notices;
+  for (const Shortage& shortage : shortages_of(checkpoint)) {
+    if (!shortage.names.empty()) notices.push_back(shortage.sentence());
+  }
+  return notices;
 }
 
 LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint& checkpoint,

@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "io/checkpoint.h"
 #include "io/key_names.h"
+#include "io/model_parts.h"
 #include "lora/lora_match.h"
 
 namespace fourstep {
@@ -22,6 +22,13 @@ struct BaseModel {
 /// of their true values (base/scaled_weight.h), and what described their scales is gone from the metadata.
 /// Throws Error as open_checkpoint(), and when there is no UNet.
 BaseModel open_base_model(const std::filesystem::path& path);
+
+/// The model with other parts in it, as a single file would have it; paths.model alone gives the above.
+/// Throws Error as open_model_parts(), and for a tiny VAE, which single files have no place for.
+BaseModel open_base_model(const ModelPaths& paths);
+
+/// What people should know of the checkpoint before it is copied: files chosen among several, weights missing in its parts.
+std::vector<std::string> notices_of(const Checkpoint& checkpoint);
 
 /// open_lora(), match_lora() and check_complete().
 LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint& checkpoint,

@@ -122,11 +122,14 @@ MergeReport convert_model(const fs::path& input, const MergeSettings& settings,
     throw InvalidRequest("model convert: \"{}\" exists already; name a new folder",
                          output.string());
   }
-  const Checkpoint checkpoint = open_checkpoint(input);
+  ModelPaths paths = settings.parts;
+  paths.model = input.string();
+  const Checkpoint checkpoint = open_model_parts(paths).checkpoint;
   auto files = diffusers_configs(checkpoint);
   files.insert(extra_files.begin(), extra_files.end());
   const fs::path target = output.has_filename() ? output : output.parent_path();
   FolderWriter writer(checkpoint, settings, events);
+  writer.report.notices = notices_of(checkpoint);
   check_space(target, writer.report.num_bytes);
   TemporaryFolder folder(target);
   for (const auto& [component, weights] : checkpoint.components) {

@@ -10,7 +10,7 @@
 namespace fourstep {
 
 /// Writes `input` (file or diffusers folder) to `output`: a single file when that ends with .safetensors, else a
-/// diffusers folder, which must not exist yet. Only storage, rounding, seed and with_hashes of `settings` count.
+/// diffusers folder, which must not exist yet. LoRAs in `settings` do not count.
 /// What the checkpoint's metadata say goes with it: into a folder's UNet file, and from there into a single file.
 /// A folder is made under a temporary name beside `output` and renamed when it is whole. Streams as
 /// merge_into_file(); reports kSave. Throws as merge_into_file(), and InvalidRequest when the folder is there.

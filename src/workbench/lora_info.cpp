@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/dtypes.h"
+#include "io/weight_files.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_blocks.h"
 #include "workbench/lora_content.h"
@@ -114,7 +115,7 @@ LoraInfo describe_lora(const std::filesystem::path& path, const std::vector<Lora
 
 void add_hashes(LoraInfo& info, const std::vector<LoraLayout>& layouts,
                 const HashProgress& progress) {
-  if (!std::filesystem::is_directory(info.path)) info.hashes = compute_hashes(info.path, progress);
+  if (is_whole_file(info.path)) info.hashes = compute_hashes(info.path, progress);
   info.content = content_hash(fit_lora(open_lora(info.path, ValueCheck::kNone), layouts));
 }
 

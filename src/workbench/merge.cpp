@@ -92,7 +92,16 @@ class Merger {
 std::vector<fs::path> inputs_of(const fs::path& base, const MergeSettings& settings) {
   std::vector<fs::path> inputs{base};
   for (const WeightedLora& lora : settings.loras) inputs.push_back(lora.path);
+  const ModelPaths& parts = settings.parts;
+  for (const std::string& part : {parts.unet, parts.vae, parts.text_encoder, parts.text_encoder_2})
+    if (!part.empty()) inputs.emplace_back(part);
   return inputs;
+}
+
+ModelPaths paths_of(const fs::path& base, const MergeSettings& settings) {
+  ModelPaths paths = settings.parts;
+  paths.model = base.string();
+  return paths;
 }
 
 }  // namespace
@@ -100,11 +109,11 @@ std::vector<fs::path> inputs_of(const fs::path& base, const MergeSettings& setti
 MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& settings,
                             const fs::path& output, const Events& events) {
   check_output(output, inputs_of(base_path, settings), {".safetensors"});
-  const BaseModel base = open_base_model(base_path);
+  const BaseModel base = open_base_model(paths_of(base_path, settings));
   const std::vector<AppliedLora> applied = apply(settings, base.checkpoint);
   const Merger merger(base, settings, terms_by_parameter(applied));
   const std::map<std::string, TensorPlan> plans = merger.plans();
-  MergeReport report{{}, 0, plans.size(), size_of_tensors(plans)};
+  MergeReport report{{}, 0, plans.size(), size_of_tensors(plans), notices_of(base.checkpoint)};
   check_space(output, report.num_bytes);
   for (const AppliedLora& lora : applied) {
     report.loras.push_back(fmt::format("{}: {} at {}", lora.match.path.filename().string(),

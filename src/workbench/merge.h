@@ -28,6 +28,7 @@ struct MergeSettings {
   StorageRounding rounding = StorageRounding::kNearest;
   uint64_t seed = 0;                ///< of random rounding
   bool is_partial_allowed = false;  ///< a LoRA may have modules that the base has no place for
+  ModelPaths parts = {};  ///< parts of other files that go into the model; `model` does not count
   bool with_hashes =
       true;  ///< SHA-256 of the parts go into the metadata; they are read whole for it
 };
@@ -36,7 +37,8 @@ struct MergeReport {
   std::vector<std::string> loras;  ///< "NAME: 788/788 modules at 0.7"
   size_t num_changed = 0;          ///< weights that a LoRA changed
   size_t num_tensors = 0;
-  uint64_t num_bytes = 0;  ///< of the file written
+  uint64_t num_bytes = 0;                 ///< of the file written
+  std::vector<std::string> notices = {};  ///< see notices_of()
 };
 
 /// Writes `base` with the LoRAs in it to `output` (safetensors, single-file names, atomically). Metadata: that of

@@ -7,13 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "io/hash_cache.h"
+#include "io/weight_files.h"
 
 namespace fourstep {
 
 namespace fs = std::filesystem;
 
 std::string sha256_of(const fs::path& path, const Events& events) {
-  if (fs::is_directory(path)) return "";
+  if (!is_whole_file(path)) return "";
   const auto hashes = cached_hashes(path, hash_cache_path(), [&](uint64_t done, uint64_t total) {
     events.report(
         {Stage::kHash, static_cast<int64_t>(done >> 20), static_cast<int64_t>(total >> 20)});

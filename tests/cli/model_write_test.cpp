@@ -128,5 +128,33 @@ TEST_F(Workbench, BadInputIsRefusedInOneSentence) {
   EXPECT_FALSE(std::filesystem::exists(path("x.safetensors")));
 }
 
+TEST_F(Workbench, PartsAndShardsBecomeOneCheckpoint) {
+  const Checkpoint tiny = testing::tiny_sdxl();
+  NamedTensors halves[2];
+  for (const auto& [name, tensor] : tiny.components.at(Component::kUnet))
+    halves[name < "mid" ? 0 : 1][name] = tensor;
+  for (int i = 0; i < 2; ++i)
+    write_safetensors(path(fmt::format("u-0000{}-of-00002.safetensors", i + 1)), halves[i]);
+  for (const Component component :
+       {Component::kVae, Component::kTextEncoder, Component::kTextEncoder2})
+    write_safetensors(path(std::string(to_string(component)) + ".safetensors"),
+                      tiny.components.at(component));
+  const Outcome outcome = run("model convert -q " + path("u-00002-of-00002.safetensors") + " " +
+                              path("joined.safetensors") + " --vae " + path("vae.safetensors") +
+                              " --text-encoder " + path("text_encoder.safetensors") +
+                              " --text-encoder-2 " + path("text_encoder_2.safetensors"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const NamedTensors joined = open_safetensors(path("joined.safetensors")).tensors;
+  const NamedTensors whole = open_safetensors(path("tiny.safetensors")).tensors;
+  ASSERT_EQ(joined.size(), whole.size());
+  for (const auto& [name, tensor] : whole)
+    EXPECT_TRUE(torch::equal(joined.at(name), tensor)) << name;
+  std::filesystem::remove(path("u-00001-of-00002.safetensors"));
+  expect_refusal(run("model convert -q " + path("u-00002-of-00002.safetensors") + " " +
+                     path("half.safetensors")),
+                 {"u-00001-of-00002.safetensors", "1 of 2 shards are missing"});
+  EXPECT_FALSE(std::filesystem::exists(path("half.safetensors")));
+}
+
 }  // namespace
 }  // namespace fourstep

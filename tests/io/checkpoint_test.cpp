@@ -223,6 +223,26 @@ TEST(Checkpoint, ASeparateVaeOpensInBothLayoutsAndOutOfAModel) {
   }
 }
 
+TEST(Checkpoint, ADecoderAloneIsAVaeWithAndWithoutItsPrefix) {
+  NamedTensors decoder, ldm;
+  for (const auto& [name, tensor] : testing::tiny_sdxl().components.at(Component::kVae))
+    if (name.starts_with("decoder.") || name.starts_with("post_quant_conv."))
+      decoder[name] = tensor;
+  Checkpoint model;
+  model.components[Component::kVae] = decoder;
+  for (const auto& [name, tensor] : single_file_of(model).tensors) ldm[name.substr(18)] = tensor;
+  const auto stripped = [](const NamedTensors& tensors) {
+    NamedTensors out;
+    for (const auto& [name, tensor] : tensors)
+      out[name.starts_with("decoder.") ? name.substr(8) : name] = tensor;
+    return out;
+  };
+  for (const NamedTensors& tensors : {decoder, stripped(decoder), ldm, stripped(ldm)}) {
+    const SavedFile file(tensors);
+    EXPECT_TRUE(equal_tensors(open_vae(file.path), decoder)) << tensors.begin()->first;
+  }
+}
+
 /// Small tensors under the names of a tiny VAE's decoder and encoder, TAESD's numbers.
 NamedTensors taesd_part(const std::string& prefix, int64_t first, int64_t last) {
   NamedTensors out;

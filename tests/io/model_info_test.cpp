@@ -65,6 +65,29 @@ TEST(ModelInfo, QuantisedFilesAreDescribedAndRefused) {
   EXPECT_THAT(info.components[0].dtypes, HasSubstr("I8"));
 }
 
+TEST(ModelInfo, WhatPartsLackIsSaid) {
+  Checkpoint model = testing::tiny_sdxl();
+  model.components[Component::kTextEncoder2].erase("text_projection.weight");
+  std::erase_if(model.components[Component::kVae],
+                [](const auto& item) { return !item.first.starts_with("decoder."); });
+  const ModelInfo info = describe(single_file_of(model));
+  const json object = json::parse(model_info_json(info));
+  EXPECT_EQ(object["incomplete"][0]["name"], "text_encoder_2");
+  EXPECT_EQ(object["incomplete"][0]["missing_weights"], json::array({"text_projection.weight"}));
+  const std::string text = model_info_text(info);
+  EXPECT_THAT(text, HasSubstr("text_projection.weight"));
+  EXPECT_THAT(text, HasSubstr("--text-encoder-2"));
+  EXPECT_THAT(text, HasSubstr("the VAE is a decoder alone"));
+}
+
+TEST(ModelInfo, TextEncodersAreCalledByTheirWidth) {
+  TensorFile file;
+  file.tensors = testing::random_tensors(testing::tiny_text_shapes(1, 768, false));
+  const ModelInfo info = describe(file);
+  EXPECT_EQ(info.name, "CLIP ViT-L/14 (width 768) without a UNet");
+  EXPECT_THAT(info.refusal, HasSubstr("--text-encoder"));
+}
+
 TEST(ModelInfo, JsonHoldsTheFacts) {
   const TensorFile file = tiny_file();
   const json info = json::parse(model_info_json(describe(file)));

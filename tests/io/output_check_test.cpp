@@ -30,6 +30,25 @@ TEST(OutputCheck, FilesThatAreReadAreRefusedByAnyPath) {
   EXPECT_EQ(message(folder.path() / "b.safetensors"), "");
 }
 
+TEST(OutputCheck, TheOtherShardsAndTheFilesOfAFolderAreReadToo) {
+  const testing::TemporaryFolder folder;
+  const auto path = [&](const std::string& name) { return folder.path() / name; };
+  std::filesystem::create_directory(path("unet"));
+  for (const char* name : {"x-00001-of-00002.safetensors", "x-00002-of-00002.safetensors",
+                           "x-00002-of-00003.safetensors", "unet/model.safetensors"})
+    std::ofstream(path(name)) << "x";
+  const auto is_refused = [&](const std::string& input, const std::string& output) {
+    return !testing::message_of<InvalidRequest>([&] {
+              check_output(path(output), {path(input)}, {".safetensors"});
+            }).empty();
+  };
+  EXPECT_TRUE(is_refused("x-00001-of-00002.safetensors", "x-00002-of-00002.safetensors"));
+  EXPECT_FALSE(is_refused("x-00001-of-00002.safetensors", "x-00002-of-00003.safetensors"));
+  EXPECT_TRUE(is_refused("unet", "unet/model.safetensors"));
+  EXPECT_FALSE(is_refused("unet", "unet/new.safetensors"));
+  EXPECT_FALSE(is_refused("unet", "unet.safetensors"));
+}
+
 TEST(OutputCheck, NamesTellWhatIsInside) {
   const auto message = [](const char* output) {
     return testing::message_of<InvalidRequest>([&] { check_output(output, {}, {".svg", ".xml"}); });

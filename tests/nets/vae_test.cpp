@@ -71,6 +71,28 @@ TEST(Vae, RefusesImagesThatAreNoMultipleOfItsScale) {
   EXPECT_THROW(vae->decode(torch::zeros({1, 3, 4, 4})), Error);
 }
 
+TEST(Vae, ADecoderAloneDecodesAsTheWholeDoes) {
+  const torch::NoGradGuard no_grad;
+  Vae whole = with_random_weights(Vae(kSmall));
+  NamedTensors weights;
+  for (const auto& item : whole->named_parameters())
+    if (item.key().starts_with("decoder.") || item.key().starts_with("post_quant_conv."))
+      weights[item.key()] = item.value();
+  const auto load = [](const NamedTensors& tensors) {
+    Vae vae(vae_config_from_shapes(shapes_of(tensors), "decoder"));
+    load_weights(*vae, tensors, {}, "decoder");
+    return vae;
+  };
+  const Tensor latent = seeded_randn({1, 4, 4, 4}, 3);
+  EXPECT_TRUE(torch::equal(load(weights)->decode(latent), whole->decode(latent)));
+  EXPECT_THROW(load(weights)->encode(torch::zeros({1, 3, 16, 16})), Error);
+  // Without the first convolution: the decoder gets what that would have made.
+  const Tensor inner = whole->post_quant_conv(latent);
+  std::erase_if(weights, [](const auto& item) { return item.first.starts_with("post_"); });
+  EXPECT_LE((load(weights)->decode(inner) - whole->decode(latent)).abs().max().item<double>(),
+            1e-5);
+}
+
 /// Tiles differ from the whole in the statistics of the group norms, the more the smaller they are: these
 /// are far smaller than those of use, and random weights react more than trained ones.
 TEST(Vae, TiledResultsAreCloseToTheWhole) {

@@ -74,6 +74,27 @@ TEST(FileTags, FilesAreNamedByTheHashesOfTheirKind) {
   EXPECT_EQ(make_file_tags(request, {}, {}).model, "");
 }
 
+TEST(FileTags, SeparatePartsAreNamedWithTheirHashes) {
+  const std::filesystem::path folder = ::testing::TempDir();
+  setenv("XDG_CACHE_HOME", folder.c_str(), 1);  // not the developer's own
+  const auto write = [&](const char* name, float value) {
+    write_safetensors(folder / name, {{"a", torch::full({2}, value)}});
+    return (folder / name).string();
+  };
+  Request request = resolved_request();
+  request.unet = write("unet.safetensors", 1);
+  request.text_encoder = write("clip_l.safetensors", 2);
+  request.text_encoder_2 = write("clip_g-00001-of-00002.safetensors", 3);
+  const auto hash = [](const std::string& file) { return compute_hashes(file)->auto_v2; };
+  const std::string line =
+      image_metadata(request, Family::kSdxl, make_file_tags(request, {}, {})).at("parameters");
+  EXPECT_NE(line.find("UNet hash: " + hash(request.unet) +
+                      ", UNet: unet, Text encoder hash: " + hash(request.text_encoder) +
+                      ", Text encoder: clip_l, Text encoder 2: clip_g"),
+            std::string::npos)
+      << line << ": a shard has no hash that says something";
+}
+
 TEST(FileTags, LicencesAreOneLineEach) {
   const std::string whole_text = "Licence\r\nPermission is hereby granted";
   const UsedFiles used{{},

@@ -170,6 +170,44 @@ TEST_F(Txt2Img, AUNetAloneWorksTogetherWithACheckpoint) {
   EXPECT_TRUE(torch::equal(run(request())[0].latent, changed));
 }
 
+TEST_F(Txt2Img, PartsInFilesOfTheirOwnGiveTheImageOfTheWhole) {
+  const Tensor whole = run(request())[0].image;
+  const Checkpoint tiny = testing::tiny_sdxl();
+  Request r = request();
+  r.model = path("unet.safetensors");
+  r.vae = path("vae.safetensors");
+  r.text_encoder = path("clip_l.safetensors");
+  r.text_encoder_2 = path("clip_g.safetensors");
+  const auto write = [&](const std::string& file, Component component) {
+    write_safetensors(file, tiny.components.at(component));
+  };
+  write(r.model, Component::kUnet);
+  write(r.vae, Component::kVae);
+  write(r.text_encoder_2, Component::kTextEncoder2);
+  write_safetensors(r.text_encoder, tiny.components.at(Component::kTextEncoder),
+                    {{"fourstep.merges", tiny.merges_text}});
+  EXPECT_TRUE(torch::equal(run(r)[0].image, whole));
+  NamedTensors decoder = tiny.components.at(Component::kVae);
+  std::erase_if(decoder, [](const auto& item) {
+    return !item.first.starts_with("decoder.") && !item.first.starts_with("post_quant");
+  });
+  write_safetensors(r.vae, decoder);
+  EXPECT_TRUE(torch::equal(run(r)[0].image, whole)) << "and the decoder is enough";
+}
+
+TEST_F(Txt2Img, ASecondEncoderWithoutItsProjectionIsSaidBeforeAnythingIsLoaded) {
+  testing::write_tiny_sdxl(model(), [](Checkpoint& checkpoint) {
+    checkpoint.components[Component::kTextEncoder2].erase("text_projection.weight");
+  });
+  try {
+    Models models(request(), {});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("text_projection.weight"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("--text-encoder-2"), std::string::npos);
+  }
+}
+
 TEST_F(Txt2Img, VPredictionChangesTheResultAsTheFileSays) {
   Request forced = request();
   forced.prediction = "v_prediction";
