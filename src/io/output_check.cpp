@@ -52,8 +52,10 @@ void check_space(const std::filesystem::path& output, uint64_t num_bytes) {
   const std::filesystem::path folder = output.has_parent_path() ? output.parent_path() : ".";
   const std::filesystem::space_info space = std::filesystem::space(folder, error);
   if (error || space.available >= num_bytes) return;
-  throw InvalidRequest("\"{}\" needs {} MB and its disk has {} MB left; free some", output.string(),
-                       num_bytes >> 20, space.available >> 20);
+  constexpr double kMiB = 1 << 20;
+  throw InvalidRequest("\"{}\" needs {:.1f} MB and its disk has {:.1f} MB left; free some",
+                       output.string(), static_cast<double>(num_bytes) / kMiB,
+                       static_cast<double>(space.available) / kMiB);
 }
 
 }  // namespace fourstep
