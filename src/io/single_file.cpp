@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/scaled_weight.h"
 #include "io/module_names.h"
 
 namespace fourstep {
@@ -141,8 +142,9 @@ TensorFile single_file_of(const Checkpoint& checkpoint) {
     file.tensors[row.key] = assembled(row, checkpoint.components.at(row.component));
   if (checkpoint.has(Component::kTextEncoder2)) {
     const Tensor& any = checkpoint.components.at(Component::kTextEncoder2).begin()->second;
+    const auto dtype = scaled_weight_of(any) ? torch::kFloat : any.scalar_type();
     file.tensors[std::string(kTextPrefix2) + "logit_scale"] =
-        torch::full({}, std::log(100.0), any.scalar_type());
+        torch::full({}, std::log(100.0), dtype);
   }
   if (checkpoint.prediction == Prediction::kV) file.tensors["v_pred"] = torch::zeros({0});
   if (checkpoint.zero_terminal_snr) file.tensors["ztsnr"] = torch::zeros({0});
