@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/similar_names.h"
 
 namespace fourstep {
 
@@ -24,12 +25,12 @@ std::string_view dialect_name(Dialect dialect) {
 }
 
 Dialect dialect_from_name(std::string_view name) {
-  std::string known;
+  std::vector<std::string> known;
   for (const DialectRow& row : dialect_rows()) {
     if (row.name == name) return row.dialect;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+    known.emplace_back(row.name);
   }
-  throw InvalidRequest("dialect \"{}\" is not known; known: {}", name, known);
+  throw InvalidRequest("dialect \"{}\" is not known{}", name, did_you_mean(name, known));
 }
 
 }  // namespace fourstep

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 
@@ -31,13 +32,50 @@ void parse_number(const FieldInfo& field, std::string_view text, const char* kin
   const auto as_double = static_cast<double>(parsed);
   const bool is_valid = failure == std::errc() && stop == end && std::isfinite(as_double) &&
                         as_double >= field.minimum && as_double <= field.maximum;
+  if (!is_valid && text.empty()) {
+    throw InvalidRequest("{}: a value is empty; expected {}{}", flag_name(field), kind,
+                         range_text(field));
+  }
   if (!is_valid) {
-    throw InvalidRequest("{}: \"{}\" is not {}{}", flag_name(field), text, kind, range_text(field));
+    throw InvalidRequest("{}: \"{}\" is not {}{}{}", flag_name(field), text, kind,
+                         range_text(field), number_hint(text));
   }
   value = parsed;
 }
 
+/// The parts of the aliases that are letters, or those that are words.
+std::vector<std::string> aliases_of(const FieldInfo& field, bool are_letters) {
+  std::vector<std::string> names = split_text(field.aliases, ' ');
+  std::erase_if(names, [&](const std::string& name) { return (name.size() == 1) != are_letters; });
+  return names;
+}
+
 }  // namespace
+
+std::vector<std::string> field_names(const FieldInfo& field) {
+  std::vector<std::string> names = aliases_of(field, /*are_letters=*/false);
+  names.insert(names.begin(), std::string(field.name));
+  return names;
+}
+
+std::vector<std::string> field_letters(const FieldInfo& field) {
+  return aliases_of(field, /*are_letters=*/true);
+}
+
+std::string number_hint(std::string_view text) {
+  if (text.empty()) return "";
+  if (text.back() == '%') {
+    const auto percent = finite_number(text.substr(0, text.size() - 1));
+    return percent ? fmt::format(" (write {} for {})", *percent / 100, text) : "";
+  }
+  if (text.back() == 'x' && finite_number(text.substr(0, text.size() - 1))) {
+    return fmt::format(" (write {} without x)", text.substr(0, text.size() - 1));
+  }
+  std::string with_point(text);
+  if (std::count(text.begin(), text.end(), ',') != 1) return "";
+  std::replace(with_point.begin(), with_point.end(), ',', '.');
+  return finite_number(with_point) ? fmt::format(" (write {} with a point)", with_point) : "";
+}
 
 void check_word(const char* flag, const std::string& word,
                 std::initializer_list<const char*> known) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace fourstep {
@@ -18,10 +19,20 @@ struct FieldInfo {
   std::string_view unit = {};  ///< "px", "steps", ...; empty for pure numbers and text
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
+  /// What other programs call it, separated by blanks: snake_case words, and letters for flags such as -s.
+  std::string_view aliases = {};
+  bool is_prose = false;  ///< a text that people write, such as a prompt; it may be empty
 };
 
+/// The name and the words of the aliases, the name first.
+std::vector<std::string> field_names(const FieldInfo& field);
+
+/// The letters of the aliases.
+std::vector<std::string> field_letters(const FieldInfo& field);
+
 /// Text to value and back. An empty text is "not set" for optionals and lists. Numbers out of the field's
-/// range, NaN, trailing characters: InvalidRequest naming the flag, what it got and the range.
+/// range, NaN, trailing characters: InvalidRequest naming the flag, what it got and the range, and how to write what
+/// was probably meant (decimal commas, percent).
 void value_from_text(const FieldInfo& field, std::string_view text, std::string& value);
 void value_from_text(const FieldInfo& field, std::string_view text, bool& value);
 void value_from_text(const FieldInfo& field, std::string_view text, int64_t& value);
@@ -41,9 +52,10 @@ std::string text_from_value(
 std::string text_from_value(const std::vector<double>& value);
 std::string text_from_value(const std::vector<std::string>& value);
 
+/// -1 is "not set" for whole numbers without sign: so A1111 and stable-diffusion.cpp write a random seed.
 template <typename T>
 void value_from_text(const FieldInfo& field, std::string_view text, std::optional<T>& value) {
-  if (text.empty()) {
+  if (text.empty() || (std::is_same_v<T, uint64_t> && text == "-1")) {
     value.reset();
     return;
   }
@@ -56,6 +68,10 @@ template <typename T>
 std::string text_from_value(const std::optional<T>& value) {
   return value ? text_from_value(*value) : std::string();
 }
+
+/// " (write 1.5 with a point)" for a number that is written as people write it elsewhere: with a decimal comma, a percent
+/// sign or a multiplication sign behind it. Empty for all other texts.
+std::string number_hint(std::string_view text);
 
 /// Throws InvalidRequest naming the flag and the words that are known unless `word` is one of them.
 void check_word(const char* flag, const std::string& word,

@@ -77,6 +77,9 @@ StepWeights step_weights_from_text(std::string_view what, std::string_view text)
     check_weight(what, *weight);
     return *weight;
   }
+  if (const std::string hint = number_hint(text); !hint.empty()) {
+    throw InvalidRequest("{}: \"{}\" is no weight{}", what, text, hint);
+  }
   std::string list(text);
   std::replace(list.begin(), list.end(), ';', ',');
   std::vector<WeightPoint> points;

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <type_traits>
 
 #include "io/fields_json.h"
 #include "io/json_file.h"
@@ -14,7 +15,10 @@ namespace fourstep {
 /// The texts of the flags that were given, by field name.
 using FlagTexts = std::map<std::string, std::string>;
 
-/// "what it is (unit) [default]", in lines that fit beside the flags.
+/// "-s,--seed,--other-name", for CLI11.
+std::string flag_names(const FieldInfo& field);
+
+/// "what it is (unit) [default]".
 std::string flag_help(const FieldInfo& field, const std::string& default_text);
 
 /// Declares a flag for every field of `defaults` and collects those that are given; of one given twice the last.
@@ -25,10 +29,17 @@ void add_config_options(CLI::App& command, const Config& defaults, FlagTexts& te
   using Texts = std::vector<std::string>;
   visit_fields(defaults, [&](const FieldInfo& field, const auto& value) {
     const std::string name(field.name);
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) {
+      const auto keep = [&texts, name](int64_t count) { texts[name] = text_from_value(count > 0); };
+      command.add_flag_function(flag_names(field), keep, flag_help(field, text_from_value(value)))
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+          ->group("Settings");
+      return;
+    }
     const bool is_repeated = name == repeated;
     command
         .add_option_function<Texts>(
-            flag_name(field),
+            flag_names(field),
             [&texts, name](const Texts& all) {
               texts[name] = fmt::format("{}", fmt::join(all, ";"));
             },

@@ -68,7 +68,7 @@ void add_evaluate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "evaluate", "accuracy, Fréchet distance and diversity of a model on drawn emoji");
   command->add_option("--config", options->file, "JSON file with settings")->type_name("");
-  command->add_option("--threads", options->threads, "processor threads; 0: all cores")
+  command->add_option("-t,--threads", options->threads, "processor threads; 0: all cores")
       ->type_name("");
   command->add_flag("--json", options->is_json, "print the result as JSON on standard output");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");

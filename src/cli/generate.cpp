@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/dialect.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/image_series.h"
 #include "cli/progress_bar.h"
 #include "cli/request_options.h"
 #include "cli/run_settings.h"
@@ -24,7 +26,6 @@
 #include "pipeline/lora_lookup.h"
 #include "pipeline/output_files.h"
 #include "pipeline/precision.h"
-#include "pipeline/prompt_expansion.h"
 #include "pipeline/request_json.h"
 #include "pipeline/resources.h"
 #include "pipeline/sampling_plan.h"
@@ -41,6 +42,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kLatentsExtension = ".safetensors";
+constexpr std::string_view kStandardOutput = "-";
 
 struct GenerateOptions {
   Request request;
@@ -51,34 +53,6 @@ struct GenerateOptions {
   bool is_json = false;
   bool is_quiet = false;
 };
-
-/// One request per seed and size, sizes outermost; one per image where prompts have random parts.
-std::vector<Request> expand(const GenerateOptions& options, const Events& events) {
-  std::vector<Request> requests;
-  std::vector<std::string> sizes = split_text(options.sizes, ',');
-  std::vector<std::string> seeds = split_text(options.seeds, ',');
-  if (sizes.empty()) sizes.emplace_back();
-  if (seeds.empty()) seeds.emplace_back();
-  for (const std::string& size : sizes) {
-    for (const std::string& seed : seeds) {
-      Request& request = requests.emplace_back(options.request);
-      if (!seed.empty()) value_from_text(FieldInfo{"seeds", ""}, seed, request.seed);
-      if (size.empty()) continue;
-      const std::vector<std::string> sides = split_text(size, 'x');
-      if (sides.size() != 2) {
-        throw InvalidRequest("--sizes: \"{}\" is not WIDTHxHEIGHT, for instance 1024x768", size);
-      }
-      const FieldInfo side{"sizes", "", "px", 8, 16384};
-      value_from_text(side, sides[0], request.width);
-      value_from_text(side, sides[1], request.height);
-    }
-  }
-  std::vector<Request> expanded;
-  for (const Request& request : requests) {
-    for (Request& part : expand_prompts(request, events)) expanded.push_back(std::move(part));
-  }
-  return expanded;
-}
 
 /// What one run of the command has made so far.
 struct Session {
@@ -103,6 +77,14 @@ struct Job {
   PromptPlan prompts;
 };
 
+/// A folder that the user named and that is not there yet.
+void make_folder_of(const std::string& out) {
+  if (!out.ends_with('/')) return;
+  std::error_code failure;
+  std::filesystem::create_directories(out, failure);
+  if (failure) throw Error("{}: the folder cannot be made: {}", out, failure.message());
+}
+
 /// Where image `index` of the run goes, and its latents, if they are wanted.
 struct ImageFiles {
   std::filesystem::path image;
@@ -123,10 +105,13 @@ ImageFiles files_of(const Session& session, const Request& request, uint64_t see
 
 /// Before minutes of sampling, not after: what an image cannot be written for, or what it will lack.
 void check_outputs(Session& session, const Job& job) {
+  make_folder_of(session.options.out);
+  make_folder_of(session.options.latents);
   for (int64_t i = 0; i < job.request.images; ++i) {
     const Request image = single_image(job.request, i);
     const ImageFiles files = files_of(session, image, *image.seed, session.num_checked++);
     if (files.latents) check_writable(*files.latents);
+    if (session.options.out == kStandardOutput) continue;
     const PlannedImage planned{files.image, image.width, image.height,
                                image_metadata(image, session.family, job.files)};
     for (const std::string& notice : check_image_output(planned)) session.events.notice(notice);
@@ -141,21 +126,29 @@ void label_next(Session& session) {
   session.bar.set_label(fmt::format("{}/{}", session.images.size() + 1, session.num_images));
 }
 
+void write_picture(const std::string& out, const std::filesystem::path& file, const Image& image) {
+  if (out != kStandardOutput) return write_or_rescue_image(file, image);
+  const std::string bytes = encode_image(image, ImageFormat::kPng);
+  std::fwrite(bytes.data(), 1, bytes.size(), stdout);  // main() looks whether it arrived
+}
+
 void save(Session& session, const Job& job, const GeneratedImage& made) {
   const Request& request = job.request;
   const auto index = static_cast<int64_t>(session.images.size());
   const ImageFiles files = files_of(session, request, made.seed, index);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  image.text = image_metadata(single_image(request, made.index), session.family, job.files);
-  write_or_rescue_image(files.image, image);
+  const Request single = single_image(request, made.index);
+  image.text = image_metadata(single, session.family, job.files);
+  write_picture(session.options.out, files.image, image);
   if (files.latents) write_safetensors(*files.latents, {{"latent", made.latent}}, image.text);
   session.images.push_back({{"file", files.image.string()},
                             {"seed", made.seed},
                             {"width", request.width},
                             {"height", request.height},
                             {"sample_seconds", made.sample_seconds},
-                            {"decode_seconds", made.decode_seconds}});
+                            {"decode_seconds", made.decode_seconds},
+                            {"request", json_from_request(single)}});
   session.bar.finish();
   label_next(session);
   if (!session.options.is_quiet) {
@@ -194,9 +187,14 @@ void check_latents(const GenerateOptions& options) {
   check_output(options.latents, inputs, {kLatentsExtension});
 }
 
-/// Before minutes of sampling, not after.
+/// Before minutes of sampling, not after. A folder, with '/' at its end, may be missing: it is made.
 void check_output_folder(const char* flag, const std::string& out) {
   std::filesystem::path folder = std::filesystem::path(out).parent_path();
+  const bool is_made = out.ends_with('/');
+  std::error_code ignored;  // what cannot be looked at is not there
+  while (is_made && !folder.empty() && !std::filesystem::exists(folder, ignored)) {
+    folder = folder.parent_path();
+  }
   if (folder.empty()) folder = ".";
   if (!std::filesystem::is_directory(folder)) {
     throw InvalidRequest("{} {}: the folder {} does not exist; make it first", flag, out,
@@ -204,6 +202,26 @@ void check_output_folder(const char* flag, const std::string& out) {
   }
   if (access(folder.c_str(), W_OK) != 0) {
     throw InvalidRequest("{} {}: the folder {} cannot be written to", flag, out, folder.string());
+  }
+}
+
+/// One picture alone, and nothing else, goes to standard output, into a file or another program.
+void check_standard_output(const GenerateOptions& options, int64_t num_images) {
+  if (options.latents == kStandardOutput) {
+    throw InvalidRequest(
+        std::string("--latents -: only images go to standard output; name a file"));
+  }
+  if (options.out != kStandardOutput) return;
+  if (options.is_json) {
+    throw InvalidRequest(std::string("--out - and --json both want standard output; name a file"));
+  }
+  if (num_images != 1) {
+    throw InvalidRequest("--out -: {} images, and standard output takes one; name a folder",
+                         num_images);
+  }
+  if (isatty(STDOUT_FILENO) != 0) {
+    throw InvalidRequest(std::string(
+        "--out -: an image is nothing for a terminal; send it on with > FILE.png or | PROGRAM"));
   }
 }
 
@@ -247,10 +265,10 @@ void generate(GenerateOptions options) {
   options.request = with_default_model(std::move(options.request), find_default_model());
   validate(options.request);
   options.request = with_lora_files(std::move(options.request));
-  check_output_folder("--out", options.out);
+  if (options.out != kStandardOutput) check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);
   check_latents(options);
-  if (!names_folder(options.out)) image_format_of(options.out);
+  if (!names_folder(options.out) && options.out != kStandardOutput) image_format_of(options.out);
   set_threads(options.threads);
   Session session{options,
                   /*num_images=*/0,
@@ -260,8 +278,10 @@ void generate(GenerateOptions options) {
   session.events.on_notice = [&](const std::string& sentence) {
     add_once(session, session.notices, sentence);
   };
-  const std::vector<Request> requests = expand(options, session.events);
+  const std::vector<Request> requests =
+      image_series(options.request, options.seeds, options.sizes, session.events);
   session.num_images = count_images(requests);
+  check_standard_output(options, session.num_images);
 
   const auto start = Clock::now();
   Models models(options.request, placement_of(options));
@@ -282,7 +302,6 @@ void generate(GenerateOptions options) {
   if (!options.is_json) return;
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const Json result = {{"images", session.images},
-                       {"request", json_from_request(jobs.back().request)},
                        {"loras", session.lora_lines},
                        {"notices", session.notices},
                        {"lint", json_from(session.problems)},
@@ -292,6 +311,14 @@ void generate(GenerateOptions options) {
                        {"seconds", seconds}};
   fmt::print("{}\n", dump_json(result, 2));
 }
+
+constexpr const char* kHowToWrite =
+    "A prompt is one word of the shell, in quotation marks; one that begins with - comes behind "
+    "--:\n"
+    "  fourstep generate \"a red fox\" --seed 7\n"
+    "  fourstep generate --seed 7 -- \"--odd prompt\"\n"
+    "Switches are written --x or --x=true, and --no-x or --x=false. Names of options that other\n"
+    "programs use for the same stand behind \"also\".";
 
 template <typename Rows>
 std::string names_with_help(const char* title, const Rows& rows) {
@@ -307,25 +334,29 @@ std::string names_with_help(const char* title, const Rows& rows) {
 void add_generate_command(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "make images from a prompt");
-  command->add_option("PROMPT", options->request.prompt, "what the image shows")
-      ->type_name("")
-      ->required();
+  add_prompt_option(*command, options->request)->required()->group("Prompts");
   command->add_option("--seeds", options->seeds, "several seeds, as 1,2,3")->type_name("");
-  command->add_option("--sizes", options->sizes, "one or several sizes, as 1024x1024,832x1216")
-      ->type_name("");
-  command->add_option("-o,--out,--output", options->out, "image file (.png .jpg .webp) or folder/")
+  command
+      ->add_option("--sizes,--size", options->sizes, "one or several sizes, as 1024x1024,832x1216")
       ->type_name("");
   command
-      ->add_option("--latents", options->latents, "also write the final latents, as .safetensors")
+      ->add_option("-o,--out,--output", options->out,
+                   "image file (.png .jpg .webp), folder/ (made where it is missing), or -: PNG to "
+                   "standard output")
+      ->type_name("");
+  command
+      ->add_option("--latents", options->latents,
+                   "also write the final latents, as .safetensors, or into folder/")
       ->type_name("");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->type_name("");
-  command->add_option("--threads", options->threads, "processor threads; 0: all cores")
+  command->add_option("-t,--threads", options->threads, "processor threads; 0: all cores")
       ->type_name("");
   command->add_flag("--json", options->is_json, "print the result as JSON on standard output");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");
   add_request_options(*command, options->request);
-  command->footer(names_with_help("Samplers:", sampler_rows()) + "\n" +
-                  names_with_help("Schedules:", schedule_rows()));
+  command->footer(fmt::format("{}\n\n{}\n\n{}", kHowToWrite,
+                              names_with_help("Samplers:", sampler_rows()),
+                              names_with_help("Schedules:", schedule_rows())));
   command->callback([options] { generate(*options); });
 }
 

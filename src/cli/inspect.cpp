@@ -131,7 +131,7 @@ CLI::App* add_part(CLI::App& inspect, const char* name, const char* help,
                    void (*run)(const ViewOptions&)) {
   auto options = std::make_shared<ViewOptions>();
   CLI::App* part = inspect.add_subcommand(name, help);
-  part->add_option("PROMPT", options->request.prompt, "what the image shows")->type_name("");
+  add_prompt_option(*part, options->request)->group("Prompts");
   add_request_options(*part, options->request);
   part->add_flag("--json", options->is_json, "print JSON");
   part->callback([options, run] { run(*options); });

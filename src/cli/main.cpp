@@ -6,13 +6,16 @@
 #include <c10/util/Exception.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/help_format.h"
 #include "cli/progress_bar.h"
 #include "pipeline/precision.h"
 
@@ -47,7 +50,13 @@ int finish() {
 
 int run(CLI::App& app, int argc, char** argv) {
   try {
-    app.parse(argc, argv);
+    fourstep::CheckedArguments arguments =
+        fourstep::check_arguments(app, {argv + std::min(argc, 1), argv + argc});
+    for (const std::string& sentence : arguments.notices) {
+      if (!arguments.is_quiet) std::fputs(fmt::format("note: {}\n", sentence).c_str(), stderr);
+    }
+    std::reverse(arguments.words.begin(), arguments.words.end());  // as CLI11 takes them
+    app.parse(std::move(arguments.words));
     return finish();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {  // --help, --version
@@ -77,6 +86,7 @@ int main(int argc, char** argv) {
   fourstep::forbid_tf32();
   CLI::App app("fourstep: SDXL-family images in four steps", "fourstep");
   app.require_subcommand(1);
+  app.formatter(std::make_shared<fourstep::HelpFormat>(fourstep::help_width()));
   app.set_version_flag("--version", FOURSTEP_VERSION);
   fourstep::add_generate_command(app);
   fourstep::add_model_command(app);

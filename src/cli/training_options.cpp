@@ -9,7 +9,7 @@ namespace fourstep {
 void add_training_options(CLI::App& command, TrainingOptions& options) {
   command.add_option("--config", options.file, "JSON file with settings")->type_name("");
   command.add_flag("--resume", options.is_resumed, "go on with the run in the folder --out");
-  command.add_option("--threads", options.threads, "processor threads; 0: all cores")
+  command.add_option("-t,--threads", options.threads, "processor threads; 0: all cores")
       ->type_name("");
   command.add_flag("-q,--quiet", options.is_quiet, "no progress, no notices");
 }

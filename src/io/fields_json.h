@@ -3,6 +3,7 @@
 // member that is no text, number, boolean or list of texts or numbers needs overloads of json_from() and read_json() in
 // this namespace.
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/similar_names.h"
 
 namespace fourstep {
 
@@ -49,20 +51,24 @@ nlohmann::ordered_json json_from_fields(const Struct& fields) {
   return json;
 }
 
-/// Fields that are absent or null keep their values. what: "a request", for messages. Throws InvalidRequest naming
+/// Fields that are absent or null keep their values; other names of a field (FieldInfo::aliases) count too. what: "a request", for messages. Throws InvalidRequest naming
 /// an unknown field, a wrong type or a number out of range.
 template <typename Struct>
 void read_fields(const nlohmann::ordered_json& json, Struct& fields, const std::string& what) {
   if (!json.is_object()) {
     throw InvalidRequest("{} is a JSON object, not {}", what, json.type_name());
   }
-  std::set<std::string> known;
+  std::vector<std::string> known;
   visit_fields(fields, [&](const FieldInfo& field, auto& value) {
-    const auto entry = json.find(*known.insert(std::string(field.name)).first);
-    if (entry != json.end() && !entry->is_null()) read_json(field, *entry, value);
+    for (const std::string& name : field_names(field)) {
+      known.push_back(name);
+      const auto entry = json.find(name);
+      if (entry != json.end() && !entry->is_null()) read_json(field, *entry, value);
+    }
   });
   for (const auto& [name, value] : json.items()) {
-    if (!known.count(name)) throw InvalidRequest("\"{}\" is no field of {}", name, what);
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw InvalidRequest("\"{}\" is no field of {}{}", name, what, did_you_mean(name, known));
   }
 }
 

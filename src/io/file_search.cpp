@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
+#include "base/similar_names.h"
 #include "base/text_tools.h"
 
 namespace fourstep {
@@ -53,24 +53,6 @@ int agreement(const NamedFile& file, std::string_view name) {
   const std::string ending = lower_ascii(extension);
   if (is(known, wanted, ending)) return 2;
   return is(without_folder(known), wanted, ending) ? 1 : 0;
-}
-
-/// Levenshtein's distance. Longer texts are compared in their first 64 bytes.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  constexpr size_t kCompared = 64;
-  a = a.substr(0, kCompared);
-  b = b.substr(0, kCompared);
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 }  // namespace

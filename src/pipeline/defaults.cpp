@@ -45,16 +45,34 @@ void check_list_length(const Request& request, int64_t steps) {
   }
 }
 
+/// The order of a solver, its timesteps and its noise are diffusers' in its own dialect alone.
+void report_foreign_rules(const Request& request, const Events& events) {
+  const bool is_diffusers = dialect_from_name(request.dialect) == Dialect::kDiffusers;
+  if (is_diffusers || !is_diffusers_class(request.sampler)) return;
+  events.notice(fmt::format(
+      "--sampler {}: its order, timesteps and noise as in diffusers need --dialect diffusers",
+      request.sampler));
+}
+
 /// Any spelling of sampler and schedule becomes ours; "DPM++ 2M Karras" names both. An explicit list has no
 /// schedule.
-void resolve_names(Request& request, bool is_distilled) {
+void resolve_names(Request& request, bool is_distilled, const Events& events) {
   if (request.sampler == "auto") request.sampler = is_distilled ? "lcm" : "euler";
+  report_foreign_rules(request, events);
   const SamplerAndSchedule names = split_sampler_name(request.sampler);
-  request.sampler = find_sampler(names.sampler).name;
-  if (request.schedule == "auto") {
-    request.schedule = !names.schedule.empty() ? names.schedule : is_distilled ? "dmd2" : "karras";
+  const std::string sampler(find_sampler(names.sampler).name);
+  const std::string fallback = is_distilled ? "dmd2" : "karras";
+  std::string schedule = names.schedule.empty() ? fallback : names.schedule;
+  if (request.schedule != "auto") {
+    schedule = find_schedule(schedule_name(request.schedule, sampler)).name;
+    if (!names.schedule.empty() && names.schedule != schedule) {
+      throw InvalidRequest(
+          "--sampler \"{}\" names the schedule {}, and --schedule says {}; leave one of them out",
+          request.sampler, names.schedule, request.schedule);
+    }
   }
-  request.schedule = schedule_name(request.schedule, request.sampler);
+  request.sampler = sampler;
+  request.schedule = schedule;
 }
 
 void report_unknown_words(const Request& request, const ModelTraits& traits, const Events& events) {
@@ -119,7 +137,7 @@ std::vector<double> trained_sigmas(const ModelTraits& traits, const NoiseSchedul
 Request resolve_defaults(Request request, const ModelTraits& traits, const Events& events) {
   constexpr int64_t kPlainSteps = 30;
   const bool is_distilled = kind_of(traits) == ModelKind::kDistilled;
-  resolve_names(request, is_distilled);
+  resolve_names(request, is_distilled, events);
   const int64_t steps = steps_of_lists(
       request, request.steps.value_or(is_distilled ? distilled_steps(traits) : kPlainSteps));
   check_list_length(request, steps);

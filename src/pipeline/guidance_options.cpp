@@ -1,12 +1,12 @@
 #include "pipeline/guidance_options.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 
 #include "base/error.h"
+#include "base/similar_names.h"
 #include "sampling/guidance.h"
 #include "sampling/guidance_dynthresh.h"
 #include "sampling/guidance_latent.h"
@@ -106,14 +106,14 @@ std::map<std::string, PercentInterval> parse_intervals(const std::string& text) 
 }
 
 void check_intervals(const Options& options) {
-  std::vector<std::string_view> known = {"cfg"};
+  std::vector<std::string> known = {"cfg"};
   for (const GuidanceMethod& method : guidance_methods()) {
-    if (method.has_interval) known.push_back(method.name);
+    if (method.has_interval) known.emplace_back(method.name);
   }
   for (const auto& [name, interval] : parse_intervals(options.guidance_intervals)) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    throw InvalidRequest("--guidance-intervals: \"{}\" is none of {}", name,
-                         fmt::join(known, ", "));
+    throw InvalidRequest("--guidance-intervals: \"{}\" is not a method that has one{}", name,
+                         did_you_mean(name, known));
   }
 }
 

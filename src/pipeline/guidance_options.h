@@ -168,7 +168,9 @@ void visit_attention_fields(Options& o, Visitor&& visit) {
   visit(Info{"nag_tau", "longest result as a multiple of the prompt's own", "", 0, 100}, o.nag_tau);
   visit(Info{"nag_alpha", "share of its result", "", 0, 1}, o.nag_alpha);
   visit(Info{"nag_end_sigma", "no NAG below this noise level", "sigma", 0, 1000}, o.nag_end_sigma);
-  visit(Info{"nag_prompt", "what NAG leads away from; the negative prompt when not given"},
+  visit(Info{.name = "nag_prompt",
+             .help = "what NAG leads away from; the negative prompt when not given",
+             .is_prose = true},
         o.nag_prompt);
   visit(Info{"pag_scale", "perturbed attention guidance; 3; 0: off; one network call a step", "", 0,
              100},

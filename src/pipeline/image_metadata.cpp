@@ -14,6 +14,8 @@
 #include "io/weight_files.h"
 #include "pipeline/request_json.h"
 #include "pipeline/shared_names.h"
+#include "sampling/samplers.h"
+#include "sampling/schedules.h"
 #include "text/prompt_rules.h"
 
 namespace fourstep {
@@ -43,61 +45,13 @@ std::string emphasis_name(const Request& request) {
   return rules.emphasis == EmphasisRule::kIgnore ? "Ignore" : "";
 }
 
-const std::map<std::string, std::string>& sampler_names() {
-  static const std::map<std::string, std::string> kNames = {
-      {"lcm", "LCM"},
-      {"euler", "Euler"},
-      {"euler_ancestral", "Euler a"},
-      {"heun", "Heun"},
-      {"heunpp2", "HeunPP2"},
-      {"dpm_2", "DPM2"},
-      {"dpm_2_ancestral", "DPM2 a"},
-      {"lms", "LMS"},
-      {"dpm_fast", "DPM fast"},
-      {"dpm_adaptive", "DPM adaptive"},
-      {"dpmpp_2s_ancestral", "DPM++ 2S a"},
-      {"dpmpp_sde", "DPM++ SDE"},
-      {"dpmpp_2m", "DPM++ 2M"},
-      {"dpmpp_2m_sde", "DPM++ 2M SDE"},
-      {"dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun"},
-      {"dpmpp_3m_sde", "DPM++ 3M SDE"},
-      {"ddim", "DDIM"},
-      {"ddim_cfg_pp", "DDIM CFG++"},
-      {"ddpm", "DDPM"},
-      {"plms", "PLMS"},
-      {"ipndm", "IPNDM"},
-      {"ipndm_v", "IPNDM_V"},
-      {"deis", "DEIS"},
-      {"uni_pc", "UniPC"},
-      {"restart", "Restart"},
-  };
-  return kNames;
-}
-
-const std::map<std::string, std::string>& schedule_names() {
-  static const std::map<std::string, std::string> kNames = {
-      {"simple", "Simple"},
-      {"normal", "Normal"},
-      {"karras", "Karras"},
-      {"exponential", "Exponential"},
-      {"polyexponential", "Polyexponential"},
-      {"sgm_uniform", "SGM Uniform"},
-      {"ddim_uniform", "DDIM"},
-      {"beta", "Beta"},
-      {"kl_optimal", "KL Optimal"},
-      {"turbo", "Turbo"},
-      {"align_your_steps", "Align Your Steps"},
-      {"align_your_steps_gits", "Align Your Steps GITS"},
-      {"align_your_steps_11", "Align Your Steps 11"},
-      {"align_your_steps_32", "Align Your Steps 32"},
-  };
-  return kNames;
-}
-
-std::string known_or_same(const std::map<std::string, std::string>& names,
-                          const std::string& name) {
-  const auto found = names.find(name);
-  return found == names.end() ? name : found->second;
+/// The row's label of A1111, or its own name.
+template <typename Row>
+std::string a1111_label(std::span<const Row> rows, const std::string& name) {
+  for (const Row& row : rows) {
+    if (row.name == name && !row.names.a1111.empty()) return std::string(row.names.a1111);
+  }
+  return name;
 }
 
 /// "Nag scale" from "nag_scale".
@@ -152,13 +106,13 @@ std::vector<std::string> left_out_notices(const FittedText& fitted) {
 }
 
 std::string a1111_sampler_name(const std::string& sampler) {
-  return known_or_same(sampler_names(), sampler);
+  return a1111_label(sampler_rows(), sampler);
 }
 
 std::string a1111_schedule_name(const std::string& schedule, int64_t steps) {
   // From two steps on, DMD2's schedule is A1111's "Simple" to the last digit.
   if (schedule == "dmd2" && steps > 1) return "Simple";
-  return known_or_same(schedule_names(), schedule);
+  return a1111_label(schedule_rows(), schedule);
 }
 
 std::string stem_of(const std::string& file) {

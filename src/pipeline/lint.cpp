@@ -13,6 +13,8 @@
 #include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
 #include "sampling/grid_distance.h"
+#include "text/prompt_rules.h"
+#include "text/weight_slips.h"
 
 namespace fourstep {
 
@@ -236,6 +238,20 @@ MaybeFinding idle_options(const LintSubject& s) {
                  idle.size() == 1 ? "leave it out" : "leave them out"};
 }
 
+/// To the grammar such a weight is text, and is drawn.
+MaybeFinding mistyped_weights(const LintSubject& s) {
+  const auto dialect = dialect_from_name(s.request.dialect);
+  if (prompt_rules(dialect).syntax == PromptSyntax::kPlain) return {};
+  for (const std::string& prompt : {s.request.prompt, s.request.negative_prompt}) {
+    if (const auto slip = find_weight_slip(prompt)) {
+      return Finding{
+          fmt::format("\"{}\" in the prompt is no weight but text{}", slip->text, slip->hint),
+          "write (word:1.2)"};
+    }
+  }
+  return {};
+}
+
 struct Rule {
   std::string_view code;
   MaybeFinding (*find)(const LintSubject&);
@@ -252,6 +268,7 @@ constexpr Rule kRules[] = {
     {"idle-negative-prompt", idle_negative_prompt},
     {"idle-guidance", idle_guidance},
     {"missing-text-part", missing_text_part},
+    {"mistyped-weight", mistyped_weights},
     {"lora-strength", lora_strength},
     {"idle-lora", idle_loras},
     {"idle-options", idle_options},

@@ -19,7 +19,10 @@ LoraUse parse_lora_use(const FieldInfo& field, std::string text) {
   for (size_t colon = text.rfind(':'); weights.size() < 2 && colon != std::string::npos;
        colon = text.rfind(':')) {
     const std::string tail = text.substr(colon + 1);
-    if (!looks_like_weights(tail)) break;
+    if (tail.empty()) {
+      throw InvalidRequest("{} {}: there is no weight behind the colon", flag_name(field), text);
+    }
+    if (!looks_like_weights(tail) && number_hint(tail).empty()) break;
     text.resize(colon);
     const std::string what = fmt::format("{} {}", flag_name(field), text);
     weights.insert(weights.begin(), step_weights_from_text(what, tail));

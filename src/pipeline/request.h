@@ -74,34 +74,51 @@ struct Request {
 template <typename AnyRequest, typename Visitor>
 void visit_file_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"model",
-             "checkpoint: one file, or a diffusers folder; the shipped model when not given"},
-        r.model);
-  visit(Info{"unet", "UNet file to use instead of the checkpoint's (a distilled UNet alone)"},
+  visit(
+      Info{.name = "model",
+           .help = "checkpoint: one file, or a diffusers folder; the shipped model when not given",
+           .aliases = "m ckpt"},
+      r.model);
+  visit(Info{.name = "unet",
+             .help = "UNet file to use instead of the checkpoint's (a distilled UNet alone)",
+             .aliases = "diffusion_model"},
         r.unet);
-  visit(Info{"vae", "VAE file to use instead of the checkpoint's (a tiny VAE too)"}, r.vae);
-  visit(Info{"text_encoder",
-             "CLIP text encoder to use instead of the checkpoint's: a file (clip_l.safetensors) or "
-             "a folder"},
+  visit(Info{.name = "vae",
+             .help = "VAE file to use instead of the checkpoint's (a tiny VAE too)",
+             .aliases = "vae_path tae taesd"},
+        r.vae);
+  visit(Info{.name = "text_encoder",
+             .help = "CLIP text encoder to use instead of the checkpoint's: a file "
+                     "(clip_l.safetensors) or "
+                     "a folder",
+             .aliases = "clip_l"},
         r.text_encoder);
-  visit(Info{"text_encoder_2", "the same for SDXL's second text encoder (clip_g.safetensors)"},
+  visit(Info{.name = "text_encoder_2",
+             .help = "the same for SDXL's second text encoder (clip_g.safetensors)",
+             .aliases = "clip_g"},
         r.text_encoder_2);
   visit(Info{"lora",
              "LoRA as FILE[:WEIGHT[:TEXT_WEIGHT]], or its name (see lora-dir); WEIGHT by step: "
              "0@0,1@2; several: repeat, or separate by ';'; none: without the shipped one"},
         r.loras);
   visit(Info{"lora_partial", "use a LoRA even if some of its modules fit nothing"}, r.lora_partial);
-  visit(Info{"lora_dir",
-             "folder in which LoRAs are found by name, sub-folders too; several: repeat, or "
-             "separate by ';'"},
-        r.lora_dir);
+  visit(
+      Info{.name = "lora_dir",
+           .help = "folder in which LoRAs are found by name, sub-folders too; several: repeat, or "
+                   "separate by ';'",
+           .aliases = "lora_model_dir"},
+      r.lora_dir);
 }
 
 template <typename AnyRequest, typename Visitor>
 void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"prompt", "what the image shows"}, r.prompt);
-  visit(Info{"negative_prompt", "what it should not show (needs a CFG scale other than 1, or NAG)"},
+  visit(Info{.name = "prompt", .help = "what the image shows", .aliases = "p", .is_prose = true},
+        r.prompt);
+  visit(Info{.name = "negative_prompt",
+             .help = "what it should not show (needs a CFG scale other than 1, or NAG)",
+             .aliases = "n negative",
+             .is_prose = true},
         r.negative_prompt);
   visit(Info{"emphasis",
              "what weights in prompts do: original, no_norm (both A1111), comfyui, ignore, or auto "
@@ -110,9 +127,11 @@ void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
   visit(Info{"old_prompt_schedules",
              "read n in [a:b:n] as A1111 did before 1.6: a share below 1, else a step"},
         r.old_prompt_schedules);
-  visit(Info{"embedding_dir",
-             "folder with textual inversions that prompts may name; several as with lora-dir"},
-        r.embedding_dir);
+  visit(
+      Info{.name = "embedding_dir",
+           .help = "folder with textual inversions that prompts may name; several as with lora-dir",
+           .aliases = "embd_dir embeddings_dir"},
+      r.embedding_dir);
   visit(Info{"wildcards", "folder with NAME.txt, a line of which replaces __NAME__ in prompts"},
         r.wildcards);
 }
@@ -120,21 +139,34 @@ void visit_prompt_fields(AnyRequest& r, Visitor&& visit) {
 template <typename AnyRequest, typename Visitor>
 void visit_picture_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384},
-        r.width);
-  visit(Info{"height", "image height, as width", "px", 0, 16384}, r.height);
-  visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000},
+  visit(
+      Info{"width", "image width, rounded to a multiple of 8; 0: the model's", "px", 0, 16384, "W"},
+      r.width);
+  visit(Info{"height", "image height, as width", "px", 0, 16384, "H"}, r.height);
+  visit(Info{"images", "images of this prompt; image i has the seed plus i", "", 1, 10000,
+             "b batch_count num_images_per_prompt"},
         r.images);
-  visit(Info{"seed", "seed of the first image; random when not given"}, r.seed);
+  visit(Info{.name = "seed",
+             .help = "seed of the first image; random when it is not given or -1",
+             .aliases = "s"},
+        r.seed);
 }
 
 template <typename AnyRequest, typename Visitor>
 void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
   using Info = FieldInfo;
-  visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000},
+  visit(Info{"steps", "sampling steps; by the model's kind when not given", "steps", 1, 1000,
+             "num_inference_steps"},
         r.steps);
-  visit(Info{"sampler", "auto, or a name that \"fourstep generate --help\" lists"}, r.sampler);
-  visit(Info{"schedule", "auto, or a name that \"fourstep generate --help\" lists"}, r.schedule);
+  visit(Info{.name = "sampler",
+             .help = "auto, or a name that \"fourstep generate --help\" lists; names of other "
+                     "programs too, such as \"DPM++ 2M Karras\"",
+             .aliases = "sampling_method sampler_name"},
+        r.sampler);
+  visit(Info{.name = "schedule",
+             .help = "auto, or a name that \"fourstep generate --help\" lists",
+             .aliases = "scheduler schedule_type"},
+        r.schedule);
   visit(Info{"dialect",
              "whose rules decide where programs differ (schedules, noise, starting state, empty "
              "negative): fourstep, comfyui, a1111 or diffusers"},
@@ -143,9 +175,9 @@ void visit_sampling_fields(AnyRequest& r, Visitor&& visit) {
         r.timesteps);
   visit(Info{"sigmas", "explicit falling noise levels instead of a schedule", "sigma", 0, 1e6},
         r.sigmas);
-  visit(
-      Info{"cfg_scale", "classifier-free guidance; 1: off, one network call a step", "", -100, 100},
-      r.cfg_scale);
+  visit(Info{"cfg_scale", "classifier-free guidance; 1: off, one network call a step", "", -100,
+             100, "cfg guidance_scale"},
+        r.cfg_scale);
   visit(Info{"eta", "share of fresh noise between steps; the sampler's own when not given", "", 0,
              10},
         r.eta);

@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "sampling/diffusers_settings.h"
+#include "sampling/plain_name.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 
@@ -11,104 +13,62 @@ namespace fourstep {
 
 namespace {
 
-constexpr auto kSamplerAliases = std::to_array<NameAlias>({
-    // A1111, Forge and Draw Things
-    {"euler a", "euler_ancestral"},
-    {"euler a cfg++", "euler_ancestral_cfg_pp"},
-    {"dpm2 a", "dpm_2_ancestral"},
-    {"dpm ad", "dpm_adaptive"},
-    {"dpm++ 2s a", "dpmpp_2s_ancestral"},
-    {"dpm++ 2s a cfg++", "dpmpp_2s_ancestral_cfg_pp"},
-    {"pndm", "plms"},
-    // ComfyUI: the same with noise drawn on the device
-    {"dpmpp_sde_gpu", "dpmpp_sde"},
-    {"dpmpp_2m_sde_gpu", "dpmpp_2m_sde"},
-    {"dpmpp_2m_sde_heun_gpu", "dpmpp_2m_sde_heun"},
-    {"dpmpp_3m_sde_gpu", "dpmpp_3m_sde"},
-    // diffusers' classes, with their default settings
-    {"EulerDiscreteScheduler", "euler"},
-    {"EDMEulerScheduler", "euler"},
-    {"EulerAncestralDiscreteScheduler", "euler_ancestral"},
-    {"HeunDiscreteScheduler", "heun"},
-    {"LMSDiscreteScheduler", "lms"},
-    {"KDPM2DiscreteScheduler", "dpm_2"},
-    {"KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"},
-    {"DPMSolverMultistepScheduler", "dpmpp_2m"},
-    {"DPMSolverSinglestepScheduler", "dpmpp_2s"},
-    {"EDMDPMSolverMultistepScheduler", "dpmpp_2m"},
-    {"DPMSolverSDEScheduler", "dpmpp_sde"},
-    {"DEISMultistepScheduler", "deis"},
-    {"UniPCMultistepScheduler", "uni_pc_bh2"},
-    {"SASolverScheduler", "sa_solver"},
-    {"IPNDMScheduler", "ipndm"},
-    {"PNDMScheduler", "plms"},
-    {"DDIMScheduler", "ddim"},
-    {"DDPMScheduler", "ddpm"},
-    {"LCMScheduler", "lcm"},
-    {"TCDScheduler", "tcd"},
-});
-
 constexpr std::string_view kAutomatic = "automatic";
+constexpr std::string_view kClassEnding = "scheduler";
 
-constexpr auto kScheduleAliases = std::to_array<NameAlias>({
-    {"uniform", "normal"},
-    {"ddim", "ddim_uniform"},
-    {"sgm", "sgm_uniform"},
-    {"ays", "align_your_steps"},
-    {"ays 11", "align_your_steps_11"},
-    {"ays 32", "align_your_steps_32"},
-    {"ays gits", "align_your_steps_gits"},
-    {"auto", kAutomatic},
-    {"ka", "karras"},  // k-diffusion's short names, as in k_dpmpp_2m_ka
-    {"k", "karras"},   // InvokeAI's, as in dpmpp_2m_k
-});
+/// What a name stands for; the schedule is empty but for names that fix one.
+struct Meaning {
+  std::string_view sampler, schedule;
+};
 
-/// What decides whether two spellings are one name.
-std::string plain(std::string_view name) {
-  std::string letters;
-  for (const char c : name) {
-    if (c >= 'A' && c <= 'Z') {
-      letters += static_cast<char>(c - 'A' + 'a');
-    } else if (c == '+') {
-      letters += 'p';
-    } else if (c != ' ' && c != '_' && c != '-') {
-      letters += c;
+/// "unipc_k>karras" in its two halves.
+NameAlias divided_alias(std::string_view text) {
+  const size_t mark = text.find('>');
+  return {text.substr(0, mark),
+          mark == std::string_view::npos ? std::string_view() : text.substr(mark + 1)};
+}
+
+/// By a name of the program itself, of A1111, of others, and last by the classes of diffusers, so that the ambiguous
+/// "UniPC" is A1111's and not the class without its endings.
+std::optional<Meaning> find_without_prefix(std::string_view wanted) {
+  const auto rows = sampler_rows();
+  for (const SamplerRow& row : rows) {
+    const bool is_known = plain_name(row.name) == wanted || plain_name(row.names.a1111) == wanted;
+    if (is_known && !wanted.empty()) return Meaning{row.name, {}};
+  }
+  for (const SamplerRow& row : rows) {
+    for (const std::string_view text : names_in(row.names.others)) {
+      const auto [alias, schedule] = divided_alias(text);
+      if (plain_name(alias) == wanted) return Meaning{row.name, schedule};
     }
   }
-  return letters;
-}
-
-template <typename Row>
-std::optional<std::string_view> find_plain(std::span<const Row> rows, std::string_view wanted) {
-  for (const Row& row : rows) {
-    if (plain(row.name) == wanted) return row.name;
+  for (const SamplerRow& row : rows) {
+    for (const std::string_view name : names_in(row.names.diffusers)) {
+      if (is_class_spelling(name, wanted)) return Meaning{row.name, {}};
+    }
   }
   return std::nullopt;
 }
 
-std::optional<std::string_view> find_plain_alias(std::span<const NameAlias> aliases,
-                                                 std::string_view wanted) {
-  for (const NameAlias& row : aliases) {
-    if (plain(row.alias) == wanted) return row.name;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string_view> find_without_prefix(std::string_view wanted) {
-  const auto name = find_plain(sampler_rows(), wanted);
-  return name ? name : find_plain_alias(kSamplerAliases, wanted);
-}
-
-std::optional<std::string_view> find_sampler_name(std::string_view wanted) {
-  const auto name = find_without_prefix(wanted);
-  if (name || !wanted.starts_with('k')) return name;
+std::optional<Meaning> find_sampler_meaning(std::string_view wanted) {
+  const auto meaning = find_without_prefix(wanted);
+  if (meaning || !wanted.starts_with('k')) return meaning;
   return find_without_prefix(wanted.substr(1));  // k-diffusion's prefix: k_euler_a
 }
 
 std::optional<std::string_view> find_schedule_name(std::string_view wanted) {
-  if (const auto name = find_plain(schedule_rows(), wanted)) return name;
-  if (wanted == kAutomatic) return kAutomatic;
-  return find_plain_alias(kScheduleAliases, wanted);
+  if (wanted == kAutomatic || wanted == "auto") return kAutomatic;
+  for (const ScheduleRow& row : schedule_rows()) {
+    if (plain_name(row.name) == wanted) return row.name;
+  }
+  for (const ScheduleRow& row : schedule_rows()) {
+    if (wanted.empty()) break;
+    if (plain_name(row.names.a1111) == wanted) return row.name;
+    for (const std::string_view name : names_in(row.names.others)) {
+      if (plain_name(name) == wanted) return row.name;
+    }
+  }
+  return std::nullopt;
 }
 
 template <size_t kCount>
@@ -116,43 +76,77 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+std::optional<SamplerAndSchedule> split_plain(std::string_view all) {
+  if (const auto meaning = find_sampler_meaning(all)) {
+    return SamplerAndSchedule{std::string(meaning->sampler), std::string(meaning->schedule)};
+  }
+  // From the longest schedule down, so that "SGM Uniform" is not taken for "Uniform".
+  for (size_t length = 1; length < all.size(); ++length) {
+    const auto meaning = find_sampler_meaning(all.substr(0, length));
+    const auto schedule = meaning ? find_schedule_name(all.substr(length)) : std::nullopt;
+    if (schedule && meaning->schedule.empty()) {
+      return SamplerAndSchedule{std::string(meaning->sampler),
+                                schedule_name(*schedule, meaning->sampler)};
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-std::span<const NameAlias> sampler_aliases() { return kSamplerAliases; }
+std::vector<NameAlias> sampler_aliases() {
+  std::vector<NameAlias> aliases;
+  for (const SamplerRow& row : sampler_rows()) {
+    if (!row.names.a1111.empty()) aliases.push_back({row.names.a1111, row.name});
+    for (const auto name : names_in(row.names.diffusers)) aliases.push_back({name, row.name});
+    for (const auto name : names_in(row.names.others)) {
+      aliases.push_back({divided_alias(name).alias, row.name});
+    }
+  }
+  return aliases;
+}
 
-std::span<const NameAlias> schedule_aliases() { return kScheduleAliases; }
+std::vector<NameAlias> schedule_aliases() {
+  std::vector<NameAlias> aliases;
+  for (const ScheduleRow& row : schedule_rows()) {
+    if (!row.names.a1111.empty()) aliases.push_back({row.names.a1111, row.name});
+    for (const auto name : names_in(row.names.others)) aliases.push_back({name, row.name});
+  }
+  return aliases;
+}
 
 std::string sampler_name(std::string_view name) {
-  return std::string(find_sampler_name(plain(name)).value_or(name));
+  const auto meaning = find_sampler_meaning(plain_name(name));
+  return std::string(meaning ? meaning->sampler : name);
 }
 
 std::string schedule_name(std::string_view name, std::string_view sampler) {
-  const std::string_view found = find_schedule_name(plain(name)).value_or(name);
+  const std::string_view found = find_schedule_name(plain_name(name)).value_or(name);
   return std::string(found == kAutomatic ? automatic_schedule(sampler) : found);
 }
 
 SamplerAndSchedule split_sampler_name(std::string_view text) {
-  constexpr size_t kLongest = 100;
-  const std::string letters = plain(text.substr(0, kLongest));
-  const std::string_view all = letters;
-  if (const auto sampler = find_sampler_name(all)) return {std::string(*sampler), ""};
-  // From the longest schedule down, so that "SGM Uniform" is not taken for "Uniform".
-  for (size_t length = 1; length < all.size(); ++length) {
-    const auto sampler = find_sampler_name(all.substr(0, length));
-    const auto schedule = sampler ? find_schedule_name(all.substr(length)) : std::nullopt;
-    if (schedule) return {std::string(*sampler), schedule_name(*schedule, *sampler)};
-  }
-  return {std::string(text), ""};
+  constexpr size_t kLongest = 400;
+  const DiffusersSettings settings = take_diffusers_settings(text.substr(0, kLongest));
+  const auto found = split_plain(plain_name(settings.class_name));
+  if (!found) return {std::string(text), ""};
+  return settings.settings.empty() ? *found : with_diffusers_settings(*found, settings);
+}
+
+bool is_diffusers_class(std::string_view text) {
+  const std::string letters = plain_name(take_diffusers_settings(text).class_name);
+  const std::string_view wanted = letters;
+  const size_t end = wanted.find(kClassEnding);
+  return end != std::string_view::npos &&
+         find_sampler_meaning(wanted.substr(0, end + kClassEnding.size()));
 }
 
 std::string_view automatic_schedule(std::string_view sampler) {
-  constexpr auto kKarras = std::to_array<std::string_view>(
-      {"dpmpp_2m", "dpmpp_sde", "dpmpp_2s_ancestral", "dpm_2", "dpm_2_ancestral", "restart"});
-  constexpr auto kExponential =
-      std::to_array<std::string_view>({"dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"});
   const std::string name = sampler_name(sampler);
-  if (is_one_of(name, kKarras)) return "karras";
-  return is_one_of(name, kExponential) ? "exponential" : "normal";
+  for (const SamplerRow& row : sampler_rows()) {
+    if (row.name == name) return row.names.automatic;
+  }
+  return SamplerNames().automatic;
 }
 
 bool discards_penultimate(std::string_view sampler, Dialect dialect) {

@@ -27,12 +27,22 @@ struct SamplerNeeds {
   bool uncond = false;     ///< the estimate without the prompt at any CFG scale
 };
 
+/// What other programs call a sampler, as far as they mean the same algorithm (names.h). Several names are separated by
+/// ';', and NAME>SCHEDULE is a name that fixes the schedule too.
+struct SamplerNames {
+  std::string_view a1111 = {};      ///< one label, of A1111 and Forge; it is written into images
+  std::string_view diffusers = {};  ///< classes at their default settings
+  std::string_view others = {};     ///< of ComfyUI, InvokeAI, SD.Next, sd.cpp and Draw Things
+  std::string_view automatic = "normal";  ///< the schedule of A1111's "Automatic"
+};
+
 struct SamplerRow {
   std::string_view name;
   SamplerFunction function;
   SamplerNeeds needs;
   SamplerSettings defaults;
   std::string_view help;  ///< one line for lists of choices
+  SamplerNames names = {};
 
   bool is_stochastic() const { return needs.noise != NoiseKind::kNone && defaults.eta > 0; }
 };
@@ -40,7 +50,8 @@ struct SamplerRow {
 /// All samplers, in the order in which to show them.
 std::span<const SamplerRow> sampler_rows();
 
-/// The sampler `name`. Throws InvalidRequest when it is unknown, listing the known ones.
+/// The sampler `name`, in any spelling that sampler_name() in names.h knows. Throws InvalidRequest when it is unknown,
+/// naming the nearest three, or when another program means an algorithm by it that is not here.
 const SamplerRow& find_sampler(std::string_view name);
 
 /// Runs a sampler; run.settings are used as they are. Throws Error when the list of noise levels does not

@@ -34,6 +34,14 @@ constexpr std::array kAys32Sd15 = {
     1.314849,   1.16642497,  1.03475547, 0.91573744, 0.80748169, 0.71202361, 0.621739,   0.53065202,
     0.4529096,  0.37491455,  0.27461819, 0.2011529,  0.14105873, 0.06682881, 0.03166121, 0.015};
 
+// Timesteps of align your steps for 30 steps.
+constexpr std::array<double, 31> kAys30Sdxl = {
+    999, 953, 904, 850, 813, 777, 738, 695, 650, 602, 556, 510, 462, 417, 374, 331,
+    290, 250, 214, 182, 155, 131, 108, 85,  66,  49,  32,  20,  12,  3,   0};
+constexpr std::array<double, 31> kAys30Sd15 = {
+    999, 954, 907, 855, 819, 782, 744, 713, 684, 654, 623, 592, 559, 528, 499, 470,
+    437, 401, 364, 328, 291, 256, 221, 183, 149, 114, 70,  41,  21,  4,   0};
+
 // Forge's "Align Your Steps GITS".
 constexpr std::array kAysGitsSdxl = {14.615, 4.734, 2.567, 1.529, 0.987, 0.652,
                                      0.418,  0.268, 0.179, 0.127, 0.029};
@@ -248,6 +256,10 @@ std::span<const double> align_your_steps_table(AysTable table, TabledModel model
       return of_model(model, kAysGitsSdxl, kAysGitsSd15);
   }
   throw Error("align_your_steps_table: {} is no table", static_cast<int>(table));
+}
+
+std::span<const double> ays_30_timesteps(TabledModel model) {
+  return of_model(model, kAys30Sdxl, kAys30Sd15);
 }
 
 std::vector<double> gits_table_sigmas(double coefficient, int steps) {

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "sampling/diffusers_schedules.h"
-#include "sampling/find_row.h"
 #include "sampling/names.h"
 #include "sampling/schedule_tables.h"
+#include "sampling/unknown_names.h"
 
 namespace fourstep {
 
@@ -65,6 +65,20 @@ Sigmas beta_entries(const Table& table, int steps, const Settings& settings) {
                            settings.beta.value_or(kBetaShape));
 }
 
+/// The shapes are tenths.
+template <int kAlpha, int kBeta>
+Sigmas beta_of(const Table& table, int steps, const Settings&) {
+  return beta_entry_sigmas(table, steps, kAlpha / 10.0, kBeta / 10.0);
+}
+
+Sigmas smoothstep(const Table& table, int steps, const Settings&) {
+  return smoothstep_sigmas(table, steps);
+}
+
+Sigmas bong_tangent(const Table& table, int steps, const Settings& settings) {
+  return bong_tangent_sigmas(steps, range_of(table, settings));
+}
+
 Sigmas beta_linear(const Table& table, int steps, const Settings& settings) {
   return beta_sigmas(steps, range_of(table, settings), settings.alpha.value_or(kBetaShape),
                      settings.beta.value_or(kBetaShape));
@@ -115,6 +129,12 @@ Sigmas align_your_steps(const Table&, int steps, const Settings& settings) {
   return last_share(log_interpolated(levels, steps + 1), steps, settings.denoise);
 }
 
+Sigmas ays_30(const Table& table, int steps, const Settings& settings) {
+  Sigmas levels = sigmas_at(table, ays_30_timesteps(settings.model));
+  levels.pop_back();  // the clean end
+  return last_share(log_interpolated(levels, steps + 1), steps, settings.denoise);
+}
+
 Sigmas gits(const Table&, int steps, const Settings& settings) {
   constexpr int kLongest = 20;
   const double coefficient = settings.coefficient.value_or(1.20);
@@ -153,31 +173,74 @@ Sigmas remapped(const Table& table, int steps, const Settings& settings) {
 
 constexpr std::array kScheduleRows = {
     ScheduleRow{"dmd2", dmd2, "the timesteps DMD2 models were distilled at"},
-    ScheduleRow{"simple", simple, "equally spaced entries of the model's table"},
-    ScheduleRow{"normal", normal, "equally spaced timesteps, both ends included"},
-    ScheduleRow{"sgm_uniform", sgm_uniform, "equally spaced timesteps, the last left out"},
-    ScheduleRow{"karras", karras, "more steps at low noise (rho 7)", nullptr,
+    ScheduleRow{
+        "simple", simple, "equally spaced entries of the model's table", {.a1111 = "Simple"}},
+    ScheduleRow{"normal",
+                normal,
+                "equally spaced timesteps, both ends included",
+                {.a1111 = "Normal", .others = "uniform;discrete"}},
+    ScheduleRow{"sgm_uniform",
+                sgm_uniform,
+                "equally spaced timesteps, the last left out",
+                {.a1111 = "SGM Uniform", .others = "sgm"}},
+    ScheduleRow{"karras",
+                karras,
+                "more steps at low noise (rho 7)",
+                {.a1111 = "Karras", .others = "ka;k"},
+                nullptr,
                 remapped<Remap::kKarras>},
-    ScheduleRow{"exponential", exponential, "equally spaced in log sigma", nullptr,
+    ScheduleRow{"exponential",
+                exponential,
+                "equally spaced in log sigma",
+                {.a1111 = "Exponential"},
+                nullptr,
                 remapped<Remap::kExponential>},
-    ScheduleRow{"polyexponential", polyexponential, "exponential, bent by rho"},
-    ScheduleRow{"beta", beta_entries, "more steps at both ends (beta distribution 0.6, 0.6)",
-                beta_linear, remapped<Remap::kBeta>},
-    ScheduleRow{"ddim_uniform", ddim_uniform, "equally spaced entries from the lowest up"},
-    ScheduleRow{"kl_optimal", kl_optimal, "equally spaced in atan sigma", kl_optimal_to_min},
+    ScheduleRow{"polyexponential",
+                polyexponential,
+                "exponential, bent by rho",
+                {.a1111 = "Polyexponential"}},
+    ScheduleRow{"beta",
+                beta_entries,
+                "more steps at both ends (beta distribution 0.6, 0.6)",
+                {.a1111 = "Beta"},
+                beta_linear,
+                remapped<Remap::kBeta>},
+    ScheduleRow{"beta57", beta_of<5, 7>, "beta with 0.5 and 0.7: more steps at low noise"},
+    ScheduleRow{"beta_1_1", beta_of<10, 10>, "beta with 1 and 1: equally spaced entries"},
+    ScheduleRow{"smoothstep", smoothstep, "beta's shape by a polynomial (stable-diffusion.cpp)"},
+    ScheduleRow{"bong_tangent", bong_tangent, "two arcs of the arc tangent over sigma (RES4LYF)"},
+    ScheduleRow{"ddim_uniform",
+                ddim_uniform,
+                "equally spaced entries from the lowest up",
+                {.a1111 = "DDIM"}},
+    ScheduleRow{"kl_optimal",
+                kl_optimal,
+                "equally spaced in atan sigma",
+                {.a1111 = "KL Optimal"},
+                kl_optimal_to_min},
     ScheduleRow{"linear_quadratic", linear_quadratic, "linear, then quadratic in sigma"},
-    ScheduleRow{"turbo", turbo, "equally spaced timesteps, rounded up"},
+    ScheduleRow{"turbo", turbo, "equally spaced timesteps, rounded up", {.a1111 = "Turbo"}},
     ScheduleRow{"sd_turbo", sd_turbo,
                 "timesteps 999, 899, ... of SD and SDXL Turbo, up to 10 steps"},
     ScheduleRow{"lcm", lcm, "timesteps picked of the 50 that LCM models were distilled at"},
-    ScheduleRow{"align_your_steps", align_your_steps, "levels found by optimisation, resampled",
+    ScheduleRow{"align_your_steps",
+                align_your_steps,
+                "levels found by optimisation, resampled",
+                {.a1111 = "Align Your Steps", .others = "ays;AYS SDXL"},
                 forge_table<AysTable::kA1111>},
-    ScheduleRow{"align_your_steps_11", forge_table<AysTable::kA1111>,
-                "align_your_steps with Forge's numbers"},
-    ScheduleRow{"align_your_steps_32", forge_table<AysTable::kForge32>,
-                "the same from a table of 32 levels"},
-    ScheduleRow{"align_your_steps_gits", forge_table<AysTable::kForgeGits>,
-                "Forge's levels found by GITS"},
+    ScheduleRow{"align_your_steps_11",
+                forge_table<AysTable::kA1111>,
+                "align_your_steps with Forge's numbers",
+                {.a1111 = "Align Your Steps 11", .others = "ays 11"}},
+    ScheduleRow{"align_your_steps_32",
+                forge_table<AysTable::kForge32>,
+                "the same from a table of 32 levels",
+                {.a1111 = "Align Your Steps 32", .others = "ays 32"}},
+    ScheduleRow{"align_your_steps_gits",
+                forge_table<AysTable::kForgeGits>,
+                "Forge's levels found by GITS",
+                {.a1111 = "Align Your Steps GITS", .others = "ays gits"}},
+    ScheduleRow{"ays_30", ays_30, "align_your_steps from a table of 30 steps"},
     ScheduleRow{"gits", gits, "levels found by GITS for each number of steps (ComfyUI)"},
     ScheduleRow{"laplace", laplace, "many steps around sigma 1; ends above 0"},
     ScheduleRow{"vp", vp, "the continuous variance-preserving process, from sigma 152"},
@@ -232,10 +295,18 @@ void check_settings(const Table& table, const Settings& settings) {
 
 std::span<const ScheduleRow> schedule_rows() { return kScheduleRows; }
 
+const ScheduleRow& find_schedule(std::string_view name) {
+  const std::string known = schedule_name(name);
+  for (const ScheduleRow& row : schedule_rows()) {
+    if (row.name == known) return row;
+  }
+  refuse_schedule_name(name);
+}
+
 std::vector<double> make_sigmas(std::string_view name, const NoiseSchedule& schedule, int steps,
                                 const ScheduleSettings& settings) {
   constexpr int kMaxSteps = 1000;
-  const ScheduleRow& row = find_row(schedule_rows(), "schedule", schedule_name(name));
+  const ScheduleRow& row = find_schedule(name);
   const int extra = settings.discard_penultimate ? 1 : 0;
   if (steps < 1 || steps > kMaxSteps - extra) {
     throw InvalidRequest("schedule \"{}\": {} steps, expected 1 to {}", name, steps,

@@ -26,6 +26,18 @@ std::vector<double> equal_angles(int n, SigmaRange range) {
                 [](double angle) { return std::tan(angle); });
 }
 
+/// An arc tangent at 0, 1, ..., n - 1, falling from ends.max to ends.min; steepest around `pivot`.
+std::vector<double> arctangent_arc(int n, double slope, double pivot, SigmaRange ends) {
+  const auto height = [&](double place) { return std::atan(slope * (pivot - place)); };
+  if (n == 1) return {ends.max};
+  const double top = height(0), bottom = height(n - 1);
+  std::vector<double> arc;
+  for (int k = 0; k < n; ++k) {
+    arc.push_back(ends.min + (height(k) - bottom) / (top - bottom) * (ends.max - ends.min));
+  }
+  return arc;
+}
+
 }  // namespace
 
 std::vector<double> equally_spaced(double first, double last, int n) {
@@ -53,6 +65,17 @@ std::vector<double> kl_optimal_sigmas(int steps, SigmaRange range) {
 
 std::vector<double> kl_optimal_sigmas_to_min(int steps, SigmaRange range) {
   return equal_angles(steps + 1, range);
+}
+
+std::vector<double> bong_tangent_sigmas(int steps, SigmaRange range) {
+  const int places = steps + 2, middle = places * 3 / 5;
+  const double slope = 0.2 * 40 / places, half = range.min + (range.max - range.min) / 2;
+  auto sigmas = arctangent_arc(middle, slope, middle, {half, range.max});
+  sigmas.pop_back();  // where the arcs meet
+  const auto lower = arctangent_arc(places - middle, slope, 0, {range.min, half});
+  sigmas.insert(sigmas.end(), lower.begin(), lower.end());
+  sigmas.back() = 0;
+  return sigmas;
 }
 
 std::vector<double> linear_quadratic_sigmas(int steps, double sigma_max) {

@@ -29,6 +29,11 @@ std::vector<double> kl_optimal_sigmas(int steps, SigmaRange range);
 /// The same with the steps ending at min instead of 0. Source: A1111 and Forge "KL Optimal".
 std::vector<double> kl_optimal_sigmas_to_min(int steps, SigmaRange range);
 
+/// Two arcs of an arc tangent that meet half-way between max and min, after three fifths of the steps.
+/// Source: RES4LYF `bong_tangent_scheduler` with start and end at the model's range, as in stable-diffusion.cpp's
+/// `BongTangentScheduler` (the original ends at 0 and starts at 1, for flow models).
+std::vector<double> bong_tangent_sigmas(int steps, SigmaRange range);
+
 /// Falls linearly to 97.5% of sigma_max in the first half of the steps, then quadratically to 0.
 /// Source: ComfyUI `linear_quadratic_schedule`, made for Polyak et al. 2024 (2410.13720), section 3.2.
 std::vector<double> linear_quadratic_sigmas(int steps, double sigma_max);

@@ -110,6 +110,17 @@ std::vector<double> beta_entry_sigmas(const NoiseSchedule& schedule, int steps, 
   return sigmas;
 }
 
+std::vector<double> smoothstep_sigmas(const NoiseSchedule& schedule, int steps) {
+  const double last = schedule.sigmas.size() - 1.0;
+  std::vector<double> sigmas;
+  for (int k = 0; k < steps; ++k) {
+    const double u = 1 - static_cast<double>(k) / steps;
+    sigmas.push_back(schedule.sigmas[static_cast<size_t>(std::round(u * u * (3 - 2 * u) * last))]);
+  }
+  sigmas.push_back(0);
+  return sigmas;
+}
+
 std::vector<double> turbo_sigmas(const NoiseSchedule& schedule, int steps) {
   const double stride = 1000.0 / steps;
   std::vector<double> timesteps;

@@ -46,6 +46,35 @@ TEST(Fields, AnEmptyTextUnsetsAnOptional) {
   EXPECT_EQ(text_from_value(steps), "12");
 }
 
+TEST(Fields, MinusOneUnsetsASeed) {
+  std::optional<uint64_t> seed = 3;
+  value_from_text(FieldInfo{"seed", ""}, "-1", seed);
+  EXPECT_FALSE(seed.has_value());
+  EXPECT_THROW(value_from_text(FieldInfo{"seed", ""}, "-2", seed), InvalidRequest);
+  std::optional<int64_t> steps = 3;
+  EXPECT_THROW(value_from_text(kSteps, "-1", steps), InvalidRequest);
+}
+
+TEST(Fields, NumbersWrittenAsElsewhereAreExplained) {
+  double scale = 1;
+  EXPECT_EQ(message_of(kScale, "1,5", scale),
+            "--cfg-scale: \"1,5\" is not a number (write 1.5 with a point)");
+  EXPECT_EQ(message_of(kScale, "50%", scale),
+            "--cfg-scale: \"50%\" is not a number (write 0.5 for 50%)");
+  EXPECT_EQ(message_of(kScale, "0.7x", scale),
+            "--cfg-scale: \"0.7x\" is not a number (write 0.7 without x)");
+  int64_t steps = 7;
+  EXPECT_EQ(message_of(kSteps, "", steps),
+            "--steps: a value is empty; expected a whole number from 1 to 100");
+}
+
+TEST(Fields, OtherNamesAreWordsOrLetters) {
+  constexpr FieldInfo kSeed{.name = "seed", .help = "", .aliases = "s rng_seed"};
+  EXPECT_EQ(field_names(kSeed), (std::vector<std::string>{"seed", "rng_seed"}));
+  EXPECT_EQ(field_letters(kSeed), (std::vector<std::string>{"s"}));
+  EXPECT_EQ(field_names(kScale), (std::vector<std::string>{"cfg_scale"}));
+}
+
 TEST(Fields, ListsReadBackAsWritten) {
   std::vector<double> list;
   value_from_text(kScale, "999, 749.25,0.1", list);

@@ -70,7 +70,8 @@ TEST_F(Program, HelpHasEveryFlagUnderTheHeadingOfItsGroup) {
     EXPECT_NE(begin, std::string::npos) << next;
     return [&, group = help.text.substr(begin, end - begin)](const FieldInfo& field, auto&) {
       if (field.name == "prompt") return;
-      EXPECT_NE(group.find("\n  " + flag_name(field) + " "), std::string::npos) << flag_name(field);
+      const std::regex row("\n  (-.,)?" + flag_name(field) + "[ \n]");
+      EXPECT_TRUE(std::regex_search(group, row)) << flag_name(field);
     };
   });
   EXPECT_LE(longest_line(help.text), 120u);
@@ -127,13 +128,15 @@ TEST_F(Program, EveryImageOfARandomPromptEqualsItsSingleRun) {
 }
 
 TEST_F(Program, SeedsAndSizesMakeOneImageEach) {
-  const Outcome outcome = generate("--seeds 1,2 --sizes 64x64,72x64 --json --out " + path("many/"));
-  EXPECT_EQ(outcome.exit_code, 2) << "a folder that does not exist is not made up";
-  std::filesystem::create_directory(path("many"));
-  const Outcome second = generate("--seeds 1,2 --sizes 64x64,72x64 --json --out " + path("many/"));
-  ASSERT_EQ(second.exit_code, 0) << second.text;
-  const auto json = nlohmann::json::parse(second.text);
+  const Outcome outcome = generate("--seeds 1,2 --size 64x64,72x64 --json --out " +
+                                   path("many/new/") + " --latents " + path("latents/of/many/"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto json = nlohmann::json::parse(outcome.text);
   ASSERT_EQ(json["images"].size(), 4u);
+  EXPECT_EQ(json["images"][0]["request"]["seed"], 1);
+  EXPECT_EQ(json["images"][1]["request"]["width"], 64);
+  EXPECT_EQ(json["images"][3]["request"]["width"], 72);
+  EXPECT_TRUE(std::filesystem::exists(path("latents/of/many/a-cat-1.safetensors")));
   EXPECT_EQ(json["images"][3]["width"], 72);
   for (const auto& image : json["images"]) {
     EXPECT_TRUE(std::filesystem::exists(image["file"].get<std::string>()));
@@ -151,11 +154,11 @@ TEST_F(Program, BadOptionsAreRefusedInOneSentence) {
   expect_refusal(generate("--steps 0"), {"--steps", "1 to 1000"});
   expect_refusal(generate("--cfg-scale nan"), {"--cfg-scale"});
   expect_refusal(generate("--sampler eluer"), {"eluer", "euler"});
-  expect_refusal(generate("--schedule nope"), {"nope", "karras"});
+  expect_refusal(generate("--schedule karas"), {"karas", "karras"});
   expect_refusal(generate("--sizes 64"), {"--sizes", "WIDTHxHEIGHT"});
   expect_refusal(generate("--timesteps 10,999"), {"--timesteps", "fall"});
   expect_refusal(generate("--vae-precision int4"), {"--vae-precision", "int4"});
-  expect_refusal(generate("--stepps 4"), {"--stepps"});
+  expect_refusal(generate("--stepps 4"), {"--stepps", "did you mean --steps"});
   expect_refusal(run("paint 'a cat'"), {"subcommand"});
   expect_refusal(generate("--device gpu"), {"--device", "gpu"});
   expect_refusal(generate("--out " + path("x.bmp")), {"x.bmp"});
@@ -199,6 +202,64 @@ TEST_F(Program, NothingIsLeftBehindWhereTheOutputCannotBeWritten) {
   expect_refusal(outcome, {"no-such-folder"});
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->path()), {}),
             static_cast<ptrdiff_t>(before));
+}
+
+TEST_F(Program, StandardOutputTakesOnePng) {
+  const Outcome outcome = generate("--seed 7 -o - > " + path("piped.png"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_EQ(outcome.text, "");
+  const Outcome named = generate("--seed 7 -o " + path("named.png"));
+  ASSERT_EQ(named.exit_code, 0) << named.text;
+  EXPECT_EQ(testing::read_file(path("piped.png")), testing::read_file(path("named.png")));
+  expect_refusal(generate("-o - --json"), {"--json", "standard output"});
+  expect_refusal(generate("-o - --images 2"), {"2 images"});
+  expect_refusal(generate("--latents - -o " + path("x.png")), {"--latents", "standard output"});
+  expect_refusal(run("generate cat --model " + path("tiny.safetensors") +
+                     " --width 64 --height 64 --steps 1 -q -o - > /dev/full"),
+                 {"standard output"});
+}
+
+TEST_F(Program, HabitsOfOtherProgramsWork) {
+  const std::string end = " --steps 2 --precision fp32 -q --model " + path("tiny.safetensors");
+  const Outcome ours =
+      run("generate 'a fox' --negative-prompt dog --seed 7 --width 64 --height 72 "
+          "--cfg-scale 3 --sampler euler_ancestral --schedule normal --out " +
+          path("ours.png") + end);
+  ASSERT_EQ(ours.exit_code, 0) << ours.text;
+  const Outcome theirs =
+      run("generate -p 'a fox' -n dog -s 7 -W 64 -H 72 --cfg_scale=3 "
+          "--sampling-method euler_a --scheduler discrete -t 1 -o " +
+          path("theirs.png") + end);
+  ASSERT_EQ(theirs.exit_code, 0) << theirs.text;
+  EXPECT_EQ(testing::read_file(path("ours.png")), testing::read_file(path("theirs.png")));
+  const Outcome odd =
+      run("generate -o " + path("odd.png") + " -W 64 -H 64" + end + " -- '--odd prompt'");
+  ASSERT_EQ(odd.exit_code, 0) << odd.text;
+  EXPECT_EQ(read_image(path("odd.png")).text.at("parameters").rfind("--odd prompt\n", 0), 0u);
+}
+
+TEST_F(Program, NumbersAreExplainedWhereTheyAreWrittenAsElsewhere) {
+  expect_refusal(generate("--cfg 1,5"), {"--cfg-scale", "1.5 with a point"});
+  expect_refusal(generate("--lora x:0,7"), {"x", "0.7 with a point"});
+  expect_refusal(generate("--lora x:70%"), {"0.7 for 70%"});
+  expect_refusal(generate("--lora x:"), {"no weight behind the colon"});
+  expect_refusal(generate("--steps 4.5"), {"whole number"});
+  expect_refusal(generate("--steps=-1"), {"1 to 1000"});
+  expect_refusal(generate("--steps="), {"--steps", "empty"});
+  expect_refusal(generate("--vae ''"), {"--vae", "empty"});
+  expect_refusal(generate("--seeds 1,,2"), {"--seeds", "empty"});
+  expect_refusal(run("generate 'a <lora:x:0,7>' --model " + path("tiny.safetensors")),
+                 {"<lora:x", "0.7 with a point"});
+}
+
+TEST_F(Program, HelpFitsTheColumns) {
+  for (const auto& [columns, width] : {std::pair{"80", 80u}, {"120", 120u}, {"500", 120u}}) {
+    for (const char* command : {"generate", "train-lora", "lora merge", "inspect schedule"}) {
+      const Outcome help = run("--version >/dev/null; COLUMNS=" + std::string(columns) +
+                               " " FOURSTEP_PROGRAM " " + command + " --help");
+      EXPECT_LE(longest_line(help.text), width) << command;
+    }
+  }
 }
 
 TEST_F(Program, WhatCannotBeWrittenIsRefusedBeforeSampling) {

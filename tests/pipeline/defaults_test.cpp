@@ -74,6 +74,29 @@ TEST(Defaults, AnySpellingOfSamplerAndScheduleIsUnderstood) {
   EXPECT_THROW(resolve(asked, kPlain), InvalidRequest);
 }
 
+TEST(Defaults, TwoSchedulesForOneSamplerContradict) {
+  Request asked;
+  asked.sampler = "DPM++ 2M Karras";
+  asked.schedule = "Exponential";
+  EXPECT_THROW(resolve(asked, kPlain), InvalidRequest);
+  asked.schedule = "KARRAS";
+  EXPECT_EQ(resolve(asked, kPlain).request.schedule, "karras");
+  asked.schedule = "Automatic";  // karras for this sampler
+  EXPECT_EQ(resolve(asked, kPlain).request.schedule, "karras");
+}
+
+TEST(Defaults, AClassOfDiffusersIsNotedOutsideItsDialect) {
+  Request asked;
+  asked.seed = 1;
+  asked.sampler = "UniPCMultistepScheduler";
+  const Resolved resolved = resolve(asked, kPlain);
+  EXPECT_EQ(resolved.request.sampler, "uni_pc_bh2");
+  ASSERT_EQ(resolved.notices.size(), 1u);
+  EXPECT_NE(resolved.notices[0].find("--dialect diffusers"), std::string::npos);
+  asked.dialect = "diffusers";
+  EXPECT_TRUE(resolve(asked, kPlain).notices.empty());
+}
+
 TEST(Defaults, A1111SeedsAreThoseOfGpus) {
   Request asked;
   EXPECT_EQ(resolve(asked, kPlain).request.noise, "torch");

@@ -75,6 +75,8 @@ std::vector<Example> examples_of_sampling() {
        with([](Request& r) { r.negative_prompt = "blurry", r.guidance.nag_scale = 3; })},
       {"idle-guidance", with([](Request& r) { r.guidance.apg = true; }),
        with([](Request& r) { r.guidance.apg = true, r.cfg_scale = 1.5; })},
+      {"mistyped-weight", with([](Request& r) { r.prompt = "a (cat:1,2)"; }),
+       with([](Request& r) { r.prompt = "a (cat:1,2)", r.dialect = "diffusers"; })},
       {"idle-options", with([](Request& r) {
          r.timesteps = {999, 499}, r.schedule = "simple";
        }),

@@ -63,6 +63,40 @@ TEST(SplitSamplerName, DividesFusedNames) {
   EXPECT_EQ(split("UniPC Trailing"), (Pair{"uni_pc", "trailing"}));
 }
 
+TEST(SplitSamplerName, KnowsTheNamesOfEveryProgram) {
+  const auto split = split_sampler_name;
+  using Pair = SamplerAndSchedule;
+  // InvokeAI
+  EXPECT_EQ(split("kdpm_2_a"), (Pair{"dpm_2_ancestral", ""}));
+  EXPECT_EQ(split("lms_k"), (Pair{"lms", "karras"}));
+  EXPECT_EQ(split("unipc_k"), (Pair{"uni_pc_bh2", "karras"}));
+  // stable-diffusion.cpp
+  EXPECT_EQ(split("dpm++2s_a"), (Pair{"dpmpp_2s_ancestral", ""}));
+  EXPECT_EQ(split("euler_ge"), (Pair{"gradient_estimation", ""}));
+  EXPECT_EQ(split("euler_a_cfg_pp"), (Pair{"euler_ancestral_cfg_pp", ""}));
+  EXPECT_EQ(split("dpm++2m_sde_bt"), (Pair{"dpmpp_2m_sde", ""}));
+  EXPECT_EQ(split("ddim_trailing"), (Pair{"ddim", "trailing"}));
+  // SD.Next
+  EXPECT_EQ(split("Euler SGM"), (Pair{"euler", "trailing"}));
+  EXPECT_EQ(split("KDPM2 a"), (Pair{"dpm_2_ancestral", ""}));
+  EXPECT_EQ(split("LMSD"), (Pair{"lms", ""}));
+  // diffusers, with and without endings
+  EXPECT_EQ(split("Euler Ancestral Discrete"), (Pair{"euler_ancestral", ""}));
+  EXPECT_EQ(split("UniPCMultistep"), (Pair{"uni_pc_bh2", ""}));
+  EXPECT_EQ(split("UniPC"), (Pair{"uni_pc", ""})) << "A1111's";
+  EXPECT_EQ(split("DPMSolverSinglestepScheduler"), (Pair{"dpmpp_2s", ""}));
+  EXPECT_EQ(split("DPMSolverMultistep Karras"), (Pair{"dpmpp_2m", "karras"}));
+  EXPECT_EQ(split("PNDM Scheduler"), (Pair{"plms", ""}));
+  EXPECT_EQ(split("DPM++ 2M (Karras)"), (Pair{"dpmpp_2m", "karras"}));
+}
+
+TEST(Names, ClassesOfDiffusersAreKnown) {
+  EXPECT_TRUE(is_diffusers_class("EulerDiscreteScheduler"));
+  EXPECT_TRUE(is_diffusers_class("DPMSolverMultistepScheduler(use_karras_sigmas=True)"));
+  EXPECT_FALSE(is_diffusers_class("Euler a"));
+  EXPECT_FALSE(is_diffusers_class("scheduler"));
+}
+
 TEST(SplitSamplerName, LeavesTheScheduleEmptyWhereNoneIsNamed) {
   for (const auto& [text, sampler] :
        {NameAlias{"Euler a", "euler_ancestral"}, NameAlias{"DDIM", "ddim"}, NameAlias{"LCM", "lcm"},
