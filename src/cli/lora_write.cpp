@@ -27,6 +27,7 @@ struct WriteOptions {
   std::optional<int64_t> rank, convolution_rank;
   std::optional<double> ratio, cumulative, frobenius;
   bool folds_alpha = false;
+  bool drops_embeddings = false;
   bool is_quiet = false;
 };
 
@@ -65,11 +66,17 @@ void print_written(const WriteOptions& options, const std::string& what) {
   fmt::print("{}  ({})\n", printable(options.out, 400), what);
 }
 
+/// ", embeddings a, b"; empty without any.
+std::string embeddings_text(const BundledEmbeddings& embeddings) {
+  return embeddings.empty() ? "" : ", embeddings " + printable(names_text(embeddings), 400);
+}
+
 void convert(const WriteOptions& options) {
   ConvertOptions wanted;
   wanted.to = style_from_text(options.style);
   wanted.dtype = dtype_of(options);
   wanted.folds_alpha = options.folds_alpha;
+  wanted.drops_embeddings = options.drops_embeddings;
   check_output(options.out, {options.files.at(0)}, {".safetensors"});
   const LoraSource source = open_lora_source(options.files.at(0));
   const ConvertedLora converted = convert_lora(source, layouts_for(options.model), wanted);
@@ -80,7 +87,15 @@ void convert(const WriteOptions& options) {
                "that do not read it (ComfyUI) use --fold-alpha\n",
                converted.num_scaled);
   }
-  print_written(options, fmt::format("{} modules, {}", converted.num_modules, options.style));
+  if (!converted.embeddings.empty() && !has_alpha_tensors(wanted.to) && !options.is_quiet) {
+    fmt::print(
+        stderr,
+        "note: the file keeps the bundled embeddings ({}), with which diffusers does not load "
+        "it; --no-embeddings leaves them out\n",
+        printable(names_text(converted.embeddings), 400));
+  }
+  print_written(options, fmt::format("{} modules, {}{}", converted.num_modules, options.style,
+                                     embeddings_text(converted.embeddings)));
 }
 
 /// One text for all files, or one per file.
@@ -125,7 +140,8 @@ Ingredients open_parts(const WriteOptions& options) {
   for (size_t i = 0; i < loras.size(); ++i) {
     const BlockWeights blocks = block_weights_of(options, i, loras.size());
     all.push_back(loras[i].modules());
-    result.parts.push_back({all.back(), single_weight(uses[i]), uses[i].text_weight, blocks});
+    result.parts.push_back({all.back(), single_weight(uses[i]), uses[i].text_weight, blocks,
+                            loras[i].file.embeddings, paths[i].string()});
     const std::string text = options.block_weights.empty()
                                  ? ""
                                  : options.block_weights[i % options.block_weights.size()];
@@ -155,12 +171,13 @@ void join(const WriteOptions& options, const char* verb, const std::optional<Ran
   const MergeResult result = merge_loras(parts.parts, parts.layout, rank, events_of(bar));
   bar.finish();
   const std::string operation = rank ? fmt::format("{}, {}", verb, text_of(*rank)) : verb;
-  const double rounding = write_lora(options.out, result.modules, parts.layout, parts.dtype,
-                                     result_metadata(operation, parts.facts, result.modules));
+  const double rounding =
+      write_lora(options.out, result.modules, parts.layout, parts.dtype,
+                 result_metadata(operation, parts.facts, result.modules), result.embeddings);
   print_written(options,
-                fmt::format("{} modules, {}, relative error {:.3g} by rank, {:.3g} by rounding",
+                fmt::format("{} modules, {}, relative error {:.3g} by rank, {:.3g} by rounding{}",
                             result.modules.size(), ranks_text(result.modules),
-                            result.relative_error(), rounding));
+                            result.relative_error(), rounding, embeddings_text(result.embeddings)));
 }
 
 void merge(const WriteOptions& options) { join(options, "merge", rank_choice(options)); }
@@ -250,6 +267,8 @@ void add_convert(CLI::App& lora) {
       ->required();
   command->add_flag("--fold-alpha", options->folds_alpha,
                     "peft and diffusers: multiply alpha / rank into the up factors");
+  command->add_flag("--no-embeddings", options->drops_embeddings,
+                    "leave bundled embeddings (bundle_emb) out");
   add_lora_model_option(*command, options->model);
   add_common_options(*command, *options);
   command->callback([options] {

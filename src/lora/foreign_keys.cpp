@@ -14,15 +14,10 @@ struct Mark {
 };
 
 constexpr Mark kRefused[] = {
-    {".boft_", "BOFT"},
-    {".oft_blocks", "OFT"},
-    {".oft_diag", "OFT"},
-    {".oft_R", "OFT"},
-    {".on_input", "IA3"},
-    {".ia3_l", "IA3"},
-    {".a1.weight", "GLoRA"},
-    {".b1.weight", "GLoRA"},
-    {".set_weight", "a replaced weight"},
+    {".boft_", "PEFT's BOFT (boft_R, boft_s)"},
+    {".oft_diag", "an OFT of LyCORIS before 2.0 (oft_diag)"},
+    {".oft_R", "PEFT's OFT (oft_R)"},
+    {".ia3_l", "PEFT's IA3 (ia3_l)"},
     {".lora_embedding_", "a LoRA on an embedding table"},
     {".vera_lambda_", "VeRA"},
     {".reshape_weight", "a LoRA that changes the weight's shape"},
@@ -35,6 +30,7 @@ constexpr Mark kFiles[] = {
     {"input_hint_block", "a ControlNet: give it as a control model"},
     {"ip_adapter.", "an IP-Adapter: give it as an image prompt"},
     {"image_proj.", "an IP-Adapter: give it as an image prompt"},
+    {"bundle_emb.", "a bundle of embeddings without a LoRA: give each as an embedding"},
     {"string_to_param", "a textual inversion: give it as an embedding"},
     {"emb_params", "a textual inversion: give it as an embedding"},
     {"model.diffusion_model.", "a full checkpoint: give it as the model"},

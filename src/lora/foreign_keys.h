@@ -10,7 +10,7 @@
 
 namespace fourstep {
 
-/// The name of a LoRA kind that is refused ("OFT", "IA3", ...) when `key` belongs to one, else null.
+/// The name of a LoRA kind that is refused ("PEFT's OFT (oft_R)", "VeRA", ...) when `key` belongs to one, else null.
 const char* refused_kind(const std::string& key);
 
 /// Half a sentence on what a file without any LoRA module is ("it looks like a full checkpoint: ..."),

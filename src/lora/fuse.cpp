@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "lora/relative_change.h"
 
 namespace fourstep {
 namespace {
@@ -18,8 +19,8 @@ namespace {
 constexpr int64_t kBlockBytes = 1 << 20;
 
 std::optional<Shape> product_extents(const Tensor& a, const Tensor& b, const Tensor& t) {
-  if (a.dim() < 2 || b.dim() < 2) return std::nullopt;
-  const int64_t cols = b.numel() / b.size(0);
+  if (a.dim() < 2 || b.dim() < 2 || a.size(0) == 0) return std::nullopt;
+  const int64_t cols = c10::multiply_integers(b.sizes().slice(1));  // not numel: the rank may be 0
   if (!t.defined()) {
     const bool fits = a.numel() == a.size(0) * b.size(0);
     return fits ? std::optional(Shape{a.size(0), cols}) : std::nullopt;
@@ -50,9 +51,14 @@ struct Extents {
     if (!first || !second) return std::nullopt;
     return Shape{(*first)[0] * (*second)[0], (*first)[1] * (*second)[1]};
   }
-  std::optional<Shape> operator()(const FullDiff& m) const {
-    const int64_t rows = m.diff.dim() == 0 ? 1 : m.diff.size(0);
-    return Shape{rows, m.diff.numel() / rows};
+  std::optional<Shape> operator()(const FullDiff& m) const { return of_whole(m.diff); }
+  std::optional<Shape> operator()(const GLoRA& m) const { return (*this)(m.b); }
+  std::optional<Shape> operator()(const Replacement& m) const { return of_whole(m.value); }
+  std::optional<Shape> operator()(const OFT&) const { return std::nullopt; }
+  std::optional<Shape> operator()(const IA3&) const { return std::nullopt; }
+  static std::optional<Shape> of_whole(const Tensor& whole) {
+    const int64_t rows = whole.dim() == 0 ? 1 : whole.size(0);
+    return Shape{rows, whole.numel() / rows};
   }
   static std::optional<Shape> factor(const Tensor& w, const Tensor& a, const Tensor& b,
                                      const Tensor& t) {
@@ -75,6 +81,10 @@ struct Delta {
     return torch::kron(w1, m.w2.defined() ? matrix(m.w2) : product(m.w2_a, m.w2_b, m.t2));
   }
   Tensor operator()(const FullDiff& m) const { return fp32(m.diff); }
+  template <typename Relative>
+  Tensor operator()(const Relative&) const {
+    throw Error(std::string("lora delta: the change depends on the weight"));
+  }
 
   /// Moved first, then converted: half the bytes for what a file holds as fp16.
   Tensor fp32(const Tensor& tensor) const { return tensor.to(device).to(torch::kFloat); }
@@ -163,17 +173,35 @@ void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<Weighte
   });
 }
 
-/// Terms of any kind, the whole weight at once.
+/// Adds what the term adds to W = `original` (fp32) to `sum`.
+void add_change(Tensor& sum, const Tensor& original, const WeightedModule& term, DoraNorm norm) {
+  const bool is_dora = term.module.dora_scale.defined();
+  if (is_relative(term.module) && !is_dora) {
+    sum.add_(relative_change(term.module, original, term.weight));
+    return;
+  }
+  Tensor change = is_relative(term.module)
+                      ? relative_change(term.module, original, 1)
+                      : delta(term.module, shape_of(original), original.device());
+  if (is_dora) change = dora_change(original, change, term.module.dora_scale, norm);
+  sum.add_(change, term.weight);
+}
+
+/// Terms of any kind, the whole weight at once. A replaced weight is the first summand itself, so that it arrives to
+/// the bit; what the others add is counted from W all the same.
 void fuse_any(Tensor out, const Tensor& w, const std::vector<WeightedModule>& terms,
               DoraNorm norm) {
   const Tensor original = w.to(out.device()).to(torch::kFloat);
-  Tensor sum = original.clone();
-  for (const WeightedModule& term : terms) {
-    Tensor change = delta(term.module, shape_of(w), out.device());
-    if (term.module.dora_scale.defined()) {
-      change = dora_change(original, change, term.module.dora_scale, norm);
-    }
-    sum.add_(change, term.weight);
+  const auto first = std::find_if(terms.begin(), terms.end(), [](const WeightedModule& term) {
+    return std::holds_alternative<Replacement>(term.module.weight);
+  });
+  Tensor sum = first == terms.end() ? original.clone()
+                                    : std::get<Replacement>(first->module.weight)
+                                          .value.to(out.device())
+                                          .to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true)
+                                          .reshape(original.sizes());
+  for (auto term = terms.begin(); term != terms.end(); ++term) {
+    if (term != first) add_change(sum, original, *term, norm);
   }
   out.copy_(sum);
 }
@@ -184,7 +212,13 @@ std::optional<Shape> delta_extents(const LoraModule& module) {
   return std::visit(Extents{}, module.weight);
 }
 
+bool depends_on_weight(const LoraModule& module) {
+  return module.dora_scale.defined() || is_relative(module);
+}
+
 bool fits_shape(const LoraModule& module, const Shape& target) {
+  if (is_relative(module) && !fits_relative(module, target)) return false;
+  if (is_relative(module) && !module.dora_scale.defined()) return true;
   const std::optional<Shape> extents = delta_extents(module);
   if (!extents || target.empty()) return false;
   int64_t cols = 1;
@@ -197,6 +231,10 @@ bool fits_shape(const LoraModule& module, const Shape& target) {
 }
 
 Tensor delta(const LoraModule& module, const Shape& target, torch::Device device) {
+  if (is_relative(module)) {
+    throw Error("lora: {} of these shapes does not fit a weight of shape {}", kind_of(module),
+                to_string(target));
+  }
   if (!fits_shape(module, target)) {
     const std::optional<Shape> extents = delta_extents(module);
     throw Error(
@@ -217,7 +255,9 @@ LoraModule take_rows(const LoraModule& module, const Shape& full, int64_t begin,
     part.dora_scale = module.dora_scale.narrow(0, begin, count);
   }
   auto* low = std::get_if<LowRank>(&part.weight);
-  if (low) {
+  if (is_relative(module)) {
+    take_relative_rows(part, begin, count);
+  } else if (low) {
     low->up = low->up.narrow(0, begin, count);
   } else {
     part.weight = FullDiff{delta(module, full).narrow(0, begin, count)};
@@ -228,7 +268,7 @@ LoraModule take_rows(const LoraModule& module, const Shape& full, int64_t begin,
 
 int compare_content(const LoraModule& a, const LoraModule& b) {
   if (a.weight.index() != b.weight.index()) return a.weight.index() < b.weight.index() ? -1 : 1;
-  if (factor_of(a) != factor_of(b)) return factor_of(a) < factor_of(b) ? -1 : 1;
+  if (number_of(a) != number_of(b)) return number_of(a) < number_of(b) ? -1 : 1;
   const std::vector<Tensor> of_a = tensors_of(a), of_b = tensors_of(b);
   for (size_t i = 0; i < of_a.size(); ++i) {
     if (const int order = compare_tensors(of_a[i], of_b[i])) return order;
@@ -275,6 +315,15 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
   } else {
     fuse_any(out, w, terms, dora_norm);
   }
+}
+
+Tensor change_of(const Tensor& pristine, const WeightedModule& module, DoraNorm dora_norm) {
+  const c10::InferenceMode guard;
+  if (!fits_shape(module.module, shape_of(pristine))) delta(module.module, shape_of(pristine));
+  const Tensor original = aligned(pristine).to(torch::kFloat);
+  Tensor change = torch::zeros_like(original);
+  add_change(change, original, module, dora_norm);
+  return change;
 }
 
 Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules,

@@ -1,25 +1,18 @@
 #include "lora/lora_file.h"
 
-#include <array>
 #include <cstddef>
 #include <cstring>
 #include <set>
 
 #include "base/error.h"
 #include "lora/foreign_keys.h"
+#include "lora/lora_parts.h"
 #include "lora/lora_suffix.h"
 
 namespace fourstep {
 namespace {
 
 using enum LoraRole;
-
-/// The tensors of one module; undefined where the file has none.
-struct Parts {
-  std::array<Tensor, kNumLoraRoles> tensors;
-  Tensor& operator[](LoraRole role) { return tensors[static_cast<size_t>(role)]; }
-  const Tensor& operator[](LoraRole role) const { return tensors[static_cast<size_t>(role)]; }
-};
 
 /// True when an exponent of all ones occurs, which is NaN or infinity in every IEEE-like format.
 template <typename Word>
@@ -47,6 +40,17 @@ bool is_finite(const Tensor& tensor) {
   }
 }
 
+/// Whether an empty tensor is a factor of a decomposition of rank 0.
+bool has_rank_zero(const Tensor& tensor, LoraRole role) {
+  static const std::set<LoraRole> kFactors = {
+      kMid,     kHadaW1A, kHadaW1B, kHadaT1,  kHadaW2A, kHadaW2B, kHadaT2,  kLokrW1A, kLokrW1B,
+      kLokrW2A, kLokrW2B, kLokrT2,  kGloraA1, kGloraA2, kGloraB1, kGloraB2, kGloraMid};
+  if (tensor.dim() < 2) return false;
+  if (role == kDown) return tensor.size(0) == 0;
+  if (role == kUp) return tensor.size(1) == 0;
+  return kFactors.count(role) != 0;
+}
+
 /// Collects one file's modules; its members carry what every message needs.
 class Parser {
  public:
@@ -62,7 +66,8 @@ class Parser {
   LoraFile parse() {
     for (const auto& [key, tensor] : file_.tensors) sort_in(key, tensor);
     for (const auto& [name, parts] : parts_) add_module(name, parts);
-    if (result_.weights.empty() && result_.biases.empty()) {
+    if (!is_telling_ ||
+        (result_.weights.empty() && result_.biases.empty() && result_.empty_modules.empty())) {
       throw Error("load_lora(\"{}\"): no LoRA in this file; {}", file_.path.string(),
                   describe_foreign_keys(file_.tensors));
     }
@@ -75,120 +80,63 @@ class Parser {
   }
 
   void sort_in(const std::string& key, const Tensor& tensor) {
-    if (key.starts_with("bundle_emb.")) {
-      result_.embedding_keys.push_back(key);
+    if (const std::optional<BundledKey> bundled = split_bundled_key(key)) {
+      result_.embeddings[bundled->name][bundled->part] = checked(key, tensor);
       return;
     }
     if (const char* kind = refused_kind(key)) {
       throw Error(
-          "{}: {} cannot be applied; supported are LoRA, LoCon, LoHa, LoKr, DoRA and full "
-          "differences",
+          "{}: {} cannot be applied; supported are LoRA, LoCon, LoHa, LoKr, DoRA, GLoRA, full "
+          "differences, and OFT, BOFT and IA3 of LyCORIS and sd-scripts",
           where(key), kind);
     }
     const std::optional<LoraKey> split = split_lora_key(key);
-    if (!split) {
+    if (!split || !can_be_module(*split)) {
       result_.unknown_keys.push_back(key);
       return;
     }
-    if (tensor.numel() == 0)
-      throw Error("{}: shape {} is empty", where(key), to_string(shape_of(tensor)));
-    // Views of a file are contiguous, but not always aligned; bytes can be compared only of contiguous ones.
-    const Tensor flat = aligned(tensor).contiguous();
-    if (check_ == ValueCheck::kFinite && !is_finite(flat))
-      throw Error("{}: holds NaN or infinity; the file is damaged", where(key));
+    is_telling_ |= is_telling(split->role);
     Tensor& slot = parts_[split->module][split->role];
     if (slot.defined()) throw Error("{}: the module has this tensor twice", where(key));
-    slot = flat;
+    slot = checked(key, tensor);
+    if (slot.numel() == 0 && !has_rank_zero(slot, split->role))
+      throw Error("{}: shape {} is empty", where(key), to_string(shape_of(tensor)));
   }
 
-  void add_module(const std::string& name, const Parts& parts) {
-    if (parts[kBias].defined()) {
-      result_.biases[name] = LoraModule{FullDiff{parts[kBias]}, {}, {}, {}};
-    }
-    std::optional<LoraModule> module = module_of(name, parts);
-    if (!module) {
-      if (!parts[kBias].defined()) result_.unknown_keys.push_back(name);
-      return;
-    }
-    module->alpha = scalar(name + ".alpha", parts[kAlpha]);
-    module->scale = scalar(name + ".scale", parts[kScale]);
-    module->dora_scale = parts[kDora];
-    if (parts[kMagnitude].defined()) module->dora_scale = parts[kMagnitude].reshape({-1, 1});
-    if (!module->alpha && !module->scale) module->scale = configured_scale(name, *module);
-    result_.weights[name] = std::move(*module);
+  /// Whole weights and biases are PEFT's, whose module names have dots; a vector of IA3 has its flag beside it.
+  bool can_be_module(const LoraKey& key) const {
+    const bool is_whole = key.role == kWeight || key.role == kWholeBias;
+    return !is_whole || key.module.find('.') != std::string::npos ||
+           file_.tensors.count(key.module + ".on_input") != 0;
   }
 
-  std::optional<LoraModule> module_of(const std::string& name, const Parts& p) const {
-    if (p[kDown].defined() || p[kUp].defined()) {
-      require(name, {{p[kDown], "lora_down"}, {p[kUp], "lora_up"}});
-      check_rank(name, p[kDown].size(0), p[kUp].dim() > 1 ? p[kUp].size(1) : -1);
-      return LoraModule{LowRank{p[kDown], p[kUp], p[kMid]}, {}, {}, {}};
-    }
-    if (p[kHadaW1A].defined() || p[kHadaW2A].defined()) return loha_of(name, p);
-    if (p[kLokrW1].defined() || p[kLokrW1A].defined()) return lokr_of(name, p);
-    if (p[kDiff].defined()) return LoraModule{FullDiff{p[kDiff]}, {}, {}, {}};
-    return std::nullopt;
+  /// Views of a file are contiguous, but not always aligned; bytes can be compared only of contiguous ones.
+  Tensor checked(const std::string& key, const Tensor& tensor) const {
+    Tensor flat = aligned(tensor).contiguous();
+    if (check_ == ValueCheck::kFinite && !is_finite(flat))
+      throw Error("{}: holds NaN or infinity; the file is damaged", where(key));
+    return flat;
   }
 
-  LoraModule loha_of(const std::string& name, const Parts& p) const {
-    require(name, {{p[kHadaW1A], "hada_w1_a"},
-                   {p[kHadaW1B], "hada_w1_b"},
-                   {p[kHadaW2A], "hada_w2_a"},
-                   {p[kHadaW2B], "hada_w2_b"}});
-    if (p[kHadaT1].defined()) require(name, {{p[kHadaT2], "hada_t2"}});
-    for (const auto& [a, b] : {std::pair{kHadaW1A, kHadaW1B}, std::pair{kHadaW2A, kHadaW2B}}) {
-      check_rank(name, p[b].size(0), p[a].size(p[kHadaT1].defined() ? 0 : -1));
+  void add_module(const std::string& name, const LoraParts& parts) {
+    std::optional<LoraModule> weight = weight_module(parts, where(name));
+    if (weight && !weight->alpha && !weight->scale) weight->scale = configured_scale(name, *weight);
+    std::optional<LoraModule> bias = bias_module(parts, weight, where(name));
+    if (weight && is_empty_module(*weight)) {
+      weight.reset();
+      if (!bias) return result_.empty_modules.push_back(name);
     }
-    return LoraModule{
-        LoHa{p[kHadaW1A], p[kHadaW1B], p[kHadaT1], p[kHadaW2A], p[kHadaW2B], p[kHadaT2]},
-        {},
-        {},
-        {}};
-  }
-
-  /// Factors beside a whole matrix count for nothing, not even as the rank.
-  LoraModule lokr_of(const std::string& name, const Parts& p) const {
-    if (!p[kLokrW1].defined())
-      require(name, {{p[kLokrW1A], "lokr_w1_a"}, {p[kLokrW1B], "lokr_w1_b"}});
-    if (!p[kLokrW2].defined())
-      require(name, {{p[kLokrW2A], "lokr_w2_a"}, {p[kLokrW2B], "lokr_w2_b"}});
-    LoKr lokr;
-    lokr.w1 = p[kLokrW1];
-    lokr.w2 = p[kLokrW2];
-    if (!lokr.w1.defined()) lokr.w1_a = p[kLokrW1A], lokr.w1_b = p[kLokrW1B];
-    if (!lokr.w2.defined()) {
-      lokr.w2_a = p[kLokrW2A], lokr.w2_b = p[kLokrW2B], lokr.t2 = p[kLokrT2];
-    }
-    return LoraModule{std::move(lokr), {}, {}, {}};
-  }
-
-  using Wanted = std::vector<std::pair<Tensor, const char*>>;
-  void require(const std::string& name, const Wanted& wanted) const {
-    for (const auto& [tensor, part] : wanted) {
-      if (!tensor.defined()) throw Error("{}: its {} is missing", where(name), part);
-      if (tensor.dim() < 2) {
-        throw Error("{}: {} has shape {}, expected a matrix", where(name), part,
-                    to_string(shape_of(tensor)));
-      }
-    }
-  }
-
-  void check_rank(const std::string& name, int64_t down, int64_t up) const {
-    if (down == up) return;
-    throw Error("{}: its factors have ranks {} and {}, expected equal ones", where(name), down, up);
-  }
-
-  std::optional<double> scalar(const std::string& key, const Tensor& tensor) const {
-    if (!tensor.defined()) return std::nullopt;
-    if (tensor.numel() != 1) {
-      throw Error("{}: shape {}, expected one number", where(key), to_string(shape_of(tensor)));
-    }
-    return tensor.to(torch::kDouble).item<double>();
+    if (!weight && !bias) result_.unknown_keys.push_back(name);
+    if (weight) result_.weights[name] = std::move(*weight);
+    if (bias) result_.biases[name] = std::move(*bias);
   }
 
   /// From the configuration of the component whose prefix the name has, else of the folder.
   std::optional<double> configured_scale(const std::string& name, const LoraModule& module) const {
-    if (std::holds_alternative<FullDiff>(module.weight)) return std::nullopt;
+    const bool is_scaled = std::holds_alternative<LowRank>(module.weight) ||
+                           std::holds_alternative<LoHa>(module.weight) ||
+                           std::holds_alternative<LoKr>(module.weight);
+    if (!is_scaled || is_empty_module(module)) return std::nullopt;
     const PeftConfig* config = peft_ ? &*peft_ : nullptr;
     std::string rest = name.starts_with("base_model.model.") ? name.substr(17) : name;
     for (const auto& [prefix, found] : by_prefix_) {
@@ -204,7 +152,8 @@ class Parser {
   const std::optional<PeftConfig>& peft_;
   ValueCheck check_;
   std::map<std::string, PeftConfig> by_prefix_;
-  std::map<std::string, Parts> parts_;
+  std::map<std::string, LoraParts> parts_;
+  bool is_telling_ = false;  ///< some key is one that LoRAs alone have
   LoraFile result_;
 };
 
@@ -226,6 +175,7 @@ LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& pef
 int64_t rank_of(const LoraModule& module) {
   if (const auto* low = std::get_if<LowRank>(&module.weight)) return low->down.size(0);
   if (const auto* loha = std::get_if<LoHa>(&module.weight)) return loha->w1_b.size(0);
+  if (const auto* glora = std::get_if<GLoRA>(&module.weight)) return glora->a2.size(0);
   const auto* lokr = std::get_if<LoKr>(&module.weight);
   if (lokr && lokr->w2_b.defined()) return lokr->w2_b.size(0);
   return lokr && lokr->w1_b.defined() ? lokr->w1_b.size(0) : 0;
@@ -235,6 +185,10 @@ double factor_of(const LoraModule& module) {
   if (module.scale) return *module.scale;
   const int64_t rank = rank_of(module);
   return module.alpha && rank > 0 ? *module.alpha / static_cast<double>(rank) : 1.0;
+}
+
+double number_of(const LoraModule& module) {
+  return std::holds_alternative<OFT>(module.weight) ? module.alpha.value_or(0) : factor_of(module);
 }
 
 std::vector<Tensor> tensors_of(const LoraModule& module) {
@@ -247,6 +201,12 @@ std::vector<Tensor> tensors_of(const LoraModule& module) {
       return {m.w1, m.w1_a, m.w1_b, m.w2, m.w2_a, m.w2_b, m.t2};
     }
     std::vector<Tensor> operator()(const FullDiff& m) const { return {m.diff}; }
+    std::vector<Tensor> operator()(const GLoRA& m) const {
+      return {m.a1, m.a2, m.b.down, m.b.up, m.b.mid};
+    }
+    std::vector<Tensor> operator()(const OFT& m) const { return {m.blocks, m.rescale}; }
+    std::vector<Tensor> operator()(const IA3& m) const { return {m.weight, m.on_input}; }
+    std::vector<Tensor> operator()(const Replacement& m) const { return {m.value}; }
   };
   std::vector<Tensor> tensors = std::visit(Visitor{}, module.weight);
   tensors.push_back(module.dora_scale);

@@ -14,6 +14,7 @@
 #include "io/file_metadata.h"
 #include "io/peft_config.h"
 #include "io/tensor_file.h"
+#include "lora/bundled_embeddings.h"
 
 namespace fourstep {
 
@@ -42,21 +43,46 @@ struct FullDiff {
   Tensor diff;
 };
 
+/// W a1 a2 + b: a low-rank map before the weight, and a plain low-rank difference. The rank is that of both.
+struct GLoRA {
+  Tensor a1, a2;  ///< [in,r], [r,in]; of a convolution with 1x1 kernels
+  LowRank b;
+};
+
+/// Rotations of the weight's rows in blocks. A block B stands for (I + Q)(I - Q)^-1 with Q = B - B', Q of all blocks
+/// together no longer than alpha * out where alpha is above 0.
+struct OFT {
+  Tensor blocks;   ///< [n,b,b] with n * b = out; of a BOFT (m stages in butterfly order) [m,n,b,b]
+  Tensor rescale;  ///< [out,1,...]: factors of the rotated rows; or undefined
+};
+
+/// The weight's rows (or with `on_input` columns) times 1 + weight.
+struct IA3 {
+  Tensor weight;    ///< [out] or [in]; of a convolution [1,out,1,1] or [1,in,1,1]
+  Tensor on_input;  ///< one number, not 0 for columns
+};
+
+/// The new value of a weight or bias, which counts in full at any strength but 0.
+struct Replacement {
+  Tensor value;
+};
+
 struct LoraModule {
-  std::variant<LowRank, LoHa, LoKr, FullDiff> weight;
+  std::variant<LowRank, LoHa, LoKr, FullDiff, GLoRA, OFT, IA3, Replacement> weight;
   Tensor
       dora_scale;  ///< magnitudes of DoRA: [out,1,...] per output or [1,in,...] per input; or undefined
-  std::optional<double> alpha;  ///< absent: the rank, so that the factor is 1
+  std::optional<double> alpha;  ///< absent: the rank, so that the factor is 1; of OFT the limit
   std::optional<double> scale;  ///< replaces alpha / rank (old webui files, PEFT configurations)
 };
 
 struct LoraFile {
   std::filesystem::path path;
   std::map<std::string, LoraModule> weights;  ///< by module name as in the file
-  std::map<std::string, LoraModule> biases;   ///< bias differences (FullDiff) by module name
-  std::vector<std::string> unknown_keys;      ///< tensors that no LoRA kind explains
-  std::vector<std::string>
-      embedding_keys;  ///< bundled textual inversions (`bundle_emb.`), left aside
+  std::map<std::string, LoraModule>
+      biases;  ///< bias differences (FullDiff) and whole biases (Replacement) by module name
+  std::vector<std::string> unknown_keys;   ///< tensors that no LoRA kind explains
+  std::vector<std::string> empty_modules;  ///< of rank 0, which add nothing; in no other list
+  BundledEmbeddings embeddings;
   Metadata metadata;
 
   /// Names in `weights` and `biases` together, each once, sorted.
@@ -69,7 +95,7 @@ enum class ValueCheck { kFinite, kNone };
 /// Sorts the tensors of `file` into modules. peft: the configuration beside a PEFT folder's weights; a
 /// configuration in the file's metadata is found without it.
 /// Throws Error naming the file and key when a factor is missing, ranks disagree, a value is NaN or
-/// infinite, the kind cannot be applied (OFT, BOFT, GLoRA, IA3, replaced weights), or the file is
+/// infinite, the kind cannot be applied (PEFT's own OFT, BOFT and IA3, VeRA), or the file is
 /// something else (then it says what).
 LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft = std::nullopt,
                     ValueCheck check = ValueCheck::kFinite);
@@ -85,12 +111,15 @@ struct LoraSource {
 };
 LoraSource open_lora_source(const std::filesystem::path& path);
 
-/// Rank of the decomposition; 0 for what has none (full differences, whole LoKr factors).
+/// Rank of the decomposition; 0 for what has none (full differences, whole LoKr factors, OFT, IA3).
 int64_t rank_of(const LoraModule& module);
 
 /// What the product of the factors is multiplied by at strength 1: `scale`, or alpha / rank, or 1.
 /// A stored alpha of 0 switches the module off, as in ComfyUI. Whole LoKr factors ignore alpha.
 double factor_of(const LoraModule& module);
+
+/// The number that says beside the tensors what a module does: factor_of(), of OFT its limit (0: none).
+double number_of(const LoraModule& module);
 
 /// All tensors of the module in a fixed order; undefined ones included, so that positions have a meaning.
 std::vector<Tensor> tensors_of(const LoraModule& module);

@@ -20,6 +20,7 @@ struct Prefix {
 
 const std::array kPrefixes = {
     Prefix{"lora_unet_", {kUnet}},
+    Prefix{"oft_unet_", {kUnet}},
     Prefix{"lora_te1_", {kTextEncoder}},
     Prefix{"lora_te2_", {kTextEncoder2}},
     Prefix{"lora_te_", {kTextEncoder, kTextEncoder2}},

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "lora/foreign_keys.h"
 #include "lora/fuse.h"
+#include "lora/relative_change.h"
 
 namespace fourstep {
 namespace {
@@ -19,6 +21,46 @@ const LoraModule* find_module(const std::map<std::string, LoraModule>& modules,
                               const std::string& name) {
   const auto found = modules.find(name);
   return found == modules.end() ? nullptr : &found->second;
+}
+
+/// Rows and columns for messages; of OFT and IA3 what they show of them.
+Shape known_extents(const LoraModule& module) {
+  if (const auto extents = delta_extents(module)) return *extents;
+  Shape known = is_relative(module) ? relative_extents(module) : Shape{};
+  std::erase(known, -1);
+  return known;
+}
+
+std::string count_text(size_t count, const char* one, const char* several) {
+  return count == 1 ? fmt::format("1 {}", one) : fmt::format("{} {}", count, several);
+}
+
+std::vector<std::string> notes_of(const LoraFile& file, const LoraMatch& match) {
+  std::vector<std::string> notes;
+  if (!file.empty_modules.empty()) {
+    notes.push_back(fmt::format(
+        "{} nothing (first: \"{}\")",
+        count_text(file.empty_modules.size(), "module of rank 0 adds", "modules of rank 0 add"),
+        file.empty_modules.front()));
+  }
+  const auto replaced = std::count_if(
+      match.matched.begin(), match.matched.end(),
+      [](const auto& m) { return std::holds_alternative<Replacement>(m.module.weight); });
+  if (replaced > 0) {
+    notes.push_back(fmt::format(
+        "{} replaced by what the file holds, in full at any weight but 0",
+        count_text(static_cast<size_t>(replaced), "weight or bias is", "weights and biases are")));
+  }
+  for (const auto& [name, parts] : file.embeddings) {
+    for (const auto& [part, tensor] : parts) {
+      if (!is_output_part(part)) continue;
+      notes.push_back(fmt::format(
+          "the embedding \"{}\" has vectors for the output of a text encoder ({}), which stay "
+          "unused",
+          name, part));
+    }
+  }
+  return notes;
 }
 
 /// Resolves module names one by one, remembering which weights are taken.
@@ -61,11 +103,16 @@ class Matcher {
     for (const LoraTargets::Slice& slice : target.slices) {
       const std::string parameter = slice.module + part;
       const Shape* shape = targets_.shape(target.component, parameter);
-      if (!shape) return false;
+      if (!shape) {
+        const std::string weight = slice.module + ".weight";
+        misfit.lacks_bias = part == std::string_view(".bias") &&
+                            targets_.shape(target.component, weight) != nullptr;
+        return false;
+      }
       Shape full = *shape;
       if (slice.count >= 0) full[0] *= static_cast<int64_t>(target.slices.size());
       if (!fits_shape(module, full)) {
-        if (!misfit.got) misfit.got = delta_extents(module).value_or(Shape{});
+        if (!misfit.got) misfit.got = known_extents(module);
         if (!misfit.expected) misfit.expected = full;
         return false;
       }
@@ -126,6 +173,9 @@ std::string find_cause(const LoraFile& file, const LoraMatch& match, const LoraT
     if (const auto component = targets.missing_component(module.name)) {
       return fmt::format("the model has no {}", to_string(*component));
     }
+    if (module.lacks_bias) {
+      return fmt::format("\"{}\" adds to the bias of a layer that has none", module.name);
+    }
     if (module.got && module.expected) {
       return fmt::format("\"{}\" holds a difference of {} for a weight of shape {}", module.name,
                          to_string(*module.got), to_string(*module.expected));
@@ -143,6 +193,8 @@ std::string find_cause(const LoraFile& file, const LoraMatch& match, const LoraT
 LoraMatch match_lora(const LoraFile& file, const LoraTargets& targets) {
   LoraMatch match = Matcher(file, targets).match();
   match.metadata = file.metadata;
+  match.embeddings = file.embeddings;
+  match.notes = notes_of(file, match);
   if (!match.unmatched.empty()) match.likely_cause = find_cause(file, match, targets);
   return match;
 }

@@ -28,6 +28,7 @@ struct UnmatchedModule {
   std::string name;               ///< as in the file
   std::optional<Shape> got;       ///< when the name is known: rows and columns of the difference,
   std::optional<Shape> expected;  ///< and the shape of the weight that it does not fit
+  bool lacks_bias = false;        ///< it adds to a bias, and the layer has none
 };
 
 struct LoraMatch {
@@ -37,6 +38,8 @@ struct LoraMatch {
   size_t num_modules = 0;                   ///< of the file, unmatched ones included
   std::map<Component, size_t> num_matched;  ///< modules
   Metadata metadata;                        ///< of the file
+  BundledEmbeddings embeddings;             ///< of the file
+  std::vector<std::string> notes;           ///< sentences that a user should see once
   std::string likely_cause;                 ///< of the unmatched ones: half a sentence, or empty
 };
 

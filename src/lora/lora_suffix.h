@@ -8,7 +8,9 @@
 
 namespace fourstep {
 
-/// What a tensor is within its module. kDiff is a difference of any weight, kMagnitude PEFT's form of kDora.
+/// What a tensor is within its module. kDiff is a difference of any weight, kMagnitude PEFT's form of kDora, kUpBias
+/// what PEFT's lora_bias adds to the layer's bias (times alpha / rank). kWeight is IA3's vector where kOnInput stands
+/// beside it, else a weight that PEFT saved whole (modules_to_save), as kWholeBias is a bias (bias="all", "lora_only").
 enum class LoraRole {
   kDown,
   kUp,
@@ -26,8 +28,20 @@ enum class LoraRole {
   kLokrW2A,
   kLokrW2B,
   kLokrT2,
+  kGloraA1,
+  kGloraA2,
+  kGloraB1,
+  kGloraB2,
+  kGloraMid,
+  kOftBlocks,
+  kRescale,
+  kOnInput,
+  kWeight,
+  kWholeBias,
+  kSetWeight,
   kDiff,
   kBias,
+  kUpBias,
   kDora,
   kMagnitude,
   kAlpha,

@@ -28,15 +28,16 @@ std::vector<AppliedLora> part_of(std::vector<AppliedLora> loras, bool is_unet) {
 }
 
 LoraTraits traits_of(const LoraUse& use, LoraMatch& match) {
-  const LoraModule& first = match.matched.front().module;
+  // A file whose modules are all of rank 0 has none.
+  const LoraModule* first = match.matched.empty() ? nullptr : &match.matched.front().module;
   const size_t num_unet = match.num_matched[Component::kUnet];
   const size_t num_text = match.num_modules - num_unet;
   const LoraSigns signs{std::filesystem::path(use.file).filename().string(),
                         match.metadata,
                         num_unet,
                         num_text,
-                        rank_of(first),
-                        factor_of(first)};
+                        first ? rank_of(*first) : 0,
+                        first ? factor_of(*first) : 1};
   return {signs.file_name, use.unet_weight, use.text_weight, looks_like_dmd2(signs), num_text > 0};
 }
 
@@ -79,7 +80,9 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
   for (const LoraUse& use : loras) {
     LoraMatch match = match_lora(open_lora(use.file), *targets);
     check_complete(match, is_partial_allowed);
-    lines.push_back(fmt::format("{}: {}", match.path.filename().string(), summary(match)));
+    const std::string name = match.path.filename().string();
+    lines.push_back(fmt::format("{}: {}", name, summary(match)));
+    for (const std::string& note : match.notes) lines.push_back(fmt::format("{}: {}", name, note));
     traits.push_back(traits_of(use, match));
     applied.push_back({std::move(match), use.unet_weight.first(), use.text_weight});
   }
@@ -96,6 +99,14 @@ void Models::set_lora_step(int64_t step, int64_t num_steps, const Events& events
     loras_[i].unet_weight = weight_at(lora_uses_[i].unet_weight, step, num_steps);
   }
   if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
+}
+
+std::vector<InversionBundle> Models::inversion_bundles() const {
+  std::vector<InversionBundle> bundles;
+  for (const AppliedLora& lora : loras_) {
+    if (!lora.match.embeddings.empty()) bundles.push_back({lora.match.path, lora.match.embeddings});
+  }
+  return bundles;
 }
 
 std::vector<FileLicence> Models::licences() const {

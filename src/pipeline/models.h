@@ -15,6 +15,7 @@
 #include "pipeline/defaults.h"
 #include "pipeline/file_tags.h"
 #include "pipeline/request.h"
+#include "pipeline/textual_inversions.h"
 #include "sampling/parameterization.h"
 #include "text/conditioning.h"
 
@@ -46,7 +47,7 @@ class Models {
   const Placement& placement() const { return placement_; }
 
   /// Files and weights that the networks wear from now on; networks already loaded are re-fused where
-  /// they change. Returns one line per file: "NAME: 788/788 modules".
+  /// they change. Returns a line per file, "NAME: 788/788 modules", and one for each of its notes.
   /// Throws Error when a LoRA does not fit (see check_complete).
   std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed,
                                      const Events& events);
@@ -57,6 +58,10 @@ class Models {
 
   /// What set_loras() was last given.
   const std::vector<LoraUse>& loras() const { return lora_uses_; }
+
+  /// The embeddings bundled in the LoRAs of set_loras(), whatever their weights: a prompt that wants none of them
+  /// leaves the LoRA out, as in A1111.
+  std::vector<InversionBundle> inversion_bundles() const;
 
   /// Those that the checkpoint, a separate UNet and the LoRAs in use state.
   std::vector<FileLicence> licences() const;

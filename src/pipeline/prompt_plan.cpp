@@ -90,12 +90,19 @@ class PromptEncoder {
     for (const TextEncoder& encoder : encoders_.encoders) {
       widths.push_back(encoder.model.config.width);
     }
-    if (!request.embedding_dir.empty()) use_inversions(request.embedding_dir, widths);
+    const std::vector<InversionBundle> bundles = models.inversion_bundles();
     empty_negative_ = empty_negative(request, encoders_.state == ContextState::kPenultimate);
     const std::string settings =
         fmt::format("{} {} {} {} {}", request.dialect, request.emphasis, request.clip_skip,
                     text_from_value(request.embedding_dir), text_from_value(models.loras()));
-    if (cache.settings != settings) cache = {settings, {}};
+    const bool is_new = cache.settings != settings;
+    if (is_new) cache = {settings, {}};
+    if (request.embedding_dir.empty() && bundles.empty()) return;
+    InversionFiles files = open_inversions(request.embedding_dir, widths, bundles);
+    for (const std::string& note : files.notes) {
+      if (is_new) events.notice(note);
+    }
+    use_inversions(std::move(files));
   }
 
   Conditioning prompt(const std::string& text) { return encode(text, EmptyPrompt::kEncode); }
@@ -105,11 +112,11 @@ class PromptEncoder {
   const std::vector<std::filesystem::path>& inversions() const { return used_; }
 
  private:
-  void use_inversions(const std::vector<std::string>& folders, const std::vector<int64_t>& widths) {
-    InversionFiles files = open_inversions(folders, widths);
+  /// A bundled one has no file of its own to be named.
+  void use_inversions(InversionFiles files) {
     inversions_ = files.table;
     inversions_.vectors = [this, files = std::move(files)](size_t index, size_t encoder) {
-      add_once(used_by_text_, files.paths.at(index));
+      if (!files.paths.at(index).empty()) add_once(used_by_text_, files.paths.at(index));
       return files.table.vectors(index, encoder);
     };
     options_.inversions = &inversions_;
@@ -150,9 +157,11 @@ Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Requ
   return prompts;
 }
 
-void report_references_without_folder(const Request& request, const Events& events) {
+void report_references_without_folder(const Models& models, const Request& request,
+                                      const Events& events) {
   const bool is_comfy = rules_of(request).syntax == PromptSyntax::kComfy;
-  if (!is_comfy || !request.embedding_dir.empty()) return;
+  const bool has_names = !request.embedding_dir.empty() || !models.inversion_bundles().empty();
+  if (!is_comfy || has_names) return;
   if (has_inversion_reference(request.prompt) || has_inversion_reference(request.negative_prompt)) {
     events.notice("\"embedding:\" in the prompt is text as long as no --embedding-dir is given");
   }
@@ -210,7 +219,7 @@ const std::string& nag_text(const Request& request, const StageTexts& texts) {
 PromptPlan encode_prompts(Models& models, const Request& request, const Events& events,
                           EncodingCache& cache) {
   const torch::NoGradGuard no_grad;
-  report_references_without_folder(request, events);
+  report_references_without_folder(models, request, events);
   PromptEncoder encoder(models, request, events, cache);
   const TextPlan texts = plan_texts(request);
   PromptPlan plan{{}, texts.spans, {}};

@@ -115,7 +115,8 @@ std::vector<TokenPart> tokenize_with_references(const PromptTokenizer& tokenizer
     }
     if (!index) {
       throw InvalidRequest(
-          "embedding:{}: no embedding of this name; there are {} in the folders of --embedding-dir",
+          "embedding:{}: no embedding of this name; there are {} in the folders of --embedding-dir "
+          "and the LoRAs in use",
           name, table.names.size());
     }
     parts.push_back(vectors_part(table, *index, encoder, weight));

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "io/dtypes.h"
+#include "lora/relative_change.h"
 #include "workbench/base_model.h"
 #include "workbench/low_rank_evidence.h"
 #include "workbench/rounding_loss.h"
@@ -66,6 +67,7 @@ class Detector {
         match_(open_matched_lora(settings.lora, checkpoint_, settings.is_partial_allowed)) {}
 
   Detection run() {
+    check_measurable();
     if (settings_.base) {
       by_base();
     } else {
@@ -80,6 +82,17 @@ class Detector {
   }
 
  private:
+  void check_measurable() const {
+    const auto is_difference = [](const MatchedModule& m) { return is_projectable(m.module); };
+    const auto& matched = match_.matched;
+    if (matched.empty() || std::any_of(matched.begin(), matched.end(), is_difference)) return;
+    const LoraModule& first = matched.front().module;
+    throw Error(
+        "lora detect: \"{}\" consists of {} modules, whose change depends on the weight; only "
+        "differences can be measured",
+        settings_.lora.string(), first.dora_scale.defined() ? "DoRA" : kind_of(first));
+  }
+
   const Tensor& weight(const Checkpoint& of, const MatchedModule& m) const {
     const auto component = of.components.find(m.component);
     const bool is_there =

@@ -5,6 +5,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "io/mapped_file.h"
+#include "lora/fuse.h"
 #include "workbench/base_model.h"
 #include "workbench/fingerprint.h"
 
@@ -136,10 +138,20 @@ double relative_change(const Checkpoint& checkpoint, const LoraMatch& match, dou
                        const Events& events) {
   double change2 = 0, weight2 = 0;
   for (const auto& [key, projection] : project_all(checkpoint, match, events)) {
-    change2 += projection.delta_norm2;
+    change2 += projection.delta_norm2 * weight * weight;
     weight2 += projection.weight_norm2;
   }
-  return std::abs(weight) * std::sqrt(change2 / std::max(weight2, 1e-300));
+  for (const MatchedModule& m : match.matched) {
+    if (is_projectable(m.module)) continue;
+    const Tensor& pristine = checkpoint.components.at(m.component).at(m.parameter);
+    if (weight != 0) {
+      const Tensor change = change_of(pristine, {m.module, weight});
+      change2 += change.square().sum(torch::kDouble).item<double>();
+    }
+    weight2 += weight_norm2(pristine);
+    drop_pages(pristine);
+  }
+  return std::sqrt(change2 / std::max(weight2, 1e-300));
 }
 
 }  // namespace
@@ -156,9 +168,15 @@ Examination examine(const fs::path& model, const fs::path& lora, double weight,
   add_scale_findings(match, weight, findings);
   examination.relative_change = relative_change(checkpoint, match, weight, events);
   findings.push_back(change_finding(examination.relative_change));
+  for (const std::string& note : match.notes) findings.push_back(good("note", note));
+  if (!match.embeddings.empty()) {
+    findings.push_back(
+        good("embeddings", fmt::format("it bundles embeddings: {}", names_text(match.embeddings))));
+  }
   findings.push_back(text_finding(match));
   findings.push_back(merged_finding(checkpoint, lora));
   const std::vector<SampledRows> samples = sampled(checkpoint, match);
+  if (samples.empty()) return examination;
   for (const Storage storage : {Storage::kFp16, Storage::kBf16, Storage::kFp8, Storage::kInt8}) {
     examination.losses.push_back({storage, mean_rounding_loss(samples, weight, storage)});
   }

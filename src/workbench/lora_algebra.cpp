@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "lora/fuse.h"
+#include "lora/relative_change.h"
 
 namespace fourstep {
 namespace {
@@ -74,6 +75,11 @@ std::optional<Factors> factors_of(const LoraModule& module, double scale) {
 }
 
 Tensor dense_delta(const LoraModule& module) {
+  if (is_relative(module)) {
+    throw Error(
+        "lora: what a module of {} adds depends on the weight, so it has no norm of its own",
+        kind_of(module));
+  }
   if (const auto factors = factors_of(module)) return torch::mm(factors->up, factors->down);
   LoraModule plain = module;
   plain.dora_scale = Tensor();

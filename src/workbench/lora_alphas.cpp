@@ -92,12 +92,14 @@ double alpha_of(const LoraModule& module) {
   return factor_of(module) * static_cast<double>(rank_of(module));
 }
 
-std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules) {
+std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules,
+                             const std::set<Component>& biased) {
   std::map<Component, ByModule> by_component;
   for (const auto& [id, module] : modules) by_component[id.component][peft_name(id)] = &module;
   Json json = Json::object();
   for (const auto& [component, of_component] : by_component) {
-    const Json config = component_config(of_component);
+    Json config = component_config(of_component);
+    if (biased.count(component) != 0) config["lora_bias"] = true;
     for (const auto& [field, value] : config.items())
       json[fmt::format("{}.{}", to_string(component), field)] = value;
   }

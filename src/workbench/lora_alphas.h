@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "io/file_metadata.h"
@@ -16,8 +17,9 @@ inline constexpr const char* kAdapterMetadata = "lora_adapter_metadata";
 inline constexpr const char* kParkedAdapterMetadata = "fourstep.lora_adapter_metadata";
 
 /// PEFT's configuration of each component as diffusers writes it: rank and alpha, exceptions as patterns.
-/// modules: low-rank ones.
-std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules);
+/// modules: low-rank ones. biased: components with biases beside their factors (PEFT's lora_bias).
+std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules,
+                             const std::set<Component>& biased = {});
 
 /// Whether the entry gives every module the factor that it has.
 bool agrees(const std::string& adapter_metadata, const std::map<ParameterId, LoraModule>& modules);

@@ -32,7 +32,7 @@ void add_tensor(Sha256& hash, const Tensor& tensor) {
 
 void add_module(Sha256& hash, const std::string& name, const LoraModule& module) {
   add_text(hash, name);
-  add_text(hash, fmt::format("{} {}", module.weight.index(), factor_of(module)));
+  add_text(hash, fmt::format("{} {}", module.weight.index(), number_of(module)));
   for (const Tensor& tensor : tensors_of(module)) add_tensor(hash, tensor);
 }
 
@@ -61,6 +61,10 @@ std::optional<std::string> content_hash(const FittedLora& lora) {
       const auto found = modules->find(unmatched.name);
       if (found != modules->end()) add_module(hash, unmatched.name, found->second);
     }
+  }
+  for (const auto& [key, tensor] : bundled_tensors(lora.file.embeddings)) {
+    add_text(hash, key);
+    add_tensor(hash, tensor);
   }
   return hash.finish();
 }

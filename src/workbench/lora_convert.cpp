@@ -54,12 +54,15 @@ class Converter {
   }
 
   void take(const std::string& key, const Tensor& tensor) {
-    if (key.starts_with("bundle_emb.")) {
-      if (!has_alpha_tensors(options_.to)) refuse(key, "an embedding");
+    if (const std::optional<BundledKey> bundled = split_bundled_key(key)) {
+      if (options_.drops_embeddings) return;
       result_.tensors[key] = tensor;
+      result_.embeddings[bundled->name][bundled->part] = tensor;
       return;
     }
     const std::optional<LoraKey> split = split_lora_key(key);
+    const std::vector<std::string>& empty = fit_.file.empty_modules;
+    if (std::find(empty.begin(), empty.end(), split->module) != empty.end()) return;
     const ParameterId& id = places_.at(split->module);
     if (split->role == kAlpha) {
       alphas_[id] = aligned(tensor);
@@ -69,16 +72,21 @@ class Converter {
   }
 
   [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
-    throw Error("{}: {} cannot be expressed in the style {}; kohya and kohya-ldm can", where(key),
-                what, to_string(options_.to));
+    const std::optional<LoraKey> split = split_lora_key(key);
+    const bool is_whole_bias = split && split->role == kWholeBias;
+    const char* others = is_whole_bias ? "peft" : "kohya and kohya-ldm";
+    throw Error("{}: {} cannot be expressed in the style {}; {} can", where(key), what,
+                to_string(options_.to), others);
   }
 
   void put(const std::string& key, const LoraKey& split, const ParameterId& id,
            const Tensor& tensor) {
     if (!has_alpha_tensors(options_.to) && split.role == kScale) return;  // goes where alpha goes
-    const LoraRole role = target_role(split.role);
+    const LoraRole role = target_role(split.role, id);
     std::optional<std::string> suffix = role_suffix(options_.to, id.component, role);
     if (!suffix) refuse(key, "\"" + std::string(split.suffix) + "\"");
+    // PEFT keeps the bias of a layer that has factors, too, one level deeper.
+    if (role == kWholeBias && is_low_rank(id)) suffix = ".base_layer" + *suffix;
     // Several spellings of one role ("w_norm", "diff") stay what they are.
     if (role == split.role && role != kDown && role != kUp && has_alpha_tensors(options_.to))
       suffix = std::string(split.suffix);
@@ -88,9 +96,42 @@ class Converter {
         cast_checked(in_role(key, role, split.role, id, tensor), dtype, printable(key));
   }
 
-  LoraRole target_role(LoraRole role) const {
-    if (role == kDora && !has_alpha_tensors(options_.to)) return kMagnitude;
-    return role == kMagnitude && has_alpha_tensors(options_.to) ? kDora : role;
+  /// PEFT scales its bias with the factors; kohya's is the difference itself.
+  LoraRole target_role(LoraRole role, const ParameterId& id) const {
+    const bool is_kohya = has_alpha_tensors(options_.to);
+    if (role == kMagnitude || role == kDora) return is_kohya ? kDora : kMagnitude;
+    if (role == kUpBias) return is_kohya ? kBias : kUpBias;
+    if (role == kBias && is_low_rank(id)) return is_kohya ? kBias : kUpBias;
+    const bool is_whole = role == kSetWeight || (role == kWeight && !is_ia3(id));
+    if (is_whole) return is_kohya ? kSetWeight : kWeight;
+    return role;
+  }
+
+  const LoraModule* weight_of(const ParameterId& id) const {
+    const auto found = modules_.find(id);
+    return found == modules_.end() ? nullptr : &found->second;
+  }
+  bool is_low_rank(const ParameterId& id) const {
+    const LoraModule* module = weight_of(id);
+    return module && std::holds_alternative<LowRank>(module->weight);
+  }
+  bool is_ia3(const ParameterId& id) const {
+    const LoraModule* module = weight_of(id);
+    return module && std::holds_alternative<IA3>(module->weight);
+  }
+
+  /// The values of a bias where one of the two roles is scaled by the factors, and the other is not.
+  Tensor bias_in_role(const std::string& key, LoraRole to, LoraRole from, const ParameterId& id,
+                      const Tensor& tensor) const {
+    const LoraModule* module = weight_of(id);
+    double factor = module && (from == kUpBias) != (to == kUpBias) ? factor_of(*module) : 1;
+    if (options_.folds_alpha) factor = from == kUpBias && module ? factor_of(*module) : 1;
+    if (factor == 1) return tensor;
+    if (factor == 0 && to == kUpBias && !options_.folds_alpha)
+      refuse(key, "a bias beside factors of alpha 0");
+    const Tensor values = aligned(tensor).to(torch::kDouble);
+    return (to == kUpBias && !options_.folds_alpha ? values / factor : values * factor)
+        .to(tensor.scalar_type());
   }
 
   /// DoRA's magnitudes per output are [out] for PEFT, [out,1,...] for kohya; all else keeps its shape.
@@ -99,7 +140,8 @@ class Converter {
     if (to == kUp && options_.folds_alpha) {
       return aligned(tensor).to(torch::kDouble) * factor_of(modules_.at(id));
     }
-    if (to == from) return tensor;
+    if (to == kBias || to == kUpBias) return bias_in_role(key, to, from, id, tensor);
+    if (to == from || to == kWeight || to == kSetWeight) return tensor;
     if (to == kMagnitude) {
       if (tensor.size(0) != tensor.numel()) refuse(key, "a magnitude per input");
       return aligned(tensor).reshape({-1});
@@ -168,8 +210,19 @@ class Converter {
     if (can_restore) {
       result_.metadata[kAdapterMetadata] = restored;
     } else if (!says_nothing && result_.metadata.count(kAdapterMetadata) == 0) {
-      result_.metadata[kAdapterMetadata] = adapter_metadata(scaled);
+      result_.metadata[kAdapterMetadata] = adapter_metadata(scaled, biased_components());
     }
+  }
+
+  std::set<Component> biased_components() const {
+    std::set<Component> components;
+    for (const auto& [id, module] : modules_) {
+      const ParameterId weight{id.component, module_of(id.name) + ".weight"};
+      const bool is_difference = id.name.ends_with(".bias") && is_low_rank(weight) &&
+                                 std::holds_alternative<FullDiff>(module.weight);
+      if (is_difference) components.insert(id.component);
+    }
+    return components;
   }
 
   /// Only a file with alpha tensors can tell their forms; others pass on what they were told.

@@ -19,6 +19,7 @@ struct ConvertOptions {
   /// alpha / rank goes into the up factor (peft and diffusers alone): for programs that do not read
   /// `lora_adapter_metadata`. Exact for powers of two, else rounded once.
   bool folds_alpha = false;
+  bool drops_embeddings = false;  ///< leaves bundled embeddings out
 };
 
 struct ConvertedLora {
@@ -27,11 +28,12 @@ struct ConvertedLora {
   size_t num_modules = 0;
   size_t num_scaled = 0;  ///< modules whose alpha / rank is not 1 and stands in the metadata alone
   std::string layout;     ///< what the file fits
+  BundledEmbeddings embeddings;  ///< those that the file keeps
 };
 
 /// Throws Error naming the key when a module has no place in any of `layouts`, or the style cannot express it
-/// (LoHa, LoKr, Tucker forms and full differences in peft and diffusers; fused projections), and
-/// InvalidRequest when options contradict each other.
+/// (LoHa, LoKr, Tucker forms, full differences, GLoRA, OFT and IA3 in peft and diffusers; whole biases outside of peft;
+/// fused projections), and InvalidRequest when options contradict each other. Modules of rank 0 are left out.
 ConvertedLora convert_lora(const LoraSource& source, const std::vector<LoraLayout>& layouts,
                            const ConvertOptions& options);
 

@@ -7,7 +7,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "io/printable.h"
+#include "lora/fuse.h"
+#include "lora/relative_change.h"
 #include "report/table.h"
 #include "workbench/base_model.h"
 #include "workbench/lora_algebra.h"
@@ -33,9 +36,24 @@ void add(Comparison& sum, const Comparison& part) {
   sum.worst_angle = std::max(sum.worst_angle, part.worst_angle);
 }
 
-Comparison compare_common(const LoraModule& a, const LoraModule& b) {
+/// Throws Error when one of the modules adds what only the model's weights tell; equal ones need no weights.
+void check_comparable(const LoraModule* a, const LoraModule* b, const ParameterId& id) {
+  for (const LoraModule* module : {a, b}) {
+    if (!module || !is_relative(*module)) continue;
+    throw Error(
+        "lora diff: {}: what a module of {} adds depends on the model's weights; only equal ones "
+        "can "
+        "be compared; merge both into a checkpoint instead",
+        text_of(id), kind_of(*module));
+  }
+}
+
+Comparison compare_common(const LoraModule& a, const LoraModule& b, const ParameterId& id) {
   Comparison c;
   c.num_common = 1;
+  const bool is_equal = is_relative(a) && compare_content(a, b) == 0;
+  if (is_equal) return c;
+  check_comparable(&a, &b, id);
   c.a = norm_squared(a);
   c.b = norm_squared(b);
   c.ab = inner(a, b);
@@ -46,7 +64,8 @@ Comparison compare_common(const LoraModule& a, const LoraModule& b) {
   return c;
 }
 
-Comparison compare_single(const LoraModule* a, const LoraModule* b) {
+Comparison compare_single(const LoraModule* a, const LoraModule* b, const ParameterId& id) {
+  check_comparable(a, b, id);
   Comparison c;
   c.num_only_a = a ? 1 : 0;
   c.num_only_b = b ? 1 : 0;
@@ -131,12 +150,12 @@ LoraDiff diff_loras(const FittedLora& a, const FittedLora& b) {
   for (const auto& [id, module] : of_a) {
     const auto other = of_b.find(id);
     add(blocks[shown_block(id, a.layout)], other == of_b.end()
-                                               ? compare_single(&module, nullptr)
-                                               : compare_common(module, other->second));
+                                               ? compare_single(&module, nullptr, id)
+                                               : compare_common(module, other->second, id));
   }
   for (const auto& [id, module] : of_b) {
     if (of_a.count(id) == 0)
-      add(blocks[shown_block(id, b.layout)], compare_single(nullptr, &module));
+      add(blocks[shown_block(id, b.layout)], compare_single(nullptr, &module, id));
   }
   LoraDiff diff;
   diff.path_a = a.file.path;

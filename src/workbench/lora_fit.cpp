@@ -6,13 +6,30 @@
 
 #include "base/error.h"
 #include "lora/fuse.h"
+#include "lora/relative_change.h"
 
 namespace fourstep {
 namespace {
 
-/// The shape of the weight that `module` changes: its own extents, with the kernel of a convolution.
-std::optional<Shape> own_shape(const LoraModule& module) {
+/// `published` with the rows and columns that OFT or IA3 show.
+std::optional<Shape> shape_with_extents(const LoraModule& module, const Shape* published) {
+  if (!published || published->size() < 2) return std::nullopt;
+  Shape shape = *published;
+  const Shape extents = relative_extents(module);
+  for (size_t i = 0; i < extents.size(); ++i) {
+    if (extents[i] >= 0) shape[i] = extents[i];
+  }
+  return shape;
+}
+
+/// The shape of the weight that `module` changes: its own extents, with the kernel of a convolution. published: that of
+/// the family's model, for kinds that do not show the whole.
+std::optional<Shape> own_shape(const LoraModule& module, const Shape* published) {
+  if (const auto* whole = std::get_if<Replacement>(&module.weight)) return shape_of(whole->value);
+  if (const auto* glora = std::get_if<GLoRA>(&module.weight))
+    return own_shape(LoraModule{glora->b, {}, {}, {}}, published);
   const std::optional<Shape> extents = delta_extents(module);
+  if (is_relative(module)) return shape_with_extents(module, published);
   const auto* low = std::get_if<LowRank>(&module.weight);
   if (!extents || !low || low->down.dim() != 4) return extents;
   const Tensor& kernel = low->mid.defined() ? low->mid : low->down;
@@ -23,17 +40,25 @@ std::optional<Shape> own_shape(const LoraModule& module) {
 /// `layout` with the file's widths; nothing when it does not know all names.
 std::optional<LoraLayout> with_widths_of(const LoraFile& file, LoraLayout layout) {
   const LoraTargets targets = make_targets(layout);
-  for (const auto& [name, module] : file.weights) {
-    const std::vector<LoraTargets::Target> found = targets.find(name);
-    const std::optional<Shape> shape = own_shape(module);
-    if (found.empty() || !shape) return std::nullopt;
-    for (const LoraTargets::Slice& slice : found.front().slices) {
-      Shape part = *shape;
-      part[0] /= static_cast<int64_t>(found.front().slices.size());
-      layout.shapes[found.front().component][slice.module + ".weight"] = part;
+  const auto widen = [&](const auto& modules, const char* parameter) {
+    for (const auto& [name, module] : modules) {
+      const std::vector<LoraTargets::Target> found = targets.find(name);
+      if (found.empty()) return false;
+      const LoraTargets::Target& target = found.front();
+      for (const LoraTargets::Slice& slice : target.slices) {
+        const std::string id = slice.module + parameter;
+        const Shape* published = targets.shape(target.component, id);
+        std::optional<Shape> part = own_shape(module, published);
+        if (!part || !published) return false;
+        (*part)[0] /= static_cast<int64_t>(target.slices.size());
+        if (published->size() == 1) part->resize(1);
+        layout.shapes[target.component][id] = *part;
+      }
     }
-  }
-  return layout;
+    return true;
+  };
+  const bool knows_all = widen(file.weights, ".weight") && widen(file.biases, ".bias");
+  return knows_all ? std::optional(layout) : std::nullopt;
 }
 
 /// Matched parameters among those that a LoRA usually changes, which have two dimensions or more.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "io/dtypes.h"
 #include "io/weight_files.h"
+#include "lora/relative_change.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_blocks.h"
 #include "workbench/lora_content.h"
@@ -17,22 +18,19 @@ namespace {
 
 constexpr size_t kUnmatchedShown = 5;
 
-std::string kind_of(const LoraModule& module) {
-  struct Visitor {
-    std::string operator()(const LowRank& m) const {
-      if (m.mid.defined()) return "LoCon, Tucker";
-      return m.down.dim() == 4 ? "LoCon (convolution)" : "LoRA";
-    }
-    std::string operator()(const LoHa&) const { return "LoHa"; }
-    std::string operator()(const LoKr&) const { return "LoKr"; }
-    std::string operator()(const FullDiff&) const { return "full difference"; }
-  };
-  const std::string kind = std::visit(Visitor{}, module.weight);
+std::string shape_kind(const LowRank& m) {
+  if (m.mid.defined()) return "LoCon, Tucker";
+  return m.down.dim() == 4 ? "LoCon (convolution)" : "LoRA";
+}
+
+std::string kind_text(const LoraModule& module) {
+  const auto* low = std::get_if<LowRank>(&module.weight);
+  const std::string kind = low ? shape_kind(*low) : kind_of(module);
   return module.dora_scale.defined() ? kind + " with DoRA" : kind;
 }
 
-void count_module(const LoraModule& module, LoraInfo& info) {
-  ++info.kinds[kind_of(module)];
+void count_weight(const LoraModule& module, LoraInfo& info) {
+  ++info.kinds[kind_text(module)];
   const int64_t rank = rank_of(module);
   if (rank == 0) return;
   ++info.ranks[rank];
@@ -55,6 +53,10 @@ void add_blocks(const FittedLora& lora, bool with_norms, LoraInfo& info) {
     block.block = name;
     ++block.num_modules;
     if (!with_norms) continue;
+    if (is_relative(module)) {
+      ++info.num_without_norm;
+      continue;
+    }
     const double norm = norm_squared(module);
     if (!std::isfinite(norm)) {
       throw Error("lora inspect(\"{}\"): {} holds NaN or infinity; the file is damaged",
@@ -67,16 +69,25 @@ void add_blocks(const FittedLora& lora, bool with_norms, LoraInfo& info) {
 }
 
 void add_file_facts(const FittedLora& lora, LoraInfo& info) {
-  for (const auto* modules : {&lora.file.weights, &lora.file.biases}) {
-    for (const auto& [name, module] : *modules) count_module(module, info);
-  }
+  for (const auto& [name, module] : lora.file.weights) count_weight(module, info);
+  for (const auto& [name, module] : lora.file.biases)
+    ++info.kinds[is_relative(module) ? "replaced bias" : "bias difference"];
   info.num_matched = 0;
   for (const auto& [component, count] : lora.match.num_matched) info.num_matched += count;
   info.num_modules = lora.match.num_modules;
   info.components = lora.match.num_matched;
   info.cause = lora.match.likely_cause;
+  info.notes = lora.match.notes;
   for (const UnmatchedModule& module : lora.match.unmatched) {
     if (info.first_unmatched.size() < kUnmatchedShown) info.first_unmatched.push_back(module.name);
+  }
+}
+
+void add_embedding_counts(const LoraFile& file, LoraInfo& info) {
+  for (const auto& [name, parts] : file.embeddings) {
+    std::map<std::string, int64_t>& counts = info.embeddings[name];
+    for (const auto& [part, tensor] : parts)
+      counts[part] = tensor.dim() < 2 ? 1 : tensor.numel() / std::max<int64_t>(tensor.size(-1), 1);
   }
 }
 
@@ -108,6 +119,7 @@ LoraInfo describe_lora(const std::filesystem::path& path, const std::vector<Lora
   }
   info.style = describe_style(lora.file.module_names(), keys);
   add_file_facts(lora, info);
+  add_embedding_counts(lora.file, info);
   add_blocks(lora, with_norms, info);
   add_metadata_facts(source.file.metadata, info);
   return info;

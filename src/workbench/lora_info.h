@@ -34,6 +34,10 @@ struct LoraInfo {
   std::map<Component, size_t> components;    ///< -> modules
   std::vector<LoraBlockInfo> blocks;         ///< in order of execution
   bool has_norms = false;
+  size_t num_without_norm = 0;  ///< modules whose change depends on the model's weight
+  /// Bundled textual inversions by name: vectors in each part ("clip_l", "clip_g", "emb_params", ...).
+  std::map<std::string, std::map<std::string, int64_t>> embeddings;
+  std::vector<std::string> notes;  ///< see LoraMatch
   Metadata metadata;
   std::string title, licence, base_model;  ///< from the metadata; empty when it does not say
   std::vector<std::pair<std::string, int64_t>> trigger_words;  ///< with counts (0: named outright)

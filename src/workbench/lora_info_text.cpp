@@ -84,7 +84,13 @@ std::string blocks_text(const LoraInfo& info) {
   if (info.has_norms)
     table.rows.push_back(
         {"all", std::to_string(info.num_matched), fmt::format("{:.5g}", total_norm(info))});
-  return "\n" + text_from_table(table);
+  std::string text = "\n" + text_from_table(table);
+  if (info.num_without_norm > 0) {
+    text +=
+        fmt::format("the norms leave out {} modules, whose change depends on the model's weights\n",
+                    info.num_without_norm);
+  }
+  return text;
 }
 
 std::string hashes_text(const LoraInfo& info) {
@@ -103,6 +109,19 @@ std::string words_text(const LoraInfo& info) {
   for (const auto& [word, count] : info.trigger_words)
     words.push_back(count == 0 ? foreign(word) : fmt::format("{} ({})", foreign(word), count));
   return fmt::format("{}", fmt::join(words, ", "));
+}
+
+/// "mytok: 2 vectors (clip_g, clip_l)", a line for each.
+std::string embeddings_text(const LoraInfo& info) {
+  std::string text;
+  for (const auto& [name, parts] : info.embeddings) {
+    std::vector<std::string> counts;
+    for (const auto& [part, count] : parts)
+      counts.push_back(fmt::format("{} {}", foreign(part), count));
+    text +=
+        line("embedding", fmt::format("{}: vectors {}", foreign(name), fmt::join(counts, ", ")));
+  }
+  return text;
 }
 
 template <typename Key>
@@ -159,6 +178,8 @@ std::string lora_info_text(const LoraInfo& info) {
   std::string text = line("file", printable(info.path.string(), 2 * kValueBytes));
   text += line("title", foreign(info.title));
   text += line("family", info.family) + line("key style", info.style) + modules_text(info);
+  text += embeddings_text(info);
+  for (const std::string& note : info.notes) text += line("note", printable(note, 2 * kValueBytes));
   text += line("trained on", foreign(info.base_model));
   text += line("licence", info.licence.empty() ? "not stated" : foreign(info.licence));
   text += line("trigger words", words_text(info)) + hashes_text(info);
@@ -188,12 +209,15 @@ std::string lora_info_json(const LoraInfo& info) {
                {"tensors", info.num_tensors},
                {"dtypes", counts_json(info.dtypes)},
                {"blocks", blocks_json(info)},
+               {"embeddings", info.embeddings},
+               {"notes", info.notes},
                {"base_model", info.base_model},
                {"licence", info.licence},
                {"trigger_words", words},
                {"hashes", hashes_json(info)},
                {"metadata", info.metadata}};
   if (info.has_norms) json["norm"] = total_norm(info);
+  if (info.has_norms) json["modules_without_norm"] = info.num_without_norm;
   // Names in files need not be UTF-8: what is not becomes U+FFFD.
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

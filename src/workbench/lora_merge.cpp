@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "lora/fuse.h"
+#include "lora/relative_change.h"
 #include "workbench/lora_algebra.h"
 
 namespace fourstep {
@@ -18,7 +19,12 @@ const Shape& shape_in(const LoraLayout& layout, const ParameterId& id) {
 
 /// `module` times `weight`, its factors untouched.
 LoraModule scaled(LoraModule module, double weight) {
-  if (weight == 1) return module;
+  const bool is_whole = std::holds_alternative<Replacement>(module.weight);
+  if (weight == 1 || is_whole) return module;  // a whole weight counts in full at any weight
+  if (auto* ia3 = std::get_if<IA3>(&module.weight)) {
+    ia3->weight = aligned(ia3->weight).to(torch::kFloat) * weight;
+    return module;
+  }
   if (auto* full = std::get_if<FullDiff>(&module.weight)) {
     full->diff = aligned(full->diff).to(torch::kFloat) * weight;
     return module;
@@ -112,19 +118,29 @@ bool keeps_rank(const Terms& terms, int64_t rank) {
 
 /// Weights have two dimensions or more; norms and biases cannot be factorised.
 bool can_factorise(const Terms& terms, const Shape& shape) {
-  const auto is_dora = [](const WeightedModule& t) { return t.module.dora_scale.defined(); };
-  return shape.size() > 1 && std::none_of(terms.begin(), terms.end(), is_dora);
+  return shape.size() > 1 && std::none_of(terms.begin(), terms.end(), [](const auto& term) {
+           return depends_on_weight(term.module);
+         });
+}
+
+/// Whether a weight can go into the module's own tensors.
+bool can_be_weighted(const LoraModule& module) {
+  return !module.dora_scale.defined() && !std::holds_alternative<OFT>(module.weight);
 }
 
 void check_terms(const Terms& terms, const ParameterId& id) {
-  const auto is_dora = [](const WeightedModule& t) { return t.module.dora_scale.defined(); };
-  const bool has_dora = std::any_of(terms.begin(), terms.end(), is_dora);
-  if (!has_dora || (terms.size() == 1 && terms[0].weight == 1)) return;
+  const auto found = std::find_if(terms.begin(), terms.end(), [](const WeightedModule& term) {
+    return depends_on_weight(term.module);
+  });
+  if (found == terms.end()) return;
+  const bool is_alone = terms.size() == 1;
+  if (is_alone && (found->weight == 1 || can_be_weighted(found->module))) return;
+  const bool is_dora = found->module.dora_scale.defined();
   throw Error(
-      "lora merge: {}: DoRA is no sum of differences, so it can neither be weighted nor joined "
-      "with "
-      "others; merge it into a checkpoint instead",
-      text_of(id));
+      "lora merge: {}: {} is no sum of differences, so it {}; merge it into a checkpoint "
+      "instead",
+      text_of(id), is_dora ? "DoRA" : kind_of(found->module),
+      is_alone ? "cannot be weighted" : "cannot be joined with others");
 }
 
 /// Adds the sum of `terms` to the result, at the rank that `choice` picks if there is one.
@@ -132,7 +148,7 @@ void add_sum(const ParameterId& id, const Terms& terms, const Shape& shape,
              const std::optional<RankChoice>& choice, MergeResult& result) {
   if (!choice || !can_factorise(terms, shape)) {
     result.modules[id] = exact_sum(terms, shape);
-    result.total_squared += norm_squared(result.modules[id]);
+    if (!is_relative(result.modules[id])) result.total_squared += norm_squared(result.modules[id]);
     return;
   }
   const Decomposition parts = decompose_sum(terms);
@@ -167,9 +183,10 @@ MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& l
       if (weight != 0) terms[id].push_back({module, weight});
     }
   }
+  MergeResult result;
+  for (const MergePart& part : parts) add_embeddings(result.embeddings, part.embeddings, part.name);
   if (terms.empty())
     throw InvalidRequest(std::string("lora merge: all weights are 0: nothing is left"));
-  MergeResult result;
   int64_t done = 0;
   for (const auto& [id, sum] : terms) {
     check_terms(sum, id);
@@ -181,7 +198,7 @@ MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& l
 
 MergeResult resize_lora(const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
                         const RankChoice& choice, const Events& events) {
-  return merge_loras({{modules, 1, 1, {}}}, layout, choice, events);
+  return merge_loras({{modules, 1, 1, {}, {}, {}}}, layout, choice, events);
 }
 
 }  // namespace fourstep

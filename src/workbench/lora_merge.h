@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/events.h"
@@ -16,12 +17,15 @@ struct MergePart {
   std::map<ParameterId, LoraModule> modules;
   double unet_weight = 1, text_weight = 1;  ///< any finite numbers
   BlockWeights blocks;
+  BundledEmbeddings embeddings = {};
+  std::string name = {};  ///< of the file, for messages
 };
 
 struct MergeResult {
   std::map<ParameterId, LoraModule> modules;  ///< new factors in fp32
   double total_squared = 0;                   ///< ||sum of the parts||^2
-  double lost_squared = 0;  ///< ||result - sum||^2, discarded singular values included
+  double lost_squared = 0;            ///< ||result - sum||^2, discarded singular values included
+  BundledEmbeddings embeddings = {};  ///< of all parts
 
   /// The root of their ratio: 0 for an exact result.
   double relative_error() const;
@@ -32,13 +36,15 @@ struct MergeResult {
 /// that only one part has keeps its factors bit by bit, its weight in alpha. Kinds that are no plain factors become
 /// full differences where several meet. With `rank`: singular values of the sum, the best approximation of
 /// that rank (Eckart and Young).
-/// layout: for block weights and shapes. Throws Error where DoRA modules meet others, and InvalidRequest when
-/// nothing is left.
+/// layout: for block weights and shapes. Throws Error where modules whose change depends on the model's weight
+/// (DoRA, GLoRA, OFT, ...) meet others, or DoRA and OFT a weight other than 1, and InvalidRequest when nothing is left
+/// or two parts bundle different embeddings of one name.
 MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& layout,
                         const std::optional<RankChoice>& rank, const Events& events = {});
 
 /// `modules` at the ranks that `choice` picks for each; one that has that rank already keeps its factors.
-/// Full differences of weights become factors; norms, biases and DoRA modules stay as they are.
+/// Full differences of weights become factors; norms, biases, and modules whose change depends on the model's weight
+/// stay as they are.
 MergeResult resize_lora(const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
                         const RankChoice& choice, const Events& events = {});
 

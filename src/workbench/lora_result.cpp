@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "lora/relative_change.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_alphas.h"
 #include "workbench/lora_styles.h"
@@ -96,8 +97,9 @@ Metadata result_metadata(const std::string& operation, const std::vector<LoraPar
 
 double write_lora(const std::filesystem::path& path,
                   const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
-                  torch::ScalarType dtype, const Metadata& metadata) {
-  const NamedTensors tensors = kohya_tensors(modules, layout, dtype);
+                  torch::ScalarType dtype, const Metadata& metadata,
+                  const BundledEmbeddings& embeddings) {
+  NamedTensors tensors = kohya_tensors(modules, layout, dtype);
   TensorFile file;
   file.path = path;
   file.tensors = tensors;
@@ -105,12 +107,14 @@ double write_lora(const std::filesystem::path& path,
   const std::map<ParameterId, LoraModule> rounded = written.modules();
   double lost = 0, total = 0;
   for (const auto& [id, module] : modules) {
-    total += norm_squared(module);
     const auto found = rounded.find(id);
     if (found == rounded.end())
       throw Error("write(\"{}\"): {} does not fit {}", path.string(), text_of(id), layout.name);
+    if (is_relative(module)) continue;
+    total += norm_squared(module);
     lost += distance_squared(module, found->second);
   }
+  tensors.merge(bundled_tensors(embeddings));
   write_safetensors(path, tensors, metadata);
   return total > 0 ? std::sqrt(lost / total) : 0;
 }

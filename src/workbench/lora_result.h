@@ -25,11 +25,13 @@ struct LoraPart {
 Metadata result_metadata(const std::string& operation, const std::vector<LoraPart>& parts,
                          const std::map<ParameterId, LoraModule>& modules);
 
-/// Kohya's style, factors in `dtype`; whole or not at all. Returns the relative error of what the rounding to
-/// `dtype` changed: ||written - modules|| / ||modules||, 0 when all types agree.
+/// Kohya's style, factors in `dtype`, embeddings as they are; whole or not at all. Returns the relative error of what the rounding to
+/// `dtype` changed: ||written - modules|| / ||modules||, 0 when all types agree;
+/// modules whose change depends on the model's weight do not count.
 double write_lora(const std::filesystem::path& path,
                   const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
-                  torch::ScalarType dtype, const Metadata& metadata);
+                  torch::ScalarType dtype, const Metadata& metadata,
+                  const BundledEmbeddings& embeddings = {});
 
 /// "fp32", "fp16", "bf16". Throws InvalidRequest for other words.
 torch::ScalarType lora_dtype_from_text(const std::string& text);

@@ -22,14 +22,37 @@ using enum LoraRole;
 constexpr std::array kStyles = {LoraStyle::kKohya, LoraStyle::kKohyaLdm, LoraStyle::kPeft,
                                 LoraStyle::kDiffusers};
 
-constexpr std::pair<LoraRole, const char*> kKohyaSuffixes[] = {
-    {kDown, ".lora_down.weight"}, {kUp, ".lora_up.weight"}, {kMid, ".lora_mid.weight"},
-    {kHadaW1A, ".hada_w1_a"},     {kHadaW1B, ".hada_w1_b"}, {kHadaT1, ".hada_t1"},
-    {kHadaW2A, ".hada_w2_a"},     {kHadaW2B, ".hada_w2_b"}, {kHadaT2, ".hada_t2"},
-    {kLokrW1, ".lokr_w1"},        {kLokrW1A, ".lokr_w1_a"}, {kLokrW1B, ".lokr_w1_b"},
-    {kLokrW2, ".lokr_w2"},        {kLokrW2A, ".lokr_w2_a"}, {kLokrW2B, ".lokr_w2_b"},
-    {kLokrT2, ".lokr_t2"},        {kDiff, ".diff"},         {kBias, ".diff_b"},
-    {kDora, ".dora_scale"},       {kAlpha, ".alpha"},       {kScale, ".scale"}};
+constexpr std::pair<LoraRole, const char*> kKohyaSuffixes[] = {{kDown, ".lora_down.weight"},
+                                                               {kUp, ".lora_up.weight"},
+                                                               {kMid, ".lora_mid.weight"},
+                                                               {kHadaW1A, ".hada_w1_a"},
+                                                               {kHadaW1B, ".hada_w1_b"},
+                                                               {kHadaT1, ".hada_t1"},
+                                                               {kHadaW2A, ".hada_w2_a"},
+                                                               {kHadaW2B, ".hada_w2_b"},
+                                                               {kHadaT2, ".hada_t2"},
+                                                               {kLokrW1, ".lokr_w1"},
+                                                               {kLokrW1A, ".lokr_w1_a"},
+                                                               {kLokrW1B, ".lokr_w1_b"},
+                                                               {kLokrW2, ".lokr_w2"},
+                                                               {kLokrW2A, ".lokr_w2_a"},
+                                                               {kLokrW2B, ".lokr_w2_b"},
+                                                               {kLokrT2, ".lokr_t2"},
+                                                               {kDiff, ".diff"},
+                                                               {kBias, ".diff_b"},
+                                                               {kGloraA1, ".a1.weight"},
+                                                               {kGloraA2, ".a2.weight"},
+                                                               {kGloraB1, ".b1.weight"},
+                                                               {kGloraB2, ".b2.weight"},
+                                                               {kGloraMid, ".bm.weight"},
+                                                               {kOftBlocks, ".oft_blocks"},
+                                                               {kRescale, ".rescale"},
+                                                               {kWeight, ".weight"},
+                                                               {kOnInput, ".on_input"},
+                                                               {kSetWeight, ".set_weight"},
+                                                               {kDora, ".dora_scale"},
+                                                               {kAlpha, ".alpha"},
+                                                               {kScale, ".scale"}};
 
 /// A part of a module's name or key, and the style that it belongs to.
 struct StyleMark {
@@ -41,6 +64,7 @@ constexpr StyleMark kNameMarks[] = {
     {"lora_unet_input_blocks", "kohya (ldm names)"},
     {"lora_unet_middle_block_", "kohya (ldm names)"},
     {"lora_unet_output_blocks", "kohya (ldm names)"},
+    {"oft_unet_", "kohya (OFT)"},
     {"lora_unet_", "kohya (diffusers names)"},
     {"lora_te", "kohya (text encoder)"},
     {"lycoris_", "LyCORIS wrapper"},
@@ -81,13 +105,17 @@ std::string ldm_module_key(const ParameterId& id, const LoraLayout& layout) {
   return "lora_unet_" + with_underscores(ldm);
 }
 
-/// PEFT and diffusers have names for plain factors and DoRA's magnitudes alone.
+/// PEFT and diffusers have names for plain factors, their bias and DoRA's magnitudes, PEFT for whole weights, too.
 std::optional<std::string> factor_suffix(LoraStyle style, Component component, LoraRole role) {
   if (role == kMagnitude) return ".lora_magnitude_vector";
-  if (role != kDown && role != kUp) return std::nullopt;
-  if (style == LoraStyle::kPeft) return role == kDown ? ".lora_A.weight" : ".lora_B.weight";
+  const bool is_peft = style == LoraStyle::kPeft;
+  if (is_peft && role == kWeight) return ".weight";
+  if (is_peft && role == kWholeBias) return ".bias";
+  if (role != kDown && role != kUp && role != kUpBias) return std::nullopt;
+  const char* part = role == kUpBias ? "bias" : "weight";
+  if (is_peft) return fmt::format(".lora_{}.{}", role == kDown ? "A" : "B", part);
   const char* layer = component == Component::kUnet ? ".lora" : ".lora_linear_layer";
-  return fmt::format("{}.{}.weight", layer, role == kDown ? "down" : "up");
+  return fmt::format("{}.{}.{}", layer, role == kDown ? "down" : "up", part);
 }
 
 struct RolesOf {
@@ -103,7 +131,32 @@ struct RolesOf {
             {kLokrW2A, m.w2_a}, {kLokrW2B, m.w2_b}, {kLokrT2, m.t2}};
   }
   std::map<LoraRole, Tensor> operator()(const FullDiff& m) const { return {{kDiff, m.diff}}; }
+  std::map<LoraRole, Tensor> operator()(const GLoRA& m) const {
+    return {{kGloraA1, m.a1},
+            {kGloraA2, m.a2},
+            {kGloraB1, m.b.up},
+            {kGloraB2, m.b.down},
+            {kGloraMid, m.b.mid}};
+  }
+  std::map<LoraRole, Tensor> operator()(const OFT& m) const {
+    return {{kOftBlocks, m.blocks}, {kRescale, m.rescale}};
+  }
+  std::map<LoraRole, Tensor> operator()(const IA3& m) const {
+    return {{kWeight, m.weight}, {kOnInput, m.on_input}};
+  }
+  std::map<LoraRole, Tensor> operator()(const Replacement& m) const {
+    return {{kSetWeight, m.value}};
+  }
 };
+
+/// A difference with its factor in it, or a whole bias.
+std::map<LoraRole, Tensor> bias_role(const LoraModule& module) {
+  if (const auto* whole = std::get_if<Replacement>(&module.weight))
+    return {{kWholeBias, whole->value}};
+  const Tensor& diff = std::get<FullDiff>(module.weight).diff;
+  if (factor_of(module) == 1) return {{kBias, diff}};
+  return {{kBias, (aligned(diff).to(torch::kDouble) * factor_of(module)).to(diff.scalar_type())}};
+}
 
 }  // namespace
 
@@ -157,7 +210,7 @@ std::optional<std::string> role_suffix(LoraStyle style, Component component, Lor
 }
 
 std::map<LoraRole, Tensor> roles_of(const LoraModule& module, bool is_bias) {
-  if (is_bias) return {{kBias, std::get<FullDiff>(module.weight).diff}};
+  if (is_bias) return bias_role(module);
   std::map<LoraRole, Tensor> roles = std::visit(RolesOf{}, module.weight);
   roles[kDora] = module.dora_scale;
   std::erase_if(roles, [](const auto& role) { return !role.second.defined(); });
@@ -188,10 +241,17 @@ NamedTensors kohya_tensors(const std::map<ParameterId, LoraModule>& modules,
   NamedTensors tensors;
   for (const auto& [id, module] : modules) {
     const std::string name = module_key(LoraStyle::kKohya, id, layout);
-    for (const auto& [role, tensor] : roles_of(module, id.name.ends_with(".bias"))) {
-      const std::string key = name + *role_suffix(LoraStyle::kKohya, id.component, role);
-      tensors[key] = cast_checked(tensor, dtype, key);
+    const bool is_bias = id.name.ends_with(".bias");
+    for (const auto& [role, tensor] : roles_of(module, is_bias)) {
+      const auto suffix = role_suffix(LoraStyle::kKohya, id.component, role);
+      if (!suffix) {
+        throw Error("lora: {}: a bias that is replaced whole has no name in kohya's style",
+                    text_of(id));
+      }
+      const std::string key = name + *suffix;
+      tensors[key] = tensor.is_floating_point() ? cast_checked(tensor, dtype, key) : tensor;
     }
+    if (is_bias) continue;
     if (module.alpha)
       tensors[name + ".alpha"] = scalar_tensor(static_cast<float>(*module.alpha), dtype);
     if (module.scale)

@@ -89,6 +89,16 @@ class Merger {
   LoraTerms terms_;
 };
 
+/// What a user should know of a LoRA once it is merged.
+void add_notes(const LoraMatch& match, std::vector<std::string>& lines) {
+  const std::string name = match.path.filename().string();
+  for (const std::string& note : match.notes) lines.push_back(fmt::format("{}: {}", name, note));
+  if (match.embeddings.empty()) return;
+  lines.push_back(
+      fmt::format("{}: a checkpoint has no place for the bundled embeddings ({}); they stay behind",
+                  name, names_text(match.embeddings)));
+}
+
 std::vector<fs::path> inputs_of(const fs::path& base, const MergeSettings& settings) {
   std::vector<fs::path> inputs{base};
   for (const WeightedLora& lora : settings.loras) inputs.push_back(lora.path);
@@ -118,6 +128,7 @@ MergeReport merge_into_file(const fs::path& base_path, const MergeSettings& sett
   for (const AppliedLora& lora : applied) {
     report.loras.push_back(fmt::format("{}: {} at {}", lora.match.path.filename().string(),
                                        summary(lora.match), lora.unet_weight));
+    add_notes(lora.match, report.loras);
   }
   const auto metadata = merge_metadata(base, applied, settings, events);
   int64_t done = 0;

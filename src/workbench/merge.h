@@ -34,7 +34,7 @@ struct MergeSettings {
 };
 
 struct MergeReport {
-  std::vector<std::string> loras;  ///< "NAME: 788/788 modules at 0.7"
+  std::vector<std::string> loras;  ///< "NAME: 788/788 modules at 0.7", and what else to know of it
   size_t num_changed = 0;          ///< weights that a LoRA changed
   size_t num_tensors = 0;
   uint64_t num_bytes = 0;                 ///< of the file written

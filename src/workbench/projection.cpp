@@ -85,7 +85,7 @@ Projection project_rows(const Tensor& weight, const Tensor& base, const LoraModu
 
 }  // namespace
 
-bool is_projectable(const LoraModule& module) { return !module.dora_scale.defined(); }
+bool is_projectable(const LoraModule& module) { return !depends_on_weight(module); }
 
 Projection project(const Tensor& weight, const LoraModule& module) {
   return project_rows(weight, {}, module);

@@ -17,7 +17,7 @@ struct Projection {
   int64_t num_elements = 0;  ///< of W
 };
 
-/// True for differences that do not depend on the weight they are added to; false for DoRA.
+/// True for differences that do not depend on the weight they are added to; false for DoRA, GLoRA, OFT and the like.
 bool is_projectable(const LoraModule& module);
 
 /// weight: any type, may be a view of a file. For low rank <W, BA> = sum of (B^T W) * A, element by element, and

@@ -3,6 +3,9 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "lora/fuse.h"
+#include "lora/relative_change.h"
+#include "workbench/base_model.h"
 
 namespace fourstep {
 namespace {
@@ -33,10 +36,24 @@ void check_sense(const fs::path& checkpoint, const Detection& found, double weig
   }
 }
 
+/// A change that depends on the weight it was made to cannot be added to, or taken from, another weight.
+void check_sums(const fs::path& checkpoint, const DetectSettings& settings) {
+  const Checkpoint model = open_base_model(checkpoint).checkpoint;
+  const LoraMatch match = open_matched_lora(settings.lora, model, settings.is_partial_allowed);
+  for (const MatchedModule& m : match.matched) {
+    if (!depends_on_weight(m.module)) continue;
+    throw InvalidRequest(
+        "\"{}\": {} is {}, whose change of a weight is no difference that could be taken out of a "
+        "merged one or topped up; start from the base model instead",
+        settings.lora.string(), m.name, m.module.dora_scale.defined() ? "DoRA" : kind_of(m.module));
+  }
+}
+
 }  // namespace
 
 Rebalance rebalance(const fs::path& checkpoint, const RebalanceSettings& settings,
                     const fs::path& output, const Events& events) {
+  check_sums(checkpoint, settings.detect);
   Rebalance result;
   result.before = detect(checkpoint, settings.detect, events);
   result.weight = settings.target - result.before.estimate.strength;

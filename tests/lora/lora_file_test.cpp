@@ -136,12 +136,10 @@ TEST(LoraFile, TheSameTensorUnderTwoSpellingsIsRefused) {
 }
 
 TEST(LoraFile, KindsThatCannotBeAppliedAreNamed) {
-  const std::map<std::string, std::string> kinds = {{"m.oft_blocks", "OFT"},
-                                                    {"m.boft_s", "BOFT"},
-                                                    {"m.a1.weight", "GLoRA"},
-                                                    {"m.on_input", "IA3"},
-                                                    {"m.set_weight", "replaced"},
-                                                    {"m.oft_R.weight", "OFT"},
+  const std::map<std::string, std::string> kinds = {{"m.oft_diag", "OFT of LyCORIS before 2.0"},
+                                                    {"m.boft_s", "PEFT's BOFT"},
+                                                    {"m.ia3_l", "PEFT's IA3"},
+                                                    {"m.oft_R.weight", "PEFT's OFT"},
                                                     {"m.lora_embedding_A", "embedding table"}};
   for (const auto& [key, kind] : kinds) {
     EXPECT_THAT(message_of({{key, ramp({2, 2})}}), HasSubstr(kind)) << key;
@@ -177,8 +175,67 @@ TEST(LoraFile, BiasDifferencesAndBundledEmbeddingsAreKeptApart) {
   EXPECT_THAT(lora.module_names(), ElementsAre("m", "n", "o"));
   EXPECT_EQ(lora.weights.size(), 2U);
   EXPECT_EQ(lora.biases.size(), 3U);
-  EXPECT_THAT(lora.embedding_keys, ElementsAre("bundle_emb.cat.string_to_param.*"));
+  ASSERT_EQ(lora.embeddings.count("cat"), 1U);
+  EXPECT_EQ(shape_of(lora.embeddings.at("cat").at("*")), (Shape{1, 8}));
   EXPECT_THAT(lora.unknown_keys, ElementsAre("p.mystery"));
+}
+
+TEST(LoraFile, ModulesOfRankZeroAreListedAndRefuseNothing) {
+  NamedTensors tensors = pair_of(".lora_down.weight", ".lora_up.weight").tensors;
+  tensors["z.lora_down.weight"] = torch::empty({0, 3});
+  tensors["z.lora_up.weight"] = torch::empty({4, 0});
+  tensors["z.alpha"] = torch::tensor(1.0F);
+  tensors["c.lora_down.weight"] = torch::empty({0, 3, 3, 3});
+  tensors["c.lora_up.weight"] = torch::empty({4, 0, 1, 1});
+  const LoraFile lora = parse_lora(file_of(tensors));
+  EXPECT_THAT(lora.module_names(), ElementsAre("m"));
+  EXPECT_THAT(lora.empty_modules, ElementsAre("c", "z"));
+  tensors.erase("m.lora_down.weight");
+  tensors.erase("m.lora_up.weight");
+  EXPECT_EQ(message_of(tensors), "") << "a file of nothing else";
+  tensors["z.lora_up.weight"] = ramp({4, 2});
+  EXPECT_THAT(message_of(tensors), HasSubstr("ranks 0 and 2"));
+  tensors["z.lora_up.weight"] = torch::empty({0, 2});
+  EXPECT_THAT(message_of(tensors), HasSubstr("z.lora_up.weight: shape [0,2] is empty"));
+}
+
+TEST(LoraFile, MagnitudesActWithoutAnyRank) {
+  const LoraFile lora = parse_lora(file_of({{"m.lora_down.weight", torch::empty({0, 3})},
+                                            {"m.lora_up.weight", torch::empty({4, 0})},
+                                            {"m.dora_scale", torch::full({4, 1}, 2.0F)}}));
+  const Tensor w = ramp({4, 3});
+  const Tensor merged = fuse(w, {{lora.weights.at("m"), 1.0}});
+  EXPECT_TRUE(torch::allclose(merged, 2 * w / w.norm(2, {1}, true), 1e-6, 0));
+}
+
+TEST(LoraFile, TheBiasOfTheUpFactorIsScaledAsItsFactorsAre) {
+  TensorFile file = pair_of(".lora_A.weight", ".lora_B.weight");
+  file.tensors["m.lora_B.bias"] = ramp({4});
+  file.tensors["m.alpha"] = torch::tensor(3.0F);  // alpha / rank = 1.5
+  const LoraFile lora = parse_lora(file);
+  EXPECT_TRUE(torch::allclose(delta(lora.biases.at("m"), {4}), 1.5 * ramp({4}), 1e-6, 0));
+  PeftConfig config;
+  config.alpha = 8;
+  config.rank = 2;
+  file.tensors.erase("m.alpha");
+  const LoraFile configured = parse_lora(file, config);
+  EXPECT_TRUE(torch::allclose(delta(configured.biases.at("m"), {4}), 4 * ramp({4}), 1e-6, 0));
+}
+
+TEST(LoraFile, WholeWeightsCountOnlyBesideALora) {
+  NamedTensors tensors = pair_of(".lora_A.weight", ".lora_B.weight").tensors;
+  tensors["unet.conv_in.weight"] = ramp({4, 3});
+  tensors["unet.conv_in.bias"] = ramp({4});
+  tensors["lora_unet_conv_in.weight"] = ramp({4});
+  const LoraFile lora = parse_lora(file_of(tensors));
+  EXPECT_TRUE(std::holds_alternative<Replacement>(lora.weights.at("unet.conv_in").weight));
+  EXPECT_TRUE(std::holds_alternative<Replacement>(lora.biases.at("unet.conv_in").weight));
+  EXPECT_THAT(lora.unknown_keys, ::testing::Contains("lora_unet_conv_in.weight"));
+  EXPECT_THAT(message_of({{"unet.conv_in.weight", ramp({4, 3})}}), HasSubstr("no LoRA"));
+  tensors["m.q.base_layer.weight"] = ramp({4, 3});
+  tensors["m.q.lora_A.weight"] = ramp({2, 3});
+  tensors["m.q.lora_B.weight"] = ramp({4, 2});
+  EXPECT_THAT(message_of(tensors), HasSubstr("m.q: the file holds the weight itself"));
 }
 
 TEST(LoraFile, MagnitudeVectorsOfPeftAreScalesPerOutput) {

@@ -73,6 +73,40 @@ TEST(LoraMatch, AnSdxlLoraOnSd15NamesBothFamilies) {
               AllOf(HasSubstr("LoRA for SDXL"), HasSubstr("the model is SD 1.5")));
 }
 
+TEST(LoraMatch, ABiasForALayerWithoutOneIsNamed) {
+  NamedTensors tensors = low_rank(kKey, 6, 2048);
+  tensors[kKey + ".lora_up.bias"] = counted({6});
+  const LoraMatch match = match_lora(lora_of({tensors}), targets_of_width(2048));
+  EXPECT_THAT(message_of(match),
+              AllOf(HasSubstr(kKey), HasSubstr("adds to the bias of a layer that has none")));
+}
+
+TEST(LoraMatch, NotesTellOfEmptyModulesAndReplacedWeights) {
+  const std::string out = "unet." + kAttention + ".to_out.0";
+  const LoraMatch match =
+      match_lora(lora_of({low_rank(kKey, 6, 2048),
+                          {{out + ".weight", counted({6, 6})},
+                           {out + ".bias", counted({6})},
+                           {"lora_unet_x.lora_down.weight", torch::empty({0, 6})},
+                           {"lora_unet_x.lora_up.weight", torch::empty({6, 0})},
+                           {"bundle_emb.cat.clip_l_out", counted({1, 4})}}}),
+                 targets_of_width(2048));
+  EXPECT_EQ(message_of(match), "");
+  EXPECT_THAT(match.notes,
+              ::testing::ElementsAre(
+                  HasSubstr("1 module of rank 0 adds nothing (first: \"lora_unet_x\")"),
+                  HasSubstr("2 weights and biases are replaced"), HasSubstr("clip_l_out")));
+  EXPECT_EQ(match.embeddings.count("cat"), 1U);
+}
+
+TEST(LoraMatch, RowsOfARotationAreNamedWhereTheyDoNotFit) {
+  const std::string key =
+      "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0";
+  const LoraMatch match = match_lora(lora_of({{{key + ".oft_blocks", torch::zeros({2, 4, 4})}}}),
+                                     targets_of_width(2048));
+  EXPECT_THAT(message_of(match), HasSubstr("[8] for a weight of shape [6,6]"));
+}
+
 TEST(LoraMatch, ForeignFamiliesAreNamed) {
   const std::map<std::string, std::string> families = {
       {"lora_unet_double_blocks_0_img_attn_proj", "Flux"},

@@ -24,7 +24,22 @@ TEST(LoraSuffix, AnAdaptersNameIsNoPartOfTheModule) {
   expect_split("x.lora_magnitude_vector.style", "x", LoraRole::kMagnitude);
 }
 
-TEST(LoraSuffix, OtherKeysHaveNone) { EXPECT_FALSE(split_lora_key("x.weight")); }
+TEST(LoraSuffix, ABiasOfTheUpFactorIsARoleOfItsOwn) {
+  for (const char* key :
+       {"x.lora_B.bias", "x.lora_B.default.bias", "x.lora_up.bias", "x.lora.up.bias"})
+    expect_split(key, "x", LoraRole::kUpBias);
+}
+
+TEST(LoraSuffix, WhatPeftSavesWholeBelongsToTheModuleItWraps) {
+  expect_split("unet.x.weight", "unet.x", LoraRole::kWeight);
+  expect_split("unet.x.modules_to_save.weight", "unet.x", LoraRole::kWeight);
+  expect_split("unet.x.modules_to_save.default.bias", "unet.x", LoraRole::kWholeBias);
+  expect_split("unet.x.base_layer.bias", "unet.x", LoraRole::kWholeBias);
+  expect_split("unet.x.modules_to_save.a.b.bias", "unet.x.modules_to_save.a.b",
+               LoraRole::kWholeBias);
+}
+
+TEST(LoraSuffix, OtherKeysHaveNone) { EXPECT_FALSE(split_lora_key("x.mystery")); }
 
 }  // namespace
 }  // namespace fourstep

@@ -328,5 +328,24 @@ TEST_F(Detect, NothingIsTakenOutOfAModelThatHasNoneOfIt) {
   EXPECT_FALSE(std::filesystem::exists(path("never.safetensors")));
 }
 
+TEST_F(Detect, LorasThatAreNoDifferencesAreNeitherMeasuredNorTakenOut) {
+  const std::string key = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  RebalanceSettings settings;
+  settings.detect = by_base();
+  settings.detect.lora = path("oft.safetensors");
+  settings.merge.with_hashes = false;
+  const Checkpoint model = testing::tiny_sdxl();
+  const int64_t rows = model.components.at(Component::kUnet)
+                           .at("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight")
+                           .size(0);
+  write_safetensors(path("oft.safetensors"),
+                    {{key + ".oft_blocks", torch::zeros({rows / 4, 4, 4})}});
+  EXPECT_THAT(message_of<Error>([&] { detect(path("base.safetensors"), settings.detect, {}); }),
+              HasSubstr("consists of OFT modules"));
+  EXPECT_THAT(message_of<InvalidRequest>([&] {
+                rebalance(path("base.safetensors"), settings, path("never.safetensors"), {});
+              }),
+              HasSubstr("is OFT, whose change"));
+}
 }  // namespace
 }  // namespace fourstep

@@ -95,5 +95,16 @@ TEST_F(Doctor, MergesInTheMetadataAreSeen) {
   EXPECT_FALSE(finding(look("lora.safetensors"), "already-merged").is_problem);
 }
 
+TEST_F(Doctor, TheChangeOfAKindThatDependsOnTheWeightIsMeasured) {
+  const std::string key = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const Checkpoint model = testing::tiny_sdxl();
+  const Tensor& w = model.components.at(Component::kUnet)
+                        .at("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight");
+  write_safetensors(path("ia3.safetensors"), {{key + ".weight", torch::full({w.size(0)}, 0.1F)},
+                                              {key + ".on_input", torch::tensor(0)}});
+  EXPECT_NEAR(look("ia3.safetensors", 1).relative_change, 0.1, 1e-5);
+  EXPECT_NEAR(look("ia3.safetensors", -0.5).relative_change, 0.05, 1e-5);
+  EXPECT_EQ(look("ia3.safetensors", 0).relative_change, 0);
+}
 }  // namespace
 }  // namespace fourstep

@@ -245,5 +245,90 @@ TEST(GoldenLoraConvert, KohyasDefaultListSurvivesEveryStyle) {
   testing::report_golden("kohya_sdxl_lora_rank16.json", (*golden)["modules"].get<size_t>(), 0);
 }
 
+const std::string kFeedForward =
+    "unet.down_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj";
+
+/// PEFT's file of one layer with lora_bias; alpha is 2, the rank 4.
+LoraSource biased_source() {
+  return source_of({{kFeedForward + ".lora_A.weight", torch::randn({4, 640})},
+                    {kFeedForward + ".lora_B.weight", torch::randn({5120, 4})},
+                    {kFeedForward + ".lora_B.bias", torch::randn({5120})}},
+                   {{"format", "pt"},
+                    {"lora_adapter_metadata",
+                     R"({"unet.r": 4, "unet.lora_alpha": 2, "unet.lora_bias": true})"}});
+}
+
+TEST(LoraConvert, ThePeftBiasIsTheDifferenceOfTheBiasInKohyasStyle) {
+  torch::manual_seed(31);
+  const LoraSource start = biased_source();
+  const Tensor bias = start.file.tensors.at(kFeedForward + ".lora_B.bias");
+  const ConvertedLora kohya = converted(start, LoraStyle::kKohya);
+  const std::string key = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_0_proj";
+  EXPECT_TRUE(torch::equal(kohya.tensors.at(key + ".diff_b"), bias * 0.5));
+  const ConvertedLora back = converted(as_source(kohya), LoraStyle::kPeft);
+  expect_equal(back.tensors, start.file.tensors);
+  EXPECT_EQ(json::parse(back.metadata.at("lora_adapter_metadata")).at("unet.lora_bias"), true);
+  const ConvertedLora folded = convert_lora(start, layouts(), {LoraStyle::kPeft, {}, true});
+  EXPECT_TRUE(torch::equal(folded.tensors.at(kFeedForward + ".lora_B.bias"), bias * 0.5));
+  const ConvertedLora old = converted(start, LoraStyle::kDiffusers);
+  EXPECT_EQ(old.tensors.count(kFeedForward + ".lora.up.bias"), 1u);
+}
+
+TEST(LoraConvert, FromKohyasBiasThePeftConfigurationIsMade) {
+  torch::manual_seed(32);
+  const std::string key = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_0_proj";
+  const ConvertedLora peft =
+      converted(source_of({{key + ".lora_down.weight", torch::randn({4, 640})},
+                           {key + ".lora_up.weight", torch::randn({5120, 4})},
+                           {key + ".alpha", torch::tensor(1.0F)},
+                           {key + ".diff_b", torch::ones({5120})}}),
+                LoraStyle::kPeft);
+  EXPECT_TRUE(
+      torch::equal(peft.tensors.at(kFeedForward + ".lora_B.bias"), torch::full({5120}, 4.0F)));
+  EXPECT_EQ(json::parse(peft.metadata.at("lora_adapter_metadata")).at("unet.lora_bias"), true);
+}
+
+TEST(LoraConvert, WholeWeightsAreSetWeightInKohyasStyleAndWholeBiasesHaveNoPlaceThere) {
+  LoraSource start = biased_source();
+  start.file.tensors["unet.conv_in.weight"] = torch::randn({320, 4, 3, 3});
+  const ConvertedLora kohya = converted(start, LoraStyle::kKohya);
+  EXPECT_EQ(kohya.tensors.count("lora_unet_conv_in.set_weight"), 1u);
+  expect_equal(converted(as_source(kohya), LoraStyle::kPeft).tensors, start.file.tensors);
+  EXPECT_THAT(testing::message_of<Error>([&] { converted(start, LoraStyle::kDiffusers); }),
+              HasSubstr("cannot be expressed in the style diffusers"));
+  start.file.tensors["unet.conv_in.bias"] = torch::randn({320});
+  EXPECT_THAT(testing::message_of<Error>([&] { converted(start, LoraStyle::kKohya); }),
+              HasSubstr("cannot be expressed in the style kohya"));
+}
+
+TEST(LoraConvert, OtherKindsStayWhatTheyAreInKohyasStylesAndAreRefusedElsewhere) {
+  torch::manual_seed(33);
+  for (const auto& [kind, module] : weight_dependent_modules()) {
+    if (kind == "DoRA" || kind == "replaced weight") continue;
+    const LoraSource start =
+        source_of(kohya_tensors(by_id({{kQuery, module}}), sdxl(), torch::kFloat));
+    const ConvertedLora ldm = converted(start, LoraStyle::kKohyaLdm);
+    expect_equal(converted(as_source(ldm), LoraStyle::kKohya).tensors, start.file.tensors);
+    EXPECT_THAT(testing::message_of<Error>([&] { converted(start, LoraStyle::kPeft); }),
+                HasSubstr("cannot be expressed in the style peft"))
+        << kind;
+  }
+}
+
+TEST(LoraConvert, EmbeddingsStayUnlessTheyAreUnwantedAndEmptyModulesGo) {
+  LoraSource start = biased_source();
+  start.file.tensors["bundle_emb.cat.clip_l"] = torch::randn({2, 768});
+  start.file.tensors["unet.conv_in.lora_A.weight"] = torch::empty({0, 4, 3, 3});
+  start.file.tensors["unet.conv_in.lora_B.weight"] = torch::empty({320, 0, 1, 1});
+  for (const LoraStyle style : {LoraStyle::kKohya, LoraStyle::kPeft}) {
+    const ConvertedLora lora = converted(start, style);
+    EXPECT_EQ(lora.tensors.count("bundle_emb.cat.clip_l"), 1u);
+    EXPECT_EQ(lora.embeddings.count("cat"), 1u);
+    EXPECT_EQ(lora.tensors.count("unet.conv_in.lora_A.weight"), 0u);
+    ConvertOptions options{style, {}, false};
+    options.drops_embeddings = true;
+    EXPECT_EQ(convert_lora(start, layouts(), options).tensors.count("bundle_emb.cat.clip_l"), 0u);
+  }
+}
 }  // namespace
 }  // namespace fourstep

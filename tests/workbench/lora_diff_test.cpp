@@ -128,5 +128,20 @@ TEST(LoraDiff, TheTableAndTheJsonSayTheSame) {
   EXPECT_EQ(json["blocks"].size(), result.blocks.size());
 }
 
+TEST(LoraDiff, KindsThatDependOnTheWeightAreEqualOrRefused) {
+  torch::manual_seed(6);
+  const auto kinds = weight_dependent_modules();
+  for (const auto& [kind, module] : kinds) {
+    if (kind == "DoRA") continue;
+    const FittedLora lora = fitted({{kQuery, module}});
+    EXPECT_EQ(diff(lora, lora).relation, LoraRelation::kIdentical) << kind;
+    const FittedLora other = fitted({{kQuery, random_module(kQuery, 2, 2)}});
+    const FittedLora apart = fitted({{kOut, random_module(kOut, 2, 2)}});
+    for (const FittedLora& b : {other, apart}) {
+      EXPECT_THAT(testing::message_of<Error>([&] { diff(lora, b); }),
+                  HasSubstr("what a module of " + kind));
+    }
+  }
+}
 }  // namespace
 }  // namespace fourstep

@@ -107,5 +107,44 @@ TEST_F(LoraInfoTest, OtherFilesAreNamed) {
   EXPECT_THAT(testing::message_of<Error>([&] { describe(path); }), HasSubstr("VAE"));
 }
 
+TEST_F(LoraInfoTest, KindsEmbeddingsAndEmptyModulesAreNamed) {
+  NamedTensors tensors = kohya_tensors(
+      by_id({{kQuery, weight_dependent_modules().at("BOFT")}, {kOut, random_module(kOut, 4, 2)}}),
+      sdxl(), torch::kHalf);
+  tensors["bundle_emb.my cat.clip_l"] = torch::randn({2, 768});
+  tensors["bundle_emb.my cat.clip_g"] = torch::randn({2, 1280});
+  tensors["lora_unet_conv_in.lora_down.weight"] = torch::empty({0, 4, 3, 3});
+  tensors["lora_unet_conv_in.lora_up.weight"] = torch::empty({320, 0, 1, 1});
+  const auto path = folder_.path() / "x.safetensors";
+  write_safetensors(path, tensors);
+  const LoraInfo info = describe(path, true);
+  EXPECT_EQ(info.kinds.at("BOFT"), 1u);
+  EXPECT_EQ(info.num_without_norm, 1u);
+  EXPECT_EQ(info.embeddings.at("my cat").at("clip_g"), 2);
+  const std::string text = lora_info_text(info);
+  EXPECT_THAT(text, HasSubstr("my cat: vectors clip_g 2, clip_l 2"));
+  EXPECT_THAT(text, HasSubstr("1 module of rank 0 adds nothing"));
+  EXPECT_THAT(text, HasSubstr("leave out 1 modules"));
+  const auto json = nlohmann::json::parse(lora_info_json(info));
+  EXPECT_EQ(json.at("embeddings").at("my cat").at("clip_l"), 2);
+}
+
+TEST_F(LoraInfoTest, EmbeddingsChangeTheContent) {
+  NamedTensors tensors =
+      kohya_tensors(by_id({{kOut, random_module(kOut, 4, 2)}}), sdxl(), torch::kHalf);
+  const auto content = [&] {
+    const auto path = folder_.path() / "x.safetensors";
+    write_safetensors(path, tensors);
+    LoraInfo info = describe(path);
+    add_hashes(info, published_layouts());
+    return info.content;
+  };
+  const auto plain = content();
+  tensors["bundle_emb.cat.clip_l"] = torch::ones({2, 768});
+  const auto bundled = content();
+  tensors["bundle_emb.cat.clip_l"] = torch::zeros({2, 768});
+  EXPECT_NE(plain, bundled);
+  EXPECT_NE(bundled, content());
+}
 }  // namespace
 }  // namespace fourstep

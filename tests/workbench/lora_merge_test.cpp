@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "lora/relative_change.h"
 #include "loras.h"
 #include "workbench/lora_algebra.h"
 
@@ -148,8 +149,44 @@ TEST(LoraMerge, WhatCannotBeJoinedIsRefused) {
   EXPECT_THAT(testing::message_of<Error>([&] { merged({{dora, 0.5, 1, {}}}); }), HasSubstr("DoRA"));
   EXPECT_NO_THROW(merged({{dora, 1, 1, {}}}));
   EXPECT_THROW(merged({{first(), 0, 0, {}}}), InvalidRequest);
+  for (const auto& [kind, module] : weight_dependent_modules()) {
+    const Modules alone = by_id({{kQuery, module}});
+    EXPECT_THAT(testing::message_of<Error>([&] {
+                  merged({{alone, 1, 1, {}}, {second(), 1, 1, {}}});
+                }),
+                HasSubstr(kind + " is no sum of differences"));
+    EXPECT_EQ(merged({{alone, 1, 1, {}}}).modules.size(), 1u) << kind;
+    const MergeResult resized = resize_lora(alone, sdxl(), {RankRule::kFixed, 1, 0});
+    EXPECT_EQ(compare_content(resized.modules.begin()->second, module), 0) << kind;
+  }
   EXPECT_THROW(merged({{first(), std::nan(""), 1, {}}}), InvalidRequest);
 }
 
+TEST(LoraMerge, WeightsGoIntoTheKindsThatAreLinearInThem) {
+  torch::manual_seed(23);
+  const Tensor w = torch::randn({640, 640});
+  for (const auto& [kind, module] : weight_dependent_modules()) {
+    const Modules alone = by_id({{kQuery, module}});
+    if (kind == "DoRA" || kind == "OFT" || kind == "BOFT") {
+      EXPECT_THAT(testing::message_of<Error>([&] {
+                    merged({{alone, 0.5, 1, {}}});
+                  }),
+                  HasSubstr("cannot be weighted"));
+      continue;
+    }
+    const LoraModule half = merged({{alone, 0.5, 1, {}}}).modules.begin()->second;
+    EXPECT_TRUE(torch::allclose(change_of(w, {half, 1}), change_of(w, {module, 0.5}), 1e-4, 1e-4))
+        << kind;
+  }
+}
+
+TEST(LoraMerge, BundledEmbeddingsOfAllPartsAreKept) {
+  const BundledEmbeddings cat{{"cat", {{"clip_l", torch::ones({2, 4})}}}};
+  const BundledEmbeddings dog{{"dog", {{"clip_l", torch::ones({1, 4})}}}};
+  MergePart a{first(), 1, 1, {}, cat, "a"}, b{second(), 1, 1, {}, dog, "b"};
+  EXPECT_EQ(names_text(merged({a, b}).embeddings), "cat, dog");
+  b.embeddings = {{"cat", {{"clip_l", torch::zeros({2, 4})}}}};
+  EXPECT_THAT(testing::message_of<InvalidRequest>([&] { merged({a, b}); }), HasSubstr("\"cat\""));
+}
 }  // namespace
 }  // namespace fourstep

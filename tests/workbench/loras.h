@@ -57,6 +57,21 @@ inline LoraModule random_module(const std::string& parameter, int64_t rank, doub
   return module;
 }
 
+/// A module of each kind whose change depends on the weight, for the query [640,640].
+inline std::map<std::string, LoraModule> weight_dependent_modules() {
+  const LowRank b{torch::randn({2, 640}), torch::randn({640, 2}), {}};
+  LoraModule glora{GLoRA{torch::randn({640, 2}), torch::randn({2, 640}), b}, {}, {}, {}};
+  glora.alpha = 1;
+  LoraModule dora = random_module(kQuery, 2, 2);
+  dora.dora_scale = torch::ones({640, 1});
+  return {{"GLoRA", glora},
+          {"OFT", {OFT{torch::randn({160, 4, 4}), {}}, {}, {}, {}}},
+          {"BOFT", {OFT{torch::randn({2, 160, 4, 4}), {}}, {}, {}, {}}},
+          {"IA3", {IA3{torch::randn({640}), torch::tensor(1)}, {}, {}, {}}},
+          {"replaced weight", {Replacement{torch::randn({640, 640})}, {}, {}, {}}},
+          {"DoRA", dora}};
+}
+
 /// The modules as if a file of the path had held them.
 inline FittedLora fitted(const std::map<std::string, LoraModule>& modules,
                          const std::string& path = "a.safetensors") {

@@ -244,5 +244,29 @@ TEST_F(Merge, StoppingLeavesNothingBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+/// A LoRA for the query of the tiny UNet's middle, under the keys `tensors`.
+constexpr const char* kMiddle = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+
+TEST_F(Merge, KindsThatDependOnTheWeightAreFusedAndEmbeddingsStayBehindWithANotice) {
+  const std::string parameter = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight";
+  const Tensor before = open_base_model(path("base.safetensors"))
+                            .checkpoint.components.at(Component::kUnet)
+                            .at(parameter);
+  const int64_t rows = before.size(0);
+  torch::manual_seed(8);
+  write_safetensors(path("oft.safetensors"),
+                    {{std::string(kMiddle) + ".oft_blocks", torch::randn({rows / 4, 4, 4})},
+                     {"bundle_emb.cat.clip_l", torch::randn({2, 64})}});
+  const MergeReport report = merge_into_file(
+      path("base.safetensors"), with({{path("oft.safetensors")}}), path("out.safetensors"), {});
+  ASSERT_EQ(report.loras.size(), 2u);
+  EXPECT_THAT(report.loras[1], HasSubstr("bundled embeddings (cat)"));
+  const LoraFile lora = open_lora(path("oft.safetensors"));
+  const Tensor expected = fuse(before, {{lora.weights.begin()->second, 1}}).to(torch::kHalf);
+  const Tensor after = open_base_model(path("out.safetensors"))
+                           .checkpoint.components.at(Component::kUnet)
+                           .at(parameter);
+  EXPECT_TRUE(torch::equal(after, expected));
+}
 }  // namespace
 }  // namespace fourstep
