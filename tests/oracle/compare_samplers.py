@@ -50,7 +50,7 @@ CASES = [  # scheduler, its further settings, options of the pipeline call, opti
     (DDIMScheduler, dict(timestep_spacing="linspace"), dict(eta=1.0),
      ("--sampler", "DDIM", "--schedule", "linspace", "--eta", 1), 6, CFG),
     (PNDMScheduler, {}, {}, ("--sampler", "PNDM", *LEADING), 7, CFG),
-    (DDPMScheduler, dict(timestep_spacing="trailing"), {}, ("--sampler", "DDPM", "--schedule", "trailing"), 7, CFG),
+    (DDPMScheduler, {}, {}, ("--sampler", "DDPM", *LEADING), 7, CFG),
     (EulerDiscreteScheduler, dict(timestep_spacing="linspace"), {}, ("--sampler", "Euler", "--schedule", "linspace"), 7, CFG),
     (EulerDiscreteScheduler, dict(use_karras_sigmas=True), {}, ("--sampler", "Euler Karras"), 7, CFG),
     (HeunDiscreteScheduler, {}, {}, ("--sampler", "Heun", *LEADING), 7, CFG),
