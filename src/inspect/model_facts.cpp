@@ -42,8 +42,12 @@ ModelFacts model_facts(const Request& request) {
   Models models(request, {});
   models.set_loras(loras_of(request, {}), request.lora_partial, {});
   const Checkpoint& checkpoint = models.checkpoint();
-  return {models.traits(), models.noise_schedule(request), find_vocabulary(checkpoint),
-          checkpoint.has(Component::kTextEncoder2), text_widths(checkpoint)};
+  return {models.traits(),
+          models.noise_schedule(request),
+          find_vocabulary(checkpoint),
+          checkpoint.has(Component::kTextEncoder2),
+          text_widths(checkpoint),
+          models.inversion_bundles()};
 }
 
 }  // namespace fourstep

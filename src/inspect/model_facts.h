@@ -8,6 +8,7 @@
 #include "pipeline/defaults.h"
 #include "pipeline/request.h"
 #include "pipeline/resources.h"
+#include "pipeline/textual_inversions.h"
 #include "sampling/noise_schedule.h"
 
 namespace fourstep {
@@ -17,7 +18,8 @@ struct ModelFacts {
   NoiseSchedule schedule;
   Vocabulary vocabulary;
   bool has_two_encoders = true;
-  std::vector<int64_t> text_widths = {};  ///< of the text encoders
+  std::vector<int64_t> text_widths = {};      ///< of the text encoders
+  std::vector<InversionBundle> bundles = {};  ///< of the LoRAs
 };
 
 /// Of the request's checkpoint and LoRAs. A request that names no model is for SDXL with the four-step DMD2 LoRA.

@@ -110,8 +110,9 @@ TokenView view_tokens(const Request& request, const ModelFacts& model) {
   PromptOptions options;
   options.rules = prompt_rules(dialect_from_name(request.dialect), request.emphasis);
   InversionFiles inversions;
-  if (!request.embedding_dir.empty() && !model.text_widths.empty()) {
-    inversions = open_inversions(request.embedding_dir, model.text_widths);
+  const bool has_names = !request.embedding_dir.empty() || !model.bundles.empty();
+  if (has_names && !model.text_widths.empty()) {
+    inversions = open_inversions(request.embedding_dir, model.text_widths, model.bundles);
     options.inversions = &inversions.table;
   }
   TokenView view{model.vocabulary.source, tokenizer.vocab_size(), {}};

@@ -38,7 +38,7 @@ struct TokenView {
   std::vector<TextTokens> texts;
 };
 
-/// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual inversions of its folders.
+/// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual inversions of its folders and LoRAs.
 /// request: resolved. Throws as encode_prompt().
 TokenView view_tokens(const Request& request, const ModelFacts& model);
 

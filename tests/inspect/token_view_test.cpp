@@ -150,6 +150,18 @@ TEST(TokenView, TextualInversionsTakeThePlacesOfTheirVectors) {
   EXPECT_EQ(token_table(view.texts[0]).rows[1][3], "-");
 }
 
+TEST(TokenView, EmbeddingsInLorasAreShownToo) {
+  ModelFacts model = toy_model();
+  model.text_widths = {4, 6};
+  model.bundles = {
+      {"ink.safetensors",
+       {{"blue", {{"clip_l", torch::ones({2, 4})}, {"clip_g", torch::ones({2, 6})}}}}}};
+  const TokenView view = view_tokens(token_request("cat blue"), model);
+  const auto& tokens = view.texts[0].encoders[0].chunks[0];
+  ASSERT_EQ(tokens.size(), 3u);
+  EXPECT_TRUE(tokens[2].is_vector);
+}
+
 TEST(ModelFacts, AreThoseOfTheFile) {
   const testing::TemporaryFolder folder;
   testing::write_tiny_sdxl(folder.path() / "tiny.safetensors");
