@@ -78,8 +78,8 @@ constexpr Mark kParts[] = {{"emb_params", "textual inversion embedding", kUseOth
                            {kTokenEmbedding, "CLIP text encoder", kUseText},
                            {"vision_model.", "CLIP image encoder", kUseOther},
                            {"visual.", "CLIP image encoder", kUseOther},
-                           {"self_attn.q_proj.", "part of a text encoder", kUseOther},
-                           {"attn.in_proj_weight", "part of a text encoder", kUseOther},
+                           {"self_attn.q_proj.", "text encoder without a UNet", kUseOther},
+                           {"attn.in_proj_weight", "text encoder without a UNet", kUseOther},
                            {"3.conv.0.weight", "tiny VAE (TAESD)", kUseVae}};
 
 template <size_t N>

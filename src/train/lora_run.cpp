@@ -1,6 +1,7 @@
 #include "train/lora_run.h"
 
 #include "base/error.h"
+#include "io/missing_weights.h"
 #include "train/captions.h"
 #include "train/initialize.h"
 
@@ -13,16 +14,16 @@ namespace {
 constexpr double kHalfLossScale = 4096;
 
 LatentEncoder latent_encoder(Models& models, const Events& events) {
+  if (is_decoder_only(shapes_of(models.vae_weights()))) {
+    throw InvalidRequest(
+        "train-lora: the VAE of {} is a decoder alone and cannot encode the pictures; name a whole "
+        "one with --vae",
+        models.vae_path().string());
+  }
   LatentEncoder encoder;
   encoder.encode = [&models, &events](const Tensor& image) {
     const ImageCodec& codec = models.image_codec(events);
     const Tensor x = image.to(models.placement().device);
-    if (codec.tiny_vae ? !codec.tiny_vae->encoder : !codec.vae->encoder) {
-      throw InvalidRequest(
-          "train-lora: the VAE of {} is a decoder alone and cannot encode the pictures; name a "
-          "whole one with --vae",
-          models.vae_path().string());
-    }
     if (codec.tiny_vae) return TinyVae(codec.tiny_vae)->encode(x) * codec.scaling_factor;
     return Vae(codec.vae)->encode(x).mean * codec.scaling_factor;
   };

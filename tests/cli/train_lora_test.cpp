@@ -35,6 +35,19 @@ TEST_F(TrainLora, MakesALoraThatGenerateTakesAndShows) {
       torch::equal(read_image(path("with.png")).pixels, read_image(path("without.png")).pixels));
 }
 
+TEST_F(TrainLora, AVaeWithoutItsEncoderIsRefusedBeforeAnyPicture) {
+  testing::write_two_pictures(path("data"));
+  testing::write_tiny_sdxl(path("decoder.safetensors"), [](Checkpoint& checkpoint) {
+    std::erase_if(checkpoint.components[Component::kVae],
+                  [](const auto& item) { return item.first.starts_with("encoder."); });
+  });
+  const Outcome outcome = train("decoder", "--model " + path("decoder.safetensors"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.text.find("decoder.safetensors is a decoder alone"), std::string::npos)
+      << outcome.text;
+  EXPECT_EQ(outcome.text.find("cannot be used"), std::string::npos) << outcome.text;
+}
+
 TEST_F(TrainLora, NamesAndCountsWhatItLeavesOut) {
   testing::write_two_pictures(path("data"));
   testing::write_file(path("data/broken.jpg"), "\xFF\xD8\xFF and no more");
