@@ -224,8 +224,9 @@ TEST(Checkpoint, ASeparateVaeOpensInBothLayoutsAndOutOfAModel) {
 }
 
 TEST(Checkpoint, ADecoderAloneIsAVaeWithAndWithoutItsPrefix) {
+  const Checkpoint whole = testing::tiny_sdxl();
   NamedTensors decoder, ldm;
-  for (const auto& [name, tensor] : testing::tiny_sdxl().components.at(Component::kVae))
+  for (const auto& [name, tensor] : whole.components.at(Component::kVae))
     if (name.starts_with("decoder.") || name.starts_with("post_quant_conv."))
       decoder[name] = tensor;
   Checkpoint model;
