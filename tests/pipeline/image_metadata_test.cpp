@@ -82,6 +82,8 @@ TEST(FileTags, SeparatePartsAreNamedWithTheirHashes) {
     return (folder / name).string();
   };
   Request request = resolved_request();
+  request.model = write("base.safetensors", 0);
+  request.loras.clear();
   request.unet = write("unet.safetensors", 1);
   request.text_encoder = write("clip_l.safetensors", 2);
   request.text_encoder_2 = write("clip_g-00001-of-00002.safetensors", 3);
