@@ -6,13 +6,13 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "io/safetensors.h"
 #include "pipeline/models.h"
 #include "pipeline/precision.h"
+#include "stopwatch.h"
 
 namespace {
 
@@ -42,19 +42,22 @@ Inputs make_inputs(int64_t side, const torch::Device& device) {
   return inputs;
 }
 
-/// Fastest of the runs after a warm-up (with 0 runs the warm-up itself), and what the last one returned, on the CPU: a run
-/// ends when its result is there.
-std::pair<double, Tensor> time_fastest(int runs, const std::function<Tensor()>& work) {
+/// Seconds and busy cores of the fastest of the runs after a warm-up (with 0 runs the warm-up itself) into `report`.
+/// Returns the last result, on the CPU: a run ends when it is there.
+Tensor time_fastest(const std::string& name, int runs, const std::function<Tensor()>& work,
+                    nlohmann::json& report) {
   double fastest = 1e9;
   Tensor result;
   for (int run = 0; run <= runs; ++run) {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     result = work().to(torch::kCPU, torch::kFloat32);
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (run > 0 || runs == 0) fastest = std::min(fastest, seconds);
+    const double seconds = watch.seconds();
+    if ((run == 0 && runs > 0) || seconds >= fastest) continue;
+    fastest = seconds;
+    report[name + "_cores"] = watch.cores_busy();
   }
-  return {fastest, result};
+  report[name] = fastest;
+  return result;
 }
 
 /// Of the process, or of what was allocated on its GPU.
@@ -75,26 +78,25 @@ void run(const Request& request, const Placement& placement, const std::string& 
   const torch::NoGradGuard no_grad;
   const torch::Device device = placement.device;
   Models models(request, placement);
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch loading;
   UNet unet = models.unet({});
   nlohmann::json report;
-  report["load_seconds"] =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report["load_seconds"] = loading.seconds();
   report["loaded_gigabytes"] = peak_gigabytes(device);
   NamedTensors outputs;
   for (const int64_t side : sides) {
     const Inputs inputs = make_inputs(side, device);
-    const auto [seconds, output] = time_fastest(runs, [&] { return unet->forward(inputs.unet); });
-    outputs[fmt::format("unet_{}", side)] = output;
-    report[fmt::format("unet_{}", side)] = seconds;
+    const std::string name = fmt::format("unet_{}", side);
+    outputs[name] = time_fastest(
+        name, runs, [&] { return unet->forward(inputs.unet); }, report);
   }
   report["unet_gigabytes"] = peak_gigabytes(device);
   Vae vae = models.image_codec({}).vae;
   for (const int64_t side : sides) {
     const Inputs inputs = make_inputs(side, device);
-    const auto [seconds, output] = time_fastest(runs, [&] { return vae->decode(inputs.latent); });
-    outputs[fmt::format("vae_{}", side)] = output;
-    report[fmt::format("vae_{}", side)] = seconds;
+    const std::string name = fmt::format("vae_{}", side);
+    outputs[name] = time_fastest(
+        name, runs, [&] { return vae->decode(inputs.latent); }, report);
   }
   report["peak_gigabytes"] = peak_gigabytes(device);
   write_safetensors(out, outputs);

@@ -111,13 +111,13 @@ def main():
                 reports[program, dtype] = run(command)
                 outputs[program, dtype] = load_file(out)
     exact = outputs.get(("diffusers", "fp32"))
-    print(f"{'':<12}{'dtype':<6}{'fourstep':>10}{'diffusers':>11}{'ratio':>7}   error against diffusers fp32")
+    print(f"{'':<12}{'dtype':<6}{'fourstep':>10}{'diffusers':>11}{'ratio':>7}{'cores':>7}   error against diffusers fp32")
     for dtype in args.dtypes:
         ours, theirs = reports["fourstep", dtype], reports["diffusers", dtype]
         for part in ("unet", "vae"):
             for side in args.sides:
                 name = f"{part}_{side}"
-                line = f"{name:<12}{dtype:<6}{ours[name]:>8.3f} s{theirs[name]:>9.3f} s{ours[name] / theirs[name]:>7.2f}"
+                line = f"{name:<12}{dtype:<6}{ours[name]:>8.3f} s{theirs[name]:>9.3f} s{ours[name] / theirs[name]:>7.2f}{ours[name + '_cores']:>7.2f}"
                 if exact:
                     mine = relative_error(outputs["fourstep", dtype][name].float(), exact[name])
                     line += f"   {mine:.2e}"

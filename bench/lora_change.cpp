@@ -5,10 +5,9 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <chrono>
-
 #include "base/error.h"
 #include "pipeline/models.h"
+#include "stopwatch.h"
 
 namespace {
 
@@ -21,11 +20,11 @@ double peak_gigabytes() {
 }
 
 void change(Models& models, const char* what, const std::vector<LoraUse>& loras) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   models.set_loras(loras, false, {});
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  fmt::print("{:<28}{:>6.2f} s   peak memory {:.2f} GB\n", what, seconds, peak_gigabytes());
+  const double seconds = watch.seconds();
+  fmt::print("{:<28}{:>6.2f} s   {:.2f} cores busy   peak memory {:.2f} GB\n", what, seconds,
+             watch.cores_busy(), peak_gigabytes());
 }
 
 }  // namespace

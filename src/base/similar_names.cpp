@@ -12,11 +12,11 @@ namespace fourstep {
 
 namespace {
 
-/// Twice the edit distance, so that there is room between; abbreviations and names cut short come nearer.
+/// Four times the edit distance, so that there is room between; abbreviations and names cut short come nearer.
 size_t unlikeness(std::string_view a, std::string_view b) {
-  const size_t distance = 2 * edit_distance(a, b);
+  const size_t distance = 4 * edit_distance(a, b);
   const bool is_start = a.size() > 2 && b.size() > 2 && (a.starts_with(b) || b.starts_with(a));
-  return is_start ? distance / 2 : distance;
+  return is_start ? distance / 4 : distance;
 }
 
 }  // namespace

@@ -80,7 +80,8 @@ TEST(FieldsJson, NumbersMayBeTextAndListsToo) {
 
 TEST(FieldsJson, ErrorsNameTheField) {
   EXPECT_EQ(message_for(R"([1])"), "the settings is a JSON object, not array");
-  EXPECT_EQ(message_for(R"({"step": 3})"), "\"step\" is no field of the settings");
+  EXPECT_EQ(message_for(R"({"step": 3})"),
+            "\"step\" is no field of the settings; did you mean steps, seed or eta?");
   EXPECT_EQ(message_for(R"({"steps": [3]})"), "steps: JSON array is no text, number or boolean");
   EXPECT_EQ(message_for(R"({"steps": 101})"),
             "--steps: \"101\" is not a whole number from 1 to 100");
