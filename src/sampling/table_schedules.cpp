@@ -115,7 +115,9 @@ std::vector<double> smoothstep_sigmas(const NoiseSchedule& schedule, int steps) 
   std::vector<double> sigmas;
   for (int k = 0; k < steps; ++k) {
     const double u = 1 - static_cast<double>(k) / steps;
-    sigmas.push_back(schedule.sigmas[static_cast<size_t>(std::round(u * u * (3 - 2 * u) * last))]);
+    const double entry = std::round(u * u * (3 - 2 * u) * last);
+    const double sigma = schedule.sigmas[static_cast<size_t>(entry)];
+    if (sigmas.empty() || sigma != sigmas.back()) sigmas.push_back(sigma);
   }
   sigmas.push_back(0);
   return sigmas;

@@ -53,7 +53,7 @@ std::vector<double> ddim_uniform_sigmas(const NoiseSchedule& schedule, int steps
 std::vector<double> beta_entry_sigmas(const NoiseSchedule& schedule, int steps, double alpha,
                                       double beta);
 
-/// Entries at u^2 (3 - 2 u) of the way up, for u falling equally from 1. Source: stable-diffusion.cpp
+/// Entries at u^2 (3 - 2 u) of the way up, for u falling equally from 1; equal entries are taken once. Source: stable-diffusion.cpp
 /// `SmoothStepScheduler`.
 std::vector<double> smoothstep_sigmas(const NoiseSchedule& schedule, int steps);
 
