@@ -60,11 +60,11 @@ TEST(GuidanceOptions, BrokenListsWordsAndIntervalsAreRefused) {
   EXPECT_THAT(refused([](O& o) { o.freeu = {1.3, 1.4}; }), HasSubstr("--freeu: 2 numbers"));
   EXPECT_THAT(refused([](O& o) { o.adm_guidance = {1.5}; }), HasSubstr("--adm-guidance"));
   EXPECT_THAT(refused([](O& o) { o.color_shift = {1, 1, 1, 1}; }), HasSubstr("--color-shift"));
-  EXPECT_THAT(refused([](O& o) { o.skimmed_cfg = "double"; }), HasSubstr("timed_flip"));
+  EXPECT_THAT(refused([](O& o) { o.skimmed_cfg = "double"; }), HasSubstr("did you mean dual, "));
   EXPECT_THAT(refused([](O& o) { o.skim_distance = "x"; }), HasSubstr("absolute_sum"));
   EXPECT_THAT(refused([](O& o) { o.dynthresh_cfg_curve = "x"; }), HasSubstr("Sawtooth"));
-  EXPECT_THAT(refused([](O& o) { o.color_method = "x"; }), HasSubstr("Straight Abs."));
-  EXPECT_THAT(refused([](O& o) { o.color_scaling = "x"; }), HasSubstr("1 - Cos"));
+  EXPECT_THAT(refused([](O& o) { o.color_method = "x"; }), HasSubstr("did you mean Ones, "));
+  EXPECT_THAT(refused([](O& o) { o.color_scaling = "x"; }), HasSubstr("did you mean Cos, "));
   for (const char* text : {"pag", "pag:0", "pag:0:1:2", "dog:0:1", "adm_guidance:0:1", ":0:1"}) {
     EXPECT_NE(refused([&](O& o) { o.guidance_intervals = text; }), "") << text;
   }
