@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/printable.h"
 #include "lora/foreign_keys.h"
 #include "lora/fuse.h"
 #include "lora/relative_change.h"
@@ -39,9 +40,9 @@ std::vector<std::string> notes_of(const LoraFile& file, const LoraMatch& match) 
   std::vector<std::string> notes;
   if (!file.empty_modules.empty()) {
     notes.push_back(fmt::format(
-        "{} nothing (first: \"{}\")",
+        "{} nothing (first: {})",
         count_text(file.empty_modules.size(), "module of rank 0 adds", "modules of rank 0 add"),
-        file.empty_modules.front()));
+        printable(file.empty_modules.front())));
   }
   const auto replaced = std::count_if(
       match.matched.begin(), match.matched.end(),
@@ -55,9 +56,9 @@ std::vector<std::string> notes_of(const LoraFile& file, const LoraMatch& match) 
     for (const auto& [part, tensor] : parts) {
       if (!is_output_part(part)) continue;
       notes.push_back(fmt::format(
-          "the embedding \"{}\" has vectors for the output of a text encoder ({}), which stay "
+          "the embedding {} has vectors for the output of a text encoder ({}), which stay "
           "unused",
-          name, part));
+          printable(name), printable(part)));
     }
   }
   return notes;

@@ -111,7 +111,7 @@ std::string words_text(const LoraInfo& info) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-/// "mytok: 2 vectors (clip_g, clip_l)", a line for each.
+/// `"mytok": vectors "clip_g" 2, "clip_l" 2`, a line for each.
 std::string embeddings_text(const LoraInfo& info) {
   std::string text;
   for (const auto& [name, parts] : info.embeddings) {
@@ -179,7 +179,7 @@ std::string lora_info_text(const LoraInfo& info) {
   text += line("title", foreign(info.title));
   text += line("family", info.family) + line("key style", info.style) + modules_text(info);
   text += embeddings_text(info);
-  for (const std::string& note : info.notes) text += line("note", printable(note, 2 * kValueBytes));
+  for (const std::string& note : info.notes) text += line("note", note);
   text += line("trained on", foreign(info.base_model));
   text += line("licence", info.licence.empty() ? "not stated" : foreign(info.licence));
   text += line("trigger words", words_text(info)) + hashes_text(info);

@@ -122,8 +122,8 @@ TEST_F(LoraInfoTest, KindsEmbeddingsAndEmptyModulesAreNamed) {
   EXPECT_EQ(info.num_without_norm, 1u);
   EXPECT_EQ(info.embeddings.at("my cat").at("clip_g"), 2);
   const std::string text = lora_info_text(info);
-  EXPECT_THAT(text, HasSubstr("my cat: vectors clip_g 2, clip_l 2"));
-  EXPECT_THAT(text, HasSubstr("1 module of rank 0 adds nothing"));
+  EXPECT_THAT(text, HasSubstr(R"("my cat": vectors "clip_g" 2, "clip_l" 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(1 module of rank 0 adds nothing (first: "lora_unet_conv_in"))"));
   EXPECT_THAT(text, HasSubstr("leave out 1 modules"));
   const auto json = nlohmann::json::parse(lora_info_json(info));
   EXPECT_EQ(json.at("embeddings").at("my cat").at("clip_l"), 2);

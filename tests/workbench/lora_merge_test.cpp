@@ -156,7 +156,7 @@ TEST(LoraMerge, WhatCannotBeJoinedIsRefused) {
                 }),
                 HasSubstr(kind + " is no sum of differences"));
     EXPECT_EQ(merged({{alone, 1, 1, {}}}).modules.size(), 1u) << kind;
-    const MergeResult resized = resize_lora(alone, sdxl(), {RankRule::kFixed, 1, 0});
+    const MergeResult resized = resize_lora(alone, sdxl(), {RankRule::kFixed, 0, 1});
     EXPECT_EQ(compare_content(resized.modules.begin()->second, module), 0) << kind;
   }
   EXPECT_THROW(merged({{first(), std::nan(""), 1, {}}}), InvalidRequest);
