@@ -180,6 +180,10 @@ Placement placement_of(const GenerateOptions& options) {
 /// --latents must not replace a file that is read, and has the name of what is inside.
 void check_latents(const GenerateOptions& options) {
   if (names_folder(options.latents)) return;
+  if (options.latents == kStandardOutput) {
+    throw InvalidRequest(
+        std::string("--latents -: only images go to standard output; name a file"));
+  }
   const Request& request = options.request;
   std::vector<std::filesystem::path> inputs{request.model, request.unet, request.vae,
                                             request.text_encoder, request.text_encoder_2};
@@ -207,10 +211,6 @@ void check_output_folder(const char* flag, const std::string& out) {
 
 /// One picture alone, and nothing else, goes to standard output, into a file or another program.
 void check_standard_output(const GenerateOptions& options, int64_t num_images) {
-  if (options.latents == kStandardOutput) {
-    throw InvalidRequest(
-        std::string("--latents -: only images go to standard output; name a file"));
-  }
   if (options.out != kStandardOutput) return;
   if (options.is_json) {
     throw InvalidRequest(std::string("--out - and --json both want standard output; name a file"));

@@ -27,7 +27,7 @@ std::string help_of(size_t width) {
 }
 
 TEST(HelpFormat, NamesAnOptionOnceAndItsOtherNamesBehind) {
-  const std::string help = help_of(120);
+  const std::string help = help_of(160);
   EXPECT_THAT(help, HasSubstr("  -n,--negative-prompt        what it"));
   EXPECT_THAT(help, HasSubstr("; also --negative"));
 }
