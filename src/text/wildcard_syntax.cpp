@@ -96,8 +96,9 @@ bool has_arguments(std::string_view text) {
   return closing != std::string_view::npos && text.substr(closing + 1).starts_with(kNameMark);
 }
 
-/// A "$$" outside of inner braces.
-bool has_range_mark(std::string_view text) {
+/// The characters outside of inner braces that no backslash stands before.
+std::vector<size_t> outer_places(std::string_view text) {
+  std::vector<size_t> places;
   size_t depth = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
@@ -106,11 +107,17 @@ bool has_range_mark(std::string_view text) {
       ++depth;
     } else if (text[i] == '}' && depth > 0) {
       --depth;
-    } else if (depth == 0 && text.substr(i).starts_with(kRangeEnd)) {
-      return true;
+    } else if (depth == 0) {
+      places.push_back(i);
     }
   }
-  return false;
+  return places;
+}
+
+bool has_range_mark(std::string_view text) {
+  const std::vector<size_t> places = outer_places(text);
+  return std::any_of(places.begin(), places.end(),
+                     [&](size_t i) { return text.substr(i).starts_with(kRangeEnd); });
 }
 
 std::string_view without_blanks_in_front(std::string_view text) {
@@ -155,18 +162,11 @@ std::vector<size_t> pair_braces(std::string_view text) {
 
 std::vector<std::string_view> split_options(std::string_view text) {
   std::vector<std::string_view> options;
-  size_t begin = 0, depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '{') {
-      ++depth;
-    } else if (text[i] == '}' && depth > 0) {
-      --depth;
-    } else if (text[i] == '|' && depth == 0) {
-      options.push_back(text.substr(begin, i - begin));
-      begin = i + 1;
-    }
+  size_t begin = 0;
+  for (const size_t i : outer_places(text)) {
+    if (text[i] != '|') continue;
+    options.push_back(text.substr(begin, i - begin));
+    begin = i + 1;
   }
   options.push_back(text.substr(begin));
   return options;

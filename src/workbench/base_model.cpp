@@ -13,7 +13,7 @@ namespace {
 
 /// Of the types that `type_of` gives for the UNet's tensors the one with most elements.
 template <typename TypeOf>
-torch::ScalarType most_frequent(const Checkpoint& checkpoint, const TypeOf& type_of) {
+torch::ScalarType prevalent_dtype(const Checkpoint& checkpoint, const TypeOf& type_of) {
   std::map<torch::ScalarType, int64_t> counts;
   for (const auto& [name, tensor] : checkpoint.components.at(Component::kUnet)) {
     counts[type_of(tensor)] += tensor.numel();
@@ -83,14 +83,14 @@ LoraMatch open_matched_lora(const std::filesystem::path& lora, const Checkpoint&
 }
 
 torch::ScalarType unet_dtype(const Checkpoint& checkpoint) {
-  return most_frequent(checkpoint, [](const Tensor& tensor) {
+  return prevalent_dtype(checkpoint, [](const Tensor& tensor) {
     const ScaledWeight* scaled = scaled_weight_of(tensor);
     return (scaled ? scaled->codes : tensor).scalar_type();
   });
 }
 
 torch::ScalarType merged_unet_dtype(const Checkpoint& checkpoint) {
-  return most_frequent(checkpoint, [](const Tensor& tensor) { return tensor.scalar_type(); });
+  return prevalent_dtype(checkpoint, [](const Tensor& tensor) { return tensor.scalar_type(); });
 }
 
 std::string dtype_name(torch::ScalarType dtype) {
