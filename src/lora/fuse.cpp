@@ -15,8 +15,9 @@ namespace fourstep {
 namespace {
 
 /// Memory of one fp32 block of rows: small enough to stay in a core's cache between its three passes
-/// (cast in, add, cast out), large enough for an efficient matrix product.
-constexpr int64_t kBlockBytes = 1 << 20;
+/// (cast in, add, cast out) and to give many cores a block of every weight, large enough for an efficient
+/// matrix product. The number of threads does not decide it: the same bits come out on every machine.
+constexpr int64_t kBlockBytes = 1 << 18;
 
 std::optional<Shape> product_extents(const Tensor& a, const Tensor& b, const Tensor& t) {
   if (a.dim() < 2 || b.dim() < 2 || a.size(0) == 0) return std::nullopt;
