@@ -6,11 +6,6 @@
 #include <algorithm>
 #include <limits>
 
-#ifndef _OPENMP
-#error \
-    "at::parallel_for is a template that runs on one thread unless its user is compiled with OpenMP; see cmake/Torch.cmake"
-#endif
-
 namespace fourstep {
 namespace {
 
@@ -25,6 +20,7 @@ int64_t busiest(int64_t lanes, int64_t length, int64_t block, int64_t num_thread
 
 void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& work) {
   const at::ThreadLocalState modes;
+  // A template that would run on this thread alone in a build without OpenMP (cmake/Torch.cmake).
   at::parallel_for(0, count, grain, [&](int64_t first, int64_t last) {
     const at::ThreadLocalStateGuard guard(modes);
     work(first, last);
