@@ -1,7 +1,6 @@
 #include "cli/help_format.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,17 +8,13 @@
 #include "base/environment.h"
 #include "base/fields.h"
 #include "base/text_tools.h"
+#include "cli/terminal.h"
 
 namespace fourstep {
 
 namespace {
 
 constexpr size_t kNarrowest = 60, kWidest = 120;
-
-size_t terminal_columns() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
 
 /// Where the help of a line "  name   help" begins; 0 for other lines.
 size_t help_column(std::string_view line) {
@@ -32,7 +27,7 @@ size_t help_column(std::string_view line) {
 }  // namespace
 
 size_t help_width() {
-  size_t width = terminal_columns();
+  size_t width = terminal_columns(STDOUT_FILENO);
   if (width == 0) {
     const auto columns = finite_number(text_from_environment({"COLUMNS"}));
     width = columns && *columns >= 1 && *columns <= 1e6 ? static_cast<size_t>(*columns) : kWidest;

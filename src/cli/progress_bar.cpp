@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "cli/terminal.h"
 
 namespace fourstep {
 
@@ -70,11 +70,10 @@ double share_of(const Progress& progress) {
 }
 
 /// A line that is longer than the terminal is wide cannot be redrawn in place.
-size_t terminal_columns() {
+size_t line_columns() {
   constexpr size_t kUsual = 80;
-  winsize size{};
-  const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return is_known ? size.ws_col : kUsual;
+  const size_t columns = terminal_columns(STDERR_FILENO);
+  return columns > 0 ? columns : kUsual;
 }
 
 /// Cut to `columns`; East Asian characters and emoji take two.
@@ -130,7 +129,7 @@ std::string ProgressBar::line(const Progress& progress) const {
 
 void ProgressBar::draw(const std::string& text) {
   // The last column stays free: some terminals wrap when it is written to.
-  fmt::print(stderr, "{}{}", kClearLine, within_columns(text, terminal_columns() - 1));
+  fmt::print(stderr, "{}{}", kClearLine, within_columns(text, line_columns() - 1));
   std::fflush(stderr);
   has_open_line_ = true;
 }
