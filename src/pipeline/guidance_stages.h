@@ -3,8 +3,8 @@
 
 #include <memory>
 
+#include "guidance/guidance_options.h"
 #include "nets/unet_hooks.h"
-#include "pipeline/guidance_options.h"
 #include "sampling/guidance_pipeline.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/parameterization.h"

@@ -9,7 +9,7 @@
 
 #include "base/fields.h"
 #include "base/step_weights.h"
-#include "pipeline/guidance_options.h"
+#include "guidance/guidance_options.h"
 
 namespace fourstep {
 

@@ -1,4 +1,4 @@
-#include "pipeline/guidance_options.h"
+#include "guidance/guidance_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
