@@ -27,9 +27,9 @@ COLUMNS = [("seen_all", "all right, seen", 100, ".1f"), ("held_out_all", "held o
 
 def evaluate(arguments, name, rows="student", model=MODEL, lora=f"{LORA[16]}:1", **settings):
     """Rows of `fourstep evaluate`, as dictionaries. Finished ones are kept in --out."""
-    command = [PROGRAM, "evaluate", "--json", "--rows", rows, "--model", model, "--out", arguments.out / name,
+    command = [PROGRAM, "evaluate", "--emoji", "--json", "--rows", rows, "--model", model, "--out", arguments.out / name,
                "--classifier", arguments.classifier or arguments.out / "classifier", "--samples", arguments.samples,
-               "--prompts", arguments.samples, "--classifier-iterations", arguments.classifier_iterations,
+               "--judged-prompts", arguments.samples, "--classifier-iterations", arguments.classifier_iterations,
                "--precision", arguments.precision, "--lora", lora]
     for key, value in {"student_steps": 4, "diversity_prompts": arguments.diversity_prompts, **settings}.items():
         command += ["--" + key.replace("_", "-"), value]

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "distill/train_step.h"
+#include "emoji/small_model.h"
 #include "train/random.h"
-#include "train/small_model.h"
 
 namespace {
 
@@ -52,7 +52,7 @@ void run(const std::string& backbone, int64_t batch, int64_t iterations,
   DistillConfig config;
   config.backbone = backbone;
   config.batch = batch;
-  config.is_decoupled = false;
+  config.decoupled = false;
   config.cfg_ramp = 0;
   const Shape shape{batch, 4, 16, 16};
   Distillation d = make_distillation(config, model.unet, {4, 16, 16}, 0);

@@ -8,12 +8,13 @@
 #include <chrono>
 
 #include "base/error.h"
-#include "evaluate/sources.h"
+#include "emoji/evaluation.h"
+#include "evaluate/rows.h"
 #include "io/safetensors.h"
 #include "io/single_file.h"
 #include "train/captions.h"
-#include "train/initialize.h"
 #include "train/optimizer.h"
+#include "train/random.h"
 #include "train/sample_batch.h"
 
 namespace {
@@ -46,10 +47,11 @@ double norm_of_difference(const NamedTensors& a, const NamedTensors& b) {
 }
 
 PromptSet prompts(const std::string& model) {
-  EvaluateConfig config;
-  config.samples = 0;
-  config.prompts = kPrompts;
-  return make_prompt_sets(open_emoji_data(config.emoji, model), config).seen;
+  EmojiEvaluateConfig config;
+  config.common.samples = 0;
+  config.common.diversity_prompts = 0;
+  config.judged_prompts = kPrompts;
+  return make_emoji_prompts(open_emoji_data(config.settings, model), config).sets.judged.at(0);
 }
 
 Tensor draw(Models& models, const PromptSet& set) {

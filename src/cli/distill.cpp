@@ -1,9 +1,9 @@
-// fourstep distill: DMD2 on any checkpoint in SDXL's layout.
+// fourstep distill: DMD2 on any checkpoint in SDXL's layout, at its native size.
 
 #include "cli/commands.h"
 #include "cli/run_settings.h"
 #include "cli/training_options.h"
-#include "distill/trainer.h"
+#include "emoji/distillation.h"
 #include "pipeline/precision.h"
 
 namespace fourstep {
@@ -11,16 +11,17 @@ namespace fourstep {
 namespace {
 
 void run_distill(const TrainingOptions& options, const std::string& backbone_precision) {
-  const auto config = read_config<DistillConfig>(options.file, options.flags);
-  if (config.model.empty()) throw InvalidRequest("distill: name the teacher with --model");
+  const auto config = read_config<EmojiDistillConfig>(options.file, options.flags);
+  if (config.common.model.empty()) throw InvalidRequest("distill: name the teacher with --model");
   check_word("--backbone-precision", backbone_precision, {"auto", "fp32", "bf16", "fp16"});
   ProgressBar bar = start_training(options);
   Request request;
-  request.model = config.model;
+  request.model = config.common.model;
   Placement placement{.device = device_from_text(options.device), .is_trained = true};
   placement.dtype = network_dtype(backbone_precision, placement.device);
   Models models(request, placement);
-  distill(models, config, options.is_resumed, events_of(bar));
+  distill(models, config.common, sources_opener(models, config), options.is_resumed,
+          events_of(bar));
   bar.finish();
 }
 
@@ -36,7 +37,7 @@ void add_distill_command(CLI::App& app) {
       ->add_option("--backbone-precision", *backbone_precision,
                    "in which the frozen networks are kept: auto, fp32, bf16 or fp16")
       ->type_name("");
-  add_config_options(*command, DistillConfig(), options->flags);
+  add_config_options(*command, EmojiDistillConfig(), options->flags);
   command->callback([options, backbone_precision] { run_distill(*options, *backbone_precision); });
 }
 

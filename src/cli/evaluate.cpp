@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/config_options.h"
 #include "cli/run_settings.h"
+#include "emoji/evaluation.h"
 
 namespace fourstep {
 
@@ -23,32 +24,37 @@ struct EvaluateOptions {
   int64_t threads = 0;
 };
 
-Json json_of(const Accuracy& accuracy) {
-  return {{"emoji", json_from(accuracy.emoji)},
-          {"background", json_from(accuracy.background)},
-          {"relation", json_from(accuracy.relation)},
-          {"all", json_from(accuracy.all)}};
+Json json_of(const RowResult& row) {
+  Json json = json_from_fields(row);
+  for (const Share& share : row.shares) json[share.name()] = json_from(share.value);
+  return json;
 }
 
-Json json_of(const EvaluateConfig& config, const Evaluation& evaluation) {
-  Json rows = Json::array(), files = Json::array();
-  for (const MeasuredRow& row : evaluation.rows) rows.push_back(json_from_fields(row.result));
+Json json_of(const EmojiEvaluateConfig& config, const Evaluation& evaluation) {
+  Json rows = Json::array(), files = Json::array(), classifier = Json::object();
+  for (const MeasuredRow& row : evaluation.rows) rows.push_back(json_of(row.result));
   for (const std::filesystem::path& file : evaluation.files) files.push_back(file.string());
-  return {{"settings", json_from_fields(config)},
-          {"classifier",
-           {{"drawn", json_of(evaluation.judge.drawn)},
-            {"augmented", json_of(evaluation.judge.augmented)}}},
-          {"pictures_seen", evaluation.num_seen},
-          {"pictures_held_out", evaluation.num_held_out},
-          {"rows", rows},
-          {"files", files}};
+  for (const JudgeTest& test : evaluation.judge_tests) {
+    for (size_t i = 0; i < evaluation.questions.size(); ++i) {
+      classifier[test.name][evaluation.questions[i]] = json_from(test.shares[i]);
+    }
+  }
+  Json json{{"settings", json_from_fields(config)}};
+  if (!classifier.empty()) json["classifier"] = classifier;
+  for (const auto& [name, count] : evaluation.counts) {
+    json[Share{"pictures", name}.name()] = count;
+  }
+  json["rows"] = rows;
+  json["files"] = files;
+  return json;
 }
 
 void evaluate(const EvaluateOptions& options) {
-  const auto config = read_config<EvaluateConfig>(options.file, options.flags);
+  const auto config = read_config<EmojiEvaluateConfig>(options.file, options.flags);
   set_threads(options.threads);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.is_quiet);
-  const Evaluation evaluation = evaluate_models(config, events_of(bar));
+  const Evaluation evaluation =
+      evaluate_models(config.common, evaluation_subject(config), events_of(bar));
   bar.finish();
   if (options.is_json) {
     fmt::print("{}\n", dump_json(json_of(config, evaluation), 2));
@@ -66,13 +72,13 @@ void evaluate(const EvaluateOptions& options) {
 void add_evaluate_command(CLI::App& app) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* command = app.add_subcommand(
-      "evaluate", "accuracy, Fréchet distance and diversity of a model on drawn emoji");
+      "evaluate", "Fréchet distance, diversity and samples of a model, its base and its student");
   command->add_option("--config", options->file, "JSON file with settings")->type_name("");
   command->add_option("-t,--threads", options->threads, "processor threads; 0: all cores")
       ->type_name("");
   command->add_flag("--json", options->is_json, "print the result as JSON on standard output");
   command->add_flag("-q,--quiet", options->is_quiet, "no progress, no notices");
-  add_config_options(*command, EvaluateConfig(), options->flags, "lora");
+  add_config_options(*command, EmojiEvaluateConfig(), options->flags, "lora");
   command->callback([options] { evaluate(*options); });
 }
 

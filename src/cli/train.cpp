@@ -3,9 +3,9 @@
 #include "cli/commands.h"
 #include "cli/run_settings.h"
 #include "cli/training_options.h"
-#include "data/emoji_pack.h"
+#include "emoji/emoji_data.h"
+#include "emoji/recipe.h"
 #include "pipeline/precision.h"
-#include "train/emoji_recipe.h"
 
 namespace fourstep {
 

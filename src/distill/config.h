@@ -1,13 +1,12 @@
 #pragma once
-// All settings of a distillation in one struct. The defaults are for the small model; those of the published SDXL
-// LoRA are in docs/distillation.md.
+// All settings of a distillation in one struct. The defaults are for small models; those of the published SDXL LoRA are in
+// docs/distillation.md.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/fields.h"
-#include "data/emoji_pack.h"
 
 namespace fourstep {
 
@@ -15,9 +14,11 @@ struct DistillConfig {
   std::string model = {};
   std::string out = "out/distill";
   uint64_t seed = 0;
-  std::string prompts = "emoji";
-  EmojiSettings emoji = {};
+  std::string prompts = {};
+  std::string data = {};
+  std::string latents = {};
   std::string real_latents = {};
+  int64_t resolution = 0;
   int64_t save_every = 100;
   int64_t sample_every = 500;
 
@@ -45,7 +46,7 @@ struct DistillConfig {
 
   double cfg_scale = 1.5;
   double cfg_ramp = 0.2;
-  bool is_decoupled = true;
+  bool decoupled = true;
   int64_t min_timestep = 20;
   int64_t max_timestep = 980;
 
@@ -62,9 +63,9 @@ void visit_loss_fields(AnyConfig& c, Visitor&& visit) {
         c.cfg_scale);
   visit(Info{"cfg_ramp", "share of the run over which guidance rises from 1", "", 0, 1},
         c.cfg_ramp);
-  visit(Info{"is_decoupled",
+  visit(Info{"decoupled",
              "guidance is learned at noise levels below the student's step (Decoupled DMD)"},
-        c.is_decoupled);
+        c.decoupled);
   visit(Info{"min_timestep", "of distribution matching", "", 0, 999}, c.min_timestep);
   visit(Info{"max_timestep", "of distribution matching", "", 0, 999}, c.max_timestep);
 
@@ -83,11 +84,19 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"model", "checkpoint of the teacher"}, c.model);
   visit(Info{"out", "folder for states, logs, sheets and the LoRA"}, c.out);
   visit(Info{"seed", "seed of adapters, prompts and noise"}, c.seed);
-  visit(Info{"prompts", "emoji: captions of drawn scenes; or a text file, a prompt per line"},
-        c.prompts);
-  visit_fields(c.emoji, visit);
-  visit(Info{"real_latents", "latents.safetensors of \"train\", for the discriminator"},
-        c.real_latents);
+  visit(Info{"prompts", "text file, a prompt per line"}, c.prompts);
+  visit(Info{"data", "folder of real images with captions in NAME.txt, for the discriminator"},
+        c.data);
+  visit(Info{"latents", "file of these images encoded; OUT/latents.safetensors when not given"},
+        c.latents);
+  visit(
+      Info{"real_latents",
+           "file with latents and captions instead of --data; with --emoji latents.safetensors of "
+           "\"train\""},
+      c.real_latents);
+  visit(
+      Info{"resolution", "side of the square pictures to train at; 0: the model's", "px", 0, 8192},
+      c.resolution);
   visit(Info{"save_every", "iterations between states", "steps", 1, 1e9}, c.save_every);
   visit(Info{"sample_every", "iterations between sheets of samples; 0: none", "steps", 0, 1e9},
         c.sample_every);

@@ -105,8 +105,9 @@ LossRow latent_statistics(const StepResult& result) {
   return row;
 }
 
-RunReport::RunReport(Models& models, const DistillConfig& config, std::vector<std::string> prompts)
-    : models_(models), config_(config), prompts_(std::move(prompts)) {}
+RunReport::RunReport(Models& models, const DistillConfig& config, int64_t side,
+                     std::vector<std::string> prompts)
+    : models_(models), config_(config), side_(side), prompts_(std::move(prompts)) {}
 
 Tensor RunReport::decode(const Tensor& latents, const Events& events) {
   const ImageCodec& codec = models_.image_codec(events);
@@ -118,8 +119,8 @@ Tensor RunReport::decode(const Tensor& latents, const Events& events) {
 void RunReport::write(Distillation& d, const TextEncoders& encoders, const NamedTensors& student,
                       int64_t iteration, const Events& events) {
   const torch::NoGradGuard no_grad;
-  const int64_t side = config_.emoji.scenes.image_size, latent_side = side / 8;
-  const Conditioning cond = encode_captions(encoders, prompts_, side);
+  const int64_t latent_side = side_ / 8;
+  const Conditioning cond = encode_captions(encoders, prompts_, side_);
   if (!teacher_latents_.defined()) {
     teacher_latents_ =
         sample_batch(d.views.teacher.unet, cond, latent_side,

@@ -19,8 +19,10 @@ LossRow latent_statistics(const StepResult& result);
 
 class RunReport {
  public:
-  /// Samples of the teacher are made at the first write(). prompts: of the sheet's columns.
-  RunReport(Models& models, const DistillConfig& config, std::vector<std::string> prompts);
+  /// Samples of the teacher are made at the first write(). side: of the pictures, in px; prompts: of the
+  /// sheet's columns.
+  RunReport(Models& models, const DistillConfig& config, int64_t side,
+            std::vector<std::string> prompts);
 
   /// Writes OUT/sheet-NNNNNN.png (teacher, student in its steps and in one, what teacher and critic make of the
   /// student's noised samples) and OUT/report.html; warnings of the log's history are notices.
@@ -34,6 +36,7 @@ class RunReport {
 
   Models& models_;
   const DistillConfig& config_;
+  int64_t side_;
   std::vector<std::string> prompts_;
   Tensor teacher_latents_;
 };

@@ -3,8 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "distill/prompt_source.h"
-#include "distill/real_latents.h"
 #include "distill/run_report.h"
 #include "distill/train_step.h"
 #include "io/fields_json.h"
@@ -12,7 +10,6 @@
 #include "train/captions.h"
 #include "train/loop.h"
 #include "train/lora_export.h"
-#include "train/state_file.h"
 #include "train/workers.h"
 
 namespace fourstep {
@@ -22,8 +19,7 @@ namespace {
 /// What the iterations of one run share.
 struct Run {
   const DistillConfig& config;
-  PromptSource prompts;
-  std::optional<RealLatents> real;  ///< with a GAN
+  const DistillSources& sources;
   TextEncoders encoders;
   Distillation distillation;
   NamedTensors average;  ///< of the student; the student itself without EMA
@@ -40,13 +36,13 @@ std::span<const std::string> own_part(const Run& run, const std::vector<std::str
 
 DistillBatch make_batch(const Run& run, int64_t iteration, bool has_gan) {
   const torch::NoGradGuard no_grad;
-  const int64_t side = run.config.emoji.scenes.image_size;
-  const std::vector<std::string> prompts = run.prompts.prompts(iteration);
+  const int64_t side = run.sources.side;
+  const std::vector<std::string> prompts = run.sources.prompts(iteration);
   DistillBatch batch;
   batch.cond = encode_captions(run.encoders, own_part(run, prompts), side);
   if (!has_gan) return batch;
   const auto [begin, count] = run.workers.part_of(run.config.batch);
-  const RealLatents::Batch real = run.real->batch(run.config.seed, iteration, run.config.batch);
+  const RealBatch real = run.sources.real(iteration);
   batch.real = real.latents.narrow(0, begin, count).to(run.device);
   batch.real_cond = encode_captions(run.encoders, own_part(run, real.captions), side);
   return batch;
@@ -119,8 +115,10 @@ const NamedTensors& result_of(const Run& run) {
 void write_result(const Run& run) {
   const std::filesystem::path out = run.config.out;
   const std::string title = fmt::format("DMD2 {}-step LoRA", run.config.timesteps.size());
-  const Metadata metadata = lora_metadata(
-      {run.config.student_rank, run.config.student_alpha, title}, recipe_of(run.config));
+  auto recipe = recipe_of(run.config);
+  recipe.update(run.sources.settings);
+  const Metadata metadata =
+      lora_metadata({run.config.student_rank, run.config.student_alpha, title}, recipe);
   const View& student = run.distillation.views.student;
   if (student.adapter) {
     const std::string stem = fmt::format("dmd2_{}step_lora", run.config.timesteps.size());
@@ -134,10 +132,15 @@ void write_result(const Run& run) {
       metadata);
 }
 
-LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bool is_resumed) {
-  auto settings = texts_of_fields(
-      config, {"model", "out", "save_every", "sample_every", "gradient_checkpointing"});
-  settings["processes"] = std::to_string(workers.size());
+LoopOptions loop_options(const Run& run, bool is_resumed) {
+  const DistillConfig& config = run.config;
+  auto settings = texts_of_fields(config, {"model", "out", "data", "latents", "save_every",
+                                           "sample_every", "gradient_checkpointing"});
+  settings["resolution"] = std::to_string(run.sources.side);
+  for (const auto& [name, value] : run.sources.settings.items()) {
+    settings[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  settings["processes"] = std::to_string(run.workers.size());
   return {.folder = config.out,
           .name = "distill",
           .iterations = config.iterations,
@@ -145,24 +148,16 @@ LoopOptions loop_options(const DistillConfig& config, const Workers& workers, bo
           .sample_every = config.sample_every,
           .is_resumed = is_resumed,
           .settings = std::move(settings),
-          .is_writer = workers.is_first()};
+          .is_writer = run.workers.is_first()};
 }
 
-std::optional<RealLatents> real_latents_of(const DistillConfig& config) {
-  if (config.gan_weight == 0) return std::nullopt;
-  if (config.real_latents.empty()) {
-    throw InvalidRequest("--gan-weight {} needs real pictures: name a file with --real-latents",
-                         config.gan_weight);
-  }
-  return RealLatents(config.real_latents, config.emoji.emoji_pack);
-}
-
-Run make_run(Models& models, const DistillConfig& config, const Events& events) {
-  const int64_t latent_side = config.emoji.scenes.image_size / 8;
+Run make_run(Models& models, const DistillConfig& config, const DistillSources& sources,
+             const Events& events) {
+  check_training_side(models, sources.side);
+  const int64_t latent_side = sources.side / 8;
   UNet unet = models.unet(events);
   Run run{config,
-          PromptSource(config),
-          real_latents_of(config),
+          sources,
           models.text_encoders(events),
           make_distillation(config, unet, {4, latent_side, latent_side}, config.seed),
           {},
@@ -178,15 +173,17 @@ Run make_run(Models& models, const DistillConfig& config, const Events& events) 
 
 }  // namespace
 
-void distill(Models& models, const DistillConfig& config, bool is_resumed, const Events& events) {
+void distill(Models& models, const DistillConfig& config, const SourcesOpener& open_sources,
+             bool is_resumed, const Events& events) {
   validate(config);
   if (models.checkpoint().prediction != Prediction::kEps) {
     throw InvalidRequest("distill: \"{}\" predicts {}; only eps models can be distilled so far",
                          config.model, to_string(models.checkpoint().prediction));
   }
   std::filesystem::create_directories(config.out);
-  Run run = make_run(models, config, events);
-  RunReport report(models, config, run.prompts.examples(kSheetColumns));
+  const DistillSources sources = open_sources(events);
+  Run run = make_run(models, config, sources, events);
+  RunReport report(models, config, sources.side, sources.examples(kSheetColumns));
   Loop loop;
   loop.step = [&](int64_t i) { return run_iteration(run, i); };
   loop.state = [&] { return state_of(run); };
@@ -194,7 +191,7 @@ void distill(Models& models, const DistillConfig& config, bool is_resumed, const
   loop.sample = [&](int64_t i) {
     report.write(run.distillation, run.encoders, result_of(run), i, events);
   };
-  run_loop(loop_options(config, run.workers, is_resumed), loop, events);
+  run_loop(loop_options(run, is_resumed), loop, events);
   if (run.workers.is_first()) write_result(run);
 }
 

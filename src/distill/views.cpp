@@ -1,9 +1,8 @@
 #include "distill/views.h"
 
 #include "layers/layers.h"
-#include "train/initialize.h"
-#include "train/mixed_precision.h"
 #include "train/optimizer.h"
+#include "train/random.h"
 
 namespace fourstep {
 

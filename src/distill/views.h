@@ -9,7 +9,7 @@
 #include "nets/unet.h"
 #include "text/conditioning.h"
 #include "train/adapter.h"
-#include "train/diffusion_training.h"
+#include "train/noise_levels.h"
 
 namespace fourstep {
 

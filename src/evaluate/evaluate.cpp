@@ -1,7 +1,8 @@
 #include "evaluate/evaluate.h"
 
-#include "data/emoji_pack.h"
-#include "evaluate/measure.h"
+#include <set>
+
+#include "base/error.h"
 #include "pipeline/precision.h"
 #include "pipeline/shared_names.h"
 
@@ -20,18 +21,13 @@ std::string identity_of(const std::string& file) {
 }
 
 /// What decides the numbers of all rows.
-std::string common_settings(const EvaluateConfig& config, const EmojiData& data,
-                            const Judge& judge) {
-  std::string text = fmt::format(
-      "evaluation 1, {}, {} on {}, autoencoder {}, seed {}, samples {}, prompts {}, diversity "
-      "{}x{}",
-      judge.settings, config.precision, device_from_text(config.device).str(),
-      identity_of(config.model), config.seed, config.samples, config.prompts,
+std::string common_settings(const EvaluateConfig& config, const EvaluationSubject& subject,
+                            int64_t side, const PictureJudge& judge) {
+  return fmt::format(
+      "evaluation 2, {}, {} px, {}, {} on {}, autoencoder {}, seed {}, diversity {}x{}",
+      judge.settings, side, subject.settings, config.precision,
+      device_from_text(config.device).str(), identity_of(config.model), config.seed,
       config.diversity_prompts, config.diversity_samples);
-  visit_fields(data.config(), [&](const FieldInfo& field, const auto& value) {
-    text += fmt::format(", {} {}", field.name, text_from_value(value));
-  });
-  return text;
 }
 
 std::string row_settings(const std::string& common, const EvaluationRow& row) {
@@ -52,13 +48,12 @@ std::filesystem::path row_path(const EvaluateConfig& config, const EvaluationRow
          fmt::format("{}-{}.safetensors", to_string(row.kind), row.steps());
 }
 
-std::vector<std::string> sheet_captions(const PromptSets& sets, const MeasuredRow& row) {
+std::vector<std::string> sheet_captions(const PromptSets& sets) {
   std::vector<std::string> captions;
-  const auto num_pictures = static_cast<size_t>(row.sheet.size(0));
-  const size_t num_seen = std::min(sets.seen.captions.size(), kSheetPictures);
-  for (size_t i = 0; i < num_pictures; ++i) {
-    captions.push_back(i < num_seen ? sets.seen.captions.at(i)
-                                    : sets.held_out.captions.at(i - num_seen));
+  for (const PromptSet& set : sets.judged) {
+    const size_t count = std::min(set.captions.size(), kSheetPictures);
+    captions.insert(captions.end(), set.captions.begin(),
+                    set.captions.begin() + static_cast<int64_t>(count));
   }
   return captions;
 }
@@ -66,30 +61,40 @@ std::vector<std::string> sheet_captions(const PromptSets& sets, const MeasuredRo
 /// What the rows need while they are measured; the reference is made when the first row asks for it.
 struct Work {
   const EvaluateConfig& config;
-  const EmojiData& data;
-  const PromptSets& sets;
+  const EvaluationSubject& subject;
   Measuring measuring;
+  int64_t side = 0;  ///< of the pictures, in px
   OpenModel open = {};
   std::optional<Reference> reference = {};
+
+  Models& model(const std::string& file, const std::vector<LoraUse>& loras) {
+    return model_of(open, file, loras, placement_of(config), measuring.events);
+  }
+  /// --model without LoRAs; null where none is named.
+  Models* plain_model() { return config.model.empty() ? nullptr : &model(config.model, {}); }
 };
 
-PictureSource source_of(Work& work, const EvaluationRow& row) {
-  const EvaluateConfig& config = work.config;
-  const Events& events = work.measuring.events;
-  if (!row.model.empty()) {
-    Models& models = model_of(work.open, row.model, row.loras, placement_of(config), events);
-    return sampled_pictures(models, row, work.data.config().image_size);
+MeasuredRow measure(Work& work, const EvaluationRow& row) {
+  const EvaluationSubject& subject = work.subject;
+  if (!work.reference) {
+    work.reference = subject.reference
+                         ? subject.reference(work.plain_model(), work.side, work.measuring)
+                         : Reference();
   }
-  if (config.model.empty()) return rendered_pictures(work.data, nullptr);
-  return rendered_pictures(work.data,
-                           &model_of(work.open, config.model, {}, placement_of(config), events));
+  const PictureSource source =
+      row.model.empty() ? subject.real(work.plain_model())
+                        : sampled_pictures(work.model(row.model, row.loras), row, work.side);
+  return measure_row(row, source, subject.sets, *work.reference, work.measuring);
 }
 
-MeasuredRow measure(Work& work, const EvaluationRow& row) {
-  if (!work.reference) {
-    work.reference = make_reference(source_of(work, {}), work.sets.reference, work.measuring);
-  }
-  return measure_row(row, source_of(work, row), work.sets, *work.reference, work.measuring);
+/// The subject's, or the native one of the model.
+int64_t find_side(Work& work) {
+  if (work.subject.side > 0) return work.subject.side;
+  const int64_t side = work.plain_model()->traits().native_side;
+  work.measuring.events.notice(
+      fmt::format("evaluate: pictures of {0}x{0} px, the native size of {1}", side,
+                  shared_name(work.config.model)));
+  return side;
 }
 
 /// Before hours of work: models that cannot be opened or sampled, LoRAs that do not fit.
@@ -97,42 +102,29 @@ void check_rows(Work& work, const std::vector<EvaluationRow>& rows) {
   std::set<std::string> told;
   for (const EvaluationRow& row : rows) {
     if (row.model.empty()) continue;
-    const Events& events = work.measuring.events;
-    check_model(model_of(work.open, row.model, row.loras, placement_of(work.config), events),
-                work.data.config().image_size);
+    check_side(work.model(row.model, row.loras), work.side);
     for (const std::string& line : work.open.lora_lines) {
-      if (told.insert(line).second) events.notice(line);
+      if (told.insert(line).second) work.measuring.events.notice(line);
     }
   }
 }
 
-/// The seed is not that of the evaluation: other prompts need no other judge.
-ClassifierTraining training_of(const EvaluateConfig& config) {
-  return {.iterations = config.classifier_iterations,
-          .batch = config.classifier_batch,
-          .lr = config.classifier_lr,
-          .num_tests = config.classifier_tests};
-}
-
-std::filesystem::path classifier_folder(const EvaluateConfig& config) {
-  if (!config.classifier.empty()) return config.classifier;
-  return std::filesystem::path(config.out) / "classifier";
-}
-
 }  // namespace
 
-Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
-  const std::vector<EvaluationRow> rows = rows_of(config);
-  const EmojiData data = open_emoji_data(config.emoji, config.model);
-  const PromptSets sets = make_prompt_sets(data, config);
-  Work work{config, data, sets, {Classifier(nullptr), config.batch, events}};
+Evaluation evaluate_models(const EvaluateConfig& config, const EvaluationSubject& subject,
+                           const Events& events) {
+  const std::vector<EvaluationRow> rows = rows_of(config, static_cast<bool>(subject.real));
+  Work work{config, subject, {{}, config.batch, events}};
+  work.side = find_side(work);
   check_rows(work, rows);
-  Evaluation evaluation;
-  evaluation.judge = open_judge(data, training_of(config), classifier_folder(config), events);
-  work.measuring.classifier = evaluation.judge.classifier;
-  evaluation.num_seen = sets.seen.count();
-  evaluation.num_held_out = sets.held_out.count();
-  const std::string common = common_settings(config, data, evaluation.judge);
+  if (subject.open_judge) work.measuring.judge = subject.open_judge(events);
+  Evaluation evaluation{.judge_tests = work.measuring.judge.tests,
+                        .questions = work.measuring.judge.questions};
+  for (const PromptSet& set : subject.sets.judged) {
+    evaluation.counts.emplace_back(set.name, set.count());
+  }
+  evaluation.sheet_captions = sheet_captions(subject.sets);
+  const std::string common = common_settings(config, subject, work.side, work.measuring.judge);
   for (const EvaluationRow& row : rows) {
     const std::string settings = row_settings(common, row);
     std::optional<MeasuredRow> measured = load_row(row_path(config, row), settings);
@@ -140,7 +132,6 @@ Evaluation evaluate_models(const EvaluateConfig& config, const Events& events) {
       measured = measure(work, row);
       save_row(row_path(config, row), *measured, settings);
     }
-    evaluation.sheet_captions = sheet_captions(sets, *measured);
     evaluation.rows.push_back(std::move(*measured));
     write_evaluation(config, evaluation);
   }

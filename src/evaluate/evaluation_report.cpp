@@ -1,6 +1,5 @@
 #include "evaluate/evaluation_report.h"
 
-#include "evaluate/rows.h"
 #include "io/atomic_file.h"
 #include "report/contact_sheet.h"
 #include "report/svg_plot.h"
@@ -30,15 +29,14 @@ std::vector<const RowResult*> rows_of_kind(const std::vector<MeasuredRow>& rows,
 
 constexpr RowKind kPlottedKinds[] = {RowKind::kStudent, RowKind::kBase, RowKind::kTeacher};
 
-/// A number of RowResult, and how the curve of a kind is called in the legend.
+/// A number of a row, and how the curve of a kind is called in the legend.
 struct Curve {
-  std::optional<double> RowResult::*field;
-  std::string suffix;
-  double factor = 1;
+  std::function<std::optional<double>(const RowResult&)> number;
+  std::string suffix = {};
 };
 
 double value_of(const RowResult& row, const Curve& curve) {
-  return (row.*curve.field).value_or(NAN) * curve.factor;
+  return curve.number(row).value_or(NAN);
 }
 
 PlotSeries series_of(const std::vector<const RowResult*>& rows, const Curve& curve) {
@@ -79,10 +77,28 @@ std::string percent_text(const std::optional<double>& share) {
   return share ? fmt::format("{:.1f} %", 100 * *share) : "-";
 }
 
-std::string accuracy_text(const Accuracy& accuracy) {
-  return fmt::format("emoji {}, background {}, relation {}, all of a picture {}",
-                     percent_text(accuracy.emoji), percent_text(accuracy.background),
-                     percent_text(accuracy.relation), percent_text(accuracy.all));
+std::string accuracy_text(const std::vector<std::string>& questions, const JudgeTest& test) {
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    parts.push_back(fmt::format("{} {}", questions[i], percent_text(test.shares[i])));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// Pictures and prompts in words, and what the judge can do.
+std::string measured_text(const EvaluateConfig& config, const Evaluation& evaluation) {
+  std::vector<std::string> counts;
+  for (const auto& [name, count] : evaluation.counts) {
+    counts.push_back(fmt::format("{} pictures of \"{}\"", count, name));
+  }
+  std::string text = fmt::format(
+      "- per row {}; {} prompts with {} pictures each for diversity; seed {}\n",
+      fmt::join(counts, " and "), config.diversity_prompts, config.diversity_samples, config.seed);
+  for (const JudgeTest& test : evaluation.judge_tests) {
+    text += fmt::format("- classifier, {}: {}\n", test.pictures,
+                        accuracy_text(evaluation.questions, test));
+  }
+  return text + "\n";
 }
 
 std::string sources_text(const EvaluateConfig& config) {
@@ -92,41 +108,94 @@ std::string sources_text(const EvaluateConfig& config) {
   return text;
 }
 
-constexpr const char* kColumns = R"(
+constexpr const char* kJudgedColumns = R"(
 - emoji, background, relation, all: shares of pictures, in percent, that show what their prompt asks for, as the
   classifier sees them; relation counts only prompts with two emoji. The row of real pictures is its ceiling.
 - FD features: Fréchet distance to real pictures of other scenes, in the classifier's features; FD latents: the same
   in the autoencoder's latents. Smaller is better. They fall with the number of pictures: compare only rows
   of equally many; the row of real pictures shows how low they can get.
-- diversity: mean distance in feature space between pictures of one prompt.
+- diversity: mean distance in feature space between pictures of one prompt.)";
+
+constexpr const char* kPlainColumns = R"(
+- FD latents: Fréchet distance to the real pictures in the autoencoder's latents. Smaller is better. It falls with the
+  number of pictures: compare only rows of equally many.
+- diversity: mean distance between the latents of one prompt.)";
+
+constexpr const char* kColumns = R"(
 - brightness: mean of all pixels (0 black, 1 white); saturation: mean of a pixel's largest minus smallest channel; clipped:
   share of numbers at the end of their range; latent std and hf: spread of the latents' numbers, and
   mean squared difference of neighbours. A student that departs from its teacher by more than 15 % is saturated or blurred.
 - s/image: for sampling and decoding, in batches.
 )";
 
+/// A column of the table: its heading, and the number or text of a row in it.
+struct RowColumn {
+  std::string heading;
+  Align align = Align::kRight;
+  std::function<std::string(const RowResult&)> cell;
+};
+
+void add_share_columns(const RowResult& first, std::vector<RowColumn>& columns) {
+  for (size_t i = 0; i < first.shares.size(); ++i) {
+    const Share& share = first.shares[i];
+    const bool is_new = i == 0 || first.shares[i - 1].set != share.set;
+    columns.push_back({is_new ? fmt::format("{}: {}", share.set, share.question) : share.question,
+                       Align::kRight, [i](const RowResult& row) {
+                         return cell_text(FieldInfo{"share", "", "%"}, row.shares.at(i).value);
+                       }});
+  }
+}
+
+/// In the order of the fields; the shares behind cfg_scale, before the distances.
+std::vector<RowColumn> columns_of(const RowResult& first) {
+  std::vector<RowColumn> columns;
+  visit_fields(first, [&](const FieldInfo& field, const auto& value) {
+    if (field.name == "frechet_features") add_share_columns(first, columns);
+    if (field.help.empty()) return;
+    const bool is_text = std::is_same_v<std::decay_t<decltype(value)>, std::string>;
+    const auto cell = [name = field.name](const RowResult& row) {
+      std::string text;
+      visit_fields(row, [&](const FieldInfo& other, const auto& number) {
+        if (other.name == name) text = cell_text(other, number);
+      });
+      return text;
+    };
+    columns.push_back({std::string(field.help), is_text ? Align::kLeft : Align::kRight, cell});
+  });
+  return columns;
+}
+
 }  // namespace
 
 Table evaluation_table(const std::vector<MeasuredRow>& rows) {
   Table table;
-  const RowResult none;
-  visit_fields(none, [&](const FieldInfo& field, const auto& value) {
-    if (field.help.empty()) return;
-    const bool is_text = std::is_same_v<std::decay_t<decltype(value)>, std::string>;
-    table.columns.push_back({std::string(field.help), is_text ? Align::kLeft : Align::kRight});
-  });
-  for (const MeasuredRow& row : rows) {
-    std::vector<std::string>& cells = table.rows.emplace_back();
-    visit_fields(row.result, [&](const FieldInfo& field, const auto& value) {
-      if (!field.help.empty()) cells.push_back(cell_text(field, value));
-    });
+  if (rows.empty()) return table;
+  table.rows.resize(rows.size());
+  for (const RowColumn& column : columns_of(rows.front().result)) {
+    std::vector<std::string> cells;
+    for (const MeasuredRow& row : rows) cells.push_back(column.cell(row.result));
+    if (std::all_of(cells.begin(), cells.end(), [](const auto& cell) { return cell == "-"; })) {
+      continue;
+    }
+    table.columns.push_back({column.heading, column.align});
+    for (size_t i = 0; i < rows.size(); ++i) table.rows[i].push_back(cells[i]);
   }
   return table;
 }
 
 std::string accuracy_plot(const std::vector<MeasuredRow>& rows) {
-  LinePlot plot = plot_of(
-      rows, {{&RowResult::seen_all, ", seen", 100}, {&RowResult::held_out_all, ", held out", 100}});
+  if (rows.empty() || rows.front().result.shares.empty()) return "";
+  const std::vector<Share>& shares = rows.front().result.shares;
+  std::vector<Curve> curves;
+  for (size_t i = 0; i < shares.size(); ++i) {
+    if (shares[i].question != shares.back().question) continue;
+    const auto percent = [i](const RowResult& row) -> std::optional<double> {
+      const auto& value = row.shares.at(i).value;
+      return value ? std::optional(100 * *value) : std::nullopt;
+    };
+    curves.push_back({percent, ", " + shares[i].set});
+  }
+  LinePlot plot = plot_of(rows, curves);
   plot.title = "Pictures that show all that was asked for";
   plot.y = {.label = "%", .minimum = 0, .maximum = 100};
   return line_plot_svg(plot);
@@ -134,7 +203,11 @@ std::string accuracy_plot(const std::vector<MeasuredRow>& rows) {
 
 std::string frechet_plot(const std::vector<MeasuredRow>& rows, const std::string& title,
                          std::optional<double> RowResult::*field) {
-  LinePlot plot = plot_of(rows, {{field, ""}});
+  const bool is_measured = std::any_of(rows.begin(), rows.end(), [&](const MeasuredRow& row) {
+    return (row.result.*field).has_value();
+  });
+  if (!is_measured) return "";
+  LinePlot plot = plot_of(rows, {{[field](const RowResult& row) { return row.*field; }}});
   plot.title = title;
   plot.y.label = "Fréchet distance";
   plot.y.is_log = true;
@@ -159,16 +232,9 @@ Image evaluation_sheet(const Evaluation& evaluation) {
 
 std::string evaluation_markdown(const EvaluateConfig& config, const Evaluation& evaluation) {
   std::string page = "# Evaluation\n\n" + sources_text(config);
-  page += fmt::format(
-      "- {} pictures of seen combinations and {} of held-out ones per row, one prompt each; {} "
-      "prompts with {} pictures each for diversity; seed {}\n",
-      evaluation.num_seen, evaluation.num_held_out, config.diversity_prompts,
-      config.diversity_samples, config.seed);
-  page += fmt::format("- classifier, on drawn pictures it was not trained on: {};\n",
-                      accuracy_text(evaluation.judge.drawn));
-  page += fmt::format("  on the same ones blurred, noisy and shifted in colour: {}\n\n",
-                      accuracy_text(evaluation.judge.augmented));
+  page += measured_text(config, evaluation);
   page += markdown_from_table(evaluation_table(evaluation.rows));
+  page += evaluation.questions.empty() ? kPlainColumns : kJudgedColumns;
   page += kColumns;
   for (const std::filesystem::path& file : evaluation.files) {
     const std::string name = file.filename().string();
@@ -182,6 +248,7 @@ void write_evaluation(const EvaluateConfig& config, Evaluation& evaluation) {
   std::filesystem::create_directories(out);
   evaluation.files.clear();
   const auto write = [&](const char* name, const std::string& text) {
+    if (text.empty()) return;  // a plot of nothing
     write_atomically(out / name, [&](std::ostream& stream) { stream << text; });
     evaluation.files.push_back(out / name);
   };

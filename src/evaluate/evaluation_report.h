@@ -5,10 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluate/classifier_training.h"
-#include "evaluate/config.h"
-#include "evaluate/prompts.h"
-#include "evaluate/results.h"
+#include "evaluate/measure.h"
 #include "io/image.h"
 #include "report/table.h"
 
@@ -16,20 +13,22 @@ namespace fourstep {
 
 /// All that an evaluation found.
 struct Evaluation {
-  Judge judge;
-  std::vector<MeasuredRow> rows;
-  int64_t num_seen = 0, num_held_out = 0;    ///< pictures per row
-  std::vector<std::string> sheet_captions;   ///< of the pictures of each row
-  std::vector<std::filesystem::path> files;  ///< written
+  std::vector<JudgeTest> judge_tests = {};
+  std::vector<std::string> questions = {};                   ///< of the judge
+  std::vector<std::pair<std::string, int64_t>> counts = {};  ///< pictures per row, by judged set
+  std::vector<MeasuredRow> rows = {};
+  std::vector<std::string> sheet_captions = {};   ///< of the pictures of each row
+  std::vector<std::filesystem::path> files = {};  ///< written
 };
 
-/// One line per row; shares in percent, "-" for what was not measured.
+/// One line per row; shares in percent, "-" for what was not measured. A column that no row has a number for is left out.
 Table evaluation_table(const std::vector<MeasuredRow>& rows);
 
-/// Over the number of steps, one curve each for student, base and teacher: accuracy on both splits ("all") in percent.
+/// Over the number of steps, one curve each for student, base and teacher and each judged set: how many pictures are right
+/// about the judge's last question, in percent. Without a judge an empty text.
 std::string accuracy_plot(const std::vector<MeasuredRow>& rows);
 
-/// The same for a Fréchet distance. field: a member of RowResult.
+/// The same for a Fréchet distance; an empty text where it was not measured. field: a member of RowResult.
 std::string frechet_plot(const std::vector<MeasuredRow>& rows, const std::string& title,
                          std::optional<double> RowResult::*field);
 

@@ -1,7 +1,8 @@
 #include "evaluate/measure.h"
 
-#include "evaluate/diversity.h"
+#include "base/error.h"
 #include "io/image.h"
+#include "io/safetensors.h"
 
 namespace fourstep {
 
@@ -12,15 +13,6 @@ Tensor squared_differences(const Tensor& latents) {
   const Tensor down = latents.narrow(2, 1, height - 1) - latents.narrow(2, 0, height - 1);
   const Tensor right = latents.narrow(3, 1, width - 1) - latents.narrow(3, 0, width - 1);
   return at::cat({down.flatten(), right.flatten()}).square();
-}
-
-void add_judgements(const PromptSet& set, int64_t begin, const ClassifierOutput& output,
-                    SetMeasures& measures) {
-  const std::vector<SceneLabels> seen = labels_from_output(output);
-  for (size_t i = 0; i < seen.size(); ++i) {
-    const SceneLabels asked = labels_of(set.scenes[static_cast<size_t>(begin) + i]);
-    measures.judgements.push_back(judge(asked, seen[i]));
-  }
 }
 
 void add_pictures(const Pictures& pictures, SetMeasures& measures) {
@@ -34,7 +26,6 @@ void add_pictures(const Pictures& pictures, SetMeasures& measures) {
     measures.for_sheet.push_back(pixels_from_image(pictures.images.narrow(0, i, 1)));
   }
   if (!pictures.latents.defined()) return;
-  measures.latents.add(pictures.latents.flatten(1));
   measures.latent_numbers.add(pictures.latents);
   measures.latent_edges.add(squared_differences(pictures.latents));
 }
@@ -50,26 +41,56 @@ std::optional<double> distance(const GaussianFit& fit, const std::optional<Gauss
   return frechet_distance(*own, *reference);
 }
 
-void put_accuracies(const Accuracy& seen, const Accuracy& held_out, RowResult& result) {
-  result.seen_emoji = seen.emoji;
-  result.seen_background = seen.background;
-  result.seen_relation = seen.relation;
-  result.seen_all = seen.all;
-  result.held_out_emoji = held_out.emoji;
-  result.held_out_background = held_out.background;
-  result.held_out_relation = held_out.relation;
-  result.held_out_all = held_out.all;
+void put_spread(const SetMeasures& seen, const Reference& reference, RowResult& result) {
+  result.frechet_features = distance(seen.features, reference.features);
+  result.frechet_latents = distance(seen.latents, reference.latents);
+  result.brightness = seen.brightness.mean();
+  result.saturation = seen.saturation.mean();
+  result.clipped = seen.clipped.mean();
+  result.latent_std = seen.latent_numbers.std();
+  result.latent_hf = seen.latent_edges.mean();
+}
+
+/// The number of true among those that were asked, as a share.
+std::optional<double> share_of(const std::vector<Verdict>& verdicts, size_t question) {
+  int64_t asked = 0, right = 0;
+  for (const Verdict& verdict : verdicts) {
+    asked += verdict[question].has_value() ? 1 : 0;
+    right += verdict[question].value_or(false) ? 1 : 0;
+  }
+  if (asked == 0) return std::nullopt;
+  return static_cast<double>(right) / static_cast<double>(asked);
 }
 
 std::optional<double> diversity(const SetMeasures& measures, const PromptSet& set) {
-  if (set.count() == 0) return std::nullopt;
-  return diversity_of(measures.feature_rows, set.per_caption);
+  if (set.count() == 0 || !measures.rows.defined()) return std::nullopt;
+  return diversity_of(measures.rows, set.per_caption);
 }
 
-Tensor sheet_of(const SetMeasures& seen, const SetMeasures& held_out) {
-  std::vector<Tensor> pictures = seen.for_sheet;
-  pictures.insert(pictures.end(), held_out.for_sheet.begin(), held_out.for_sheet.end());
-  return at::cat(pictures);
+constexpr const char* kSettings = "settings";
+constexpr const char* kSheet = "sheet";
+constexpr const char* kShares = "shares";
+
+/// A line "SET|QUESTION|VALUE" for each.
+std::string text_from_shares(const std::vector<Share>& shares) {
+  std::string text;
+  for (const Share& share : shares) {
+    text += fmt::format("{}|{}|{}\n", share.set, share.question, text_from_value(share.value));
+  }
+  return text;
+}
+
+std::vector<Share> shares_from_text(const std::string& text) {
+  std::vector<Share> shares;
+  for (const std::string& line : split_text(text, '\n')) {
+    const std::vector<std::string> parts = split_text(line, '|');
+    if (parts.size() < 2) continue;
+    Share& share = shares.emplace_back(Share{parts[0], parts[1]});
+    if (parts.size() > 2) {
+      value_from_text(FieldInfo{"shares", "", "", 0, 1}, parts[2], share.value);
+    }
+  }
+  return shares;
 }
 
 }  // namespace
@@ -95,28 +116,42 @@ std::optional<double> NumberStats::std() const {
   return std::sqrt(scatter_ / count_);
 }
 
+std::string Share::name() const {
+  std::string name = set + "_" + question;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
 SetMeasures measure_set(const PictureSource& source, const PromptSet& set, Measuring& measuring,
                         MeasureProgress& progress) {
   const torch::NoGradGuard no_grad;
   SetMeasures measures;
-  std::vector<Tensor> features;
+  std::vector<Tensor> rows;
+  const auto report = [&] {
+    measuring.events.report(
+        {Stage::kEvaluate, progress.done, progress.total, 0, {}, progress.name});
+  };
   for (int64_t begin = 0; begin < set.count(); begin += measuring.batch) {
-    const auto report = [&] {
-      measuring.events.report(
-          {Stage::kEvaluate, progress.done, progress.total, 0, {}, progress.name});
-    };
     if (progress.done == 0) report();
     const int64_t count = std::min(measuring.batch, set.count() - begin);
     const Pictures pictures = source(set, begin, count);
-    const ClassifierOutput output = measuring.classifier->forward(pictures.images);
     add_pictures(pictures, measures);
-    add_judgements(set, begin, output, measures);
-    measures.features.add(output.features);
-    features.push_back(output.features);
+    const Judged judged =
+        measuring.judge.judge ? measuring.judge.judge(set, begin, pictures.images) : Judged();
+    measures.verdicts.insert(measures.verdicts.end(), judged.verdicts.begin(),
+                             judged.verdicts.end());
+    const Tensor latents = pictures.latents.defined() ? pictures.latents.flatten(1) : Tensor();
+    if (set.per_caption > 1) {
+      const Tensor& row = judged.features.defined() ? judged.features : latents;
+      if (row.defined()) rows.push_back(row);
+    } else {
+      if (judged.features.defined()) measures.features.add(judged.features);
+      if (latents.defined()) measures.latents.add(latents);
+    }
     progress.done += count;
     report();
   }
-  if (!features.empty()) measures.feature_rows = at::cat(features);
+  if (!rows.empty()) measures.rows = at::cat(rows);
   return measures;
 }
 
@@ -128,28 +163,64 @@ Reference make_reference(const PictureSource& source, const PromptSet& set, Meas
 
 MeasuredRow measure_row(const EvaluationRow& row, const PictureSource& source,
                         const PromptSets& sets, const Reference& reference, Measuring& measuring) {
-  MeasureProgress progress{row.name(),
-                           sets.seen.count() + sets.held_out.count() + sets.diversity.count()};
-  const SetMeasures seen = measure_set(source, sets.seen, measuring, progress);
-  const SetMeasures held_out = measure_set(source, sets.held_out, measuring, progress);
-  const SetMeasures varied = measure_set(source, sets.diversity, measuring, progress);
+  MeasureProgress progress{row.name(), sets.diversity.count()};
+  for (const PromptSet& set : sets.judged) progress.total += set.count();
   RowResult result;
   result.row = row.name();
   result.kind = to_string(row.kind);
   result.steps = row.steps();
   if (!row.model.empty()) result.cfg_scale = row.sampling.cfg_scale;
-  put_accuracies(accuracy_of(seen.judgements), accuracy_of(held_out.judgements), result);
-  result.frechet_features = distance(seen.features, reference.features);
-  result.frechet_latents = distance(seen.latents, reference.latents);
+  std::vector<SetMeasures> judged;
+  std::vector<Tensor> sheet;
+  double seconds = 0;
+  for (const PromptSet& set : sets.judged) {
+    const SetMeasures& measures =
+        judged.emplace_back(measure_set(source, set, measuring, progress));
+    for (size_t i = 0; i < measuring.judge.questions.size(); ++i) {
+      result.shares.push_back(
+          {set.name, measuring.judge.questions[i], share_of(measures.verdicts, i)});
+    }
+    sheet.insert(sheet.end(), measures.for_sheet.begin(), measures.for_sheet.end());
+    seconds += measures.seconds;
+  }
+  const SetMeasures varied = measure_set(source, sets.diversity, measuring, progress);
+  put_spread(judged.front(), reference, result);
   result.diversity = diversity(varied, sets.diversity);
-  result.brightness = seen.brightness.mean();
-  result.saturation = seen.saturation.mean();
-  result.clipped = seen.clipped.mean();
-  result.latent_std = seen.latent_numbers.std();
-  result.latent_hf = seen.latent_edges.mean();
-  result.seconds_per_image = (seen.seconds + held_out.seconds + varied.seconds) /
-                             static_cast<double>(std::max<int64_t>(1, progress.done));
-  return {result, sheet_of(seen, held_out)};
+  result.seconds_per_image =
+      (seconds + varied.seconds) / static_cast<double>(std::max<int64_t>(1, progress.done));
+  return {result, at::cat(sheet)};
+}
+
+void save_row(const std::filesystem::path& path, const MeasuredRow& row,
+              const std::string& settings) {
+  Metadata metadata{{kSettings, settings}, {kShares, text_from_shares(row.result.shares)}};
+  visit_fields(row.result, [&](const FieldInfo& field, const auto& value) {
+    metadata[std::string(field.name)] = text_from_value(value);
+  });
+  std::filesystem::create_directories(path.parent_path());
+  write_safetensors(path, {{kSheet, row.sheet}}, metadata);
+}
+
+std::optional<MeasuredRow> load_row(const std::filesystem::path& path,
+                                    const std::string& settings) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const TensorFile file = open_safetensors(path);
+  const auto found = file.metadata.find(kSettings);
+  if (found == file.metadata.end() || found->second != settings) return std::nullopt;
+  const auto sheet = file.tensors.find(kSheet);
+  if (sheet == file.tensors.end()) {
+    throw Error("\"{}\" is no row of an evaluation: it has no \"{}\"; remove it", path.string(),
+                kSheet);
+  }
+  check_shape(sheet->second, {-1, -1, -1, 3}, path.string());
+  MeasuredRow row;
+  row.sheet = sheet->second.clone();
+  row.result.shares = shares_from_text(entry_of(file.metadata, kShares));
+  visit_fields(row.result, [&](const FieldInfo& field, auto& value) {
+    const auto text = file.metadata.find(std::string(field.name));
+    if (text != file.metadata.end()) value_from_text(field, text->second, value);
+  });
+  return row;
 }
 
 }  // namespace fourstep

@@ -1,8 +1,13 @@
 #include "evaluate/rows.h"
 
+#include <chrono>
+
 #include "base/error.h"
+#include "pipeline/decode.h"
+#include "pipeline/precision.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
+#include "train/captions.h"
 
 namespace fourstep {
 
@@ -66,6 +71,17 @@ void add_rows(const EvaluateConfig& config, RowKind kind, std::vector<Evaluation
   }
 }
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+int64_t pixels_per_cell(const ImageCodec& codec) {
+  constexpr int64_t kTinyScale = 8;
+  return codec.vae ? codec.vae->scale() : kTinyScale;
+}
+
 }  // namespace
 
 const char* to_string(RowKind kind) {
@@ -93,18 +109,82 @@ SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps) {
   return sampling;
 }
 
-std::vector<EvaluationRow> rows_of(const EvaluateConfig& config) {
+std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real) {
   std::vector<EvaluationRow> rows;
-  for (const std::string& word : split_text(config.rows, ';')) {
-    add_rows(config, kind_from_text(word), rows);
+  const std::string all = has_real ? "real;teacher;base;student" : "teacher;base;student";
+  for (const std::string& word : split_text(config.rows.empty() ? all : config.rows, ';')) {
+    const RowKind kind = kind_from_text(word);
+    if (kind == RowKind::kReal && !has_real) {
+      throw InvalidRequest(std::string(
+          "--rows: \"real\" is for --emoji, where real pictures of the prompts are drawn; to "
+          "compare with a folder of them name it with --data"));
+    }
+    add_rows(config, kind, rows);
   }
-  if (rows.empty()) throw InvalidRequest(std::string("--rows names nothing to evaluate"));
   const NoiseSchedule schedule = make_sdxl_noise_schedule();
   for (const EvaluationRow& row : rows) {  // before hours of work, not within
     find_sampler(row.sampling.sampler);
     make_sigmas(row.sampling.schedule, schedule, static_cast<int>(row.sampling.steps));
   }
   return rows;
+}
+
+PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t side) {
+  const int64_t cell = pixels_per_cell(models.image_codec(Events{}));
+  models.text_encoders(Events{});  // loaded here, so that the seconds are those of sampling
+  models.unet(Events{});
+  return [&models, row, side, cell](const PromptSet& set, int64_t begin, int64_t count) {
+    const torch::NoGradGuard no_grad;
+    const auto start = Clock::now();
+    const std::span<const std::string> captions(set.captions);
+    const Conditioning cond = encode_captions(
+        models.text_encoders(Events{}),
+        captions.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), side);
+    SampleOptions options = row.sampling;
+    options.seed = set.first_seed + static_cast<uint64_t>(begin);
+    options.output = models.network_output({});
+    options.noise_schedule = models.noise_schedule({});
+    if (models.text_encoders(Events{}).state != ContextState::kPenultimate) {
+      const std::vector<std::string> nothing(static_cast<size_t>(count));
+      options.uncond = encode_captions(models.text_encoders(Events{}), nothing, side);
+    }
+    const Tensor latents = sample_batch(models.unet(Events{}), cond, side / cell, options);
+    Pictures pictures;
+    pictures.images = decode_latent(models, latents, 0, Events{}).clamp(-1, 1);
+    pictures.latents = latents.to(torch::kCPU, torch::kFloat32);
+    pictures.seconds = seconds_since(start);
+    return pictures;
+  };
+}
+
+void check_side(Models& models, int64_t side) {
+  const int64_t cell = pixels_per_cell(models.image_codec(Events{}));
+  if (side % cell == 0) return;
+  throw InvalidRequest(
+      "evaluate: {} px is no multiple of {}, as the autoencoder of {} needs; change --resolution "
+      "(with --emoji --image-size)",
+      side, cell, models.vae_path().string());
+}
+
+Placement placement_of(const EvaluateConfig& config) {
+  Placement placement;
+  placement.device = device_from_text(config.device);
+  placement.dtype = network_dtype(config.precision, placement.device);
+  placement.vae_dtype = vae_dtype(config.precision, placement.dtype);
+  return placement;
+}
+
+Models& model_of(OpenModel& open, const std::string& file, const std::vector<LoraUse>& loras,
+                 const Placement& placement, const Events& events) {
+  if (!open.models || open.file != file) {
+    open = OpenModel();  // first: two of them need not fit into memory
+    Request request;
+    request.model = file;
+    open.models = std::make_unique<Models>(request, placement);
+    open.file = file;
+  }
+  open.lora_lines = open.models->set_loras(loras, false, events);
+  return *open.models;
 }
 
 }  // namespace fourstep

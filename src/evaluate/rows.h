@@ -1,11 +1,11 @@
 #pragma once
-// What is evaluated: rendered pictures, and models with their way of sampling.
+// What is evaluated: real pictures, and models with their way of sampling.
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "evaluate/config.h"
-#include "pipeline/request.h"
+#include "evaluate/subject.h"
 #include "train/sample_batch.h"
 
 namespace fourstep {
@@ -17,11 +17,11 @@ const char* to_string(RowKind kind);
 
 struct EvaluationRow {
   RowKind kind = RowKind::kReal;
-  std::string model;  ///< file; empty: the pictures are rendered
+  std::string model = {};  ///< file; empty: the pictures are real ones
   std::vector<LoraUse> loras = {};
   SampleOptions sampling = {};  ///< the seed is that of each set of prompts
 
-  int64_t steps() const;     ///< 0 for rendered pictures
+  int64_t steps() const;     ///< 0 for real pictures
   std::string name() const;  ///< "student, 4 steps"; "real pictures"
 };
 
@@ -29,9 +29,30 @@ struct EvaluationRow {
 /// a student that was distilled for several begins at 999 (only the published one-step model at 399).
 SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps);
 
-/// In the order of --rows; those of a kind by rising number of steps as given.
+/// In the order of --rows, or all; those of a kind by number of steps as given. has_real: whether the subject has a row
+/// of real pictures.
 /// Throws InvalidRequest for an unknown word, a missing --model, a student without --lora and --student, and
 /// samplers or schedules that do not exist.
-std::vector<EvaluationRow> rows_of(const EvaluateConfig& config);
+std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real);
+
+/// What a model with its LoRAs set draws for the captions. side: of the pictures in px. Computes in fp32.
+PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t side);
+
+/// Throws InvalidRequest for a side that the autoencoder of the model cannot make.
+void check_side(Models& models, int64_t side);
+
+/// One model in memory at a time: rows of the same file share it.
+struct OpenModel {
+  std::string file;
+  std::unique_ptr<Models> models;
+  std::vector<std::string> lora_lines;  ///< what fitted, see Models::set_loras()
+};
+
+/// Where the config's models compute. Throws InvalidRequest for an unknown device or precision.
+Placement placement_of(const EvaluateConfig& config);
+
+/// Opens `file` unless it is open, and sets its LoRAs.
+Models& model_of(OpenModel& open, const std::string& file, const std::vector<LoraUse>& loras,
+                 const Placement& placement, const Events& events);
 
 }  // namespace fourstep

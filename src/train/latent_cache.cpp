@@ -4,6 +4,7 @@
 #include "base/text_tools.h"
 #include "io/fields_json.h"
 #include "io/image.h"
+#include "io/missing_weights.h"
 #include "io/safetensors.h"
 #include "train/random.h"
 
@@ -177,6 +178,28 @@ std::string fingerprint_of(const TrainingImages& all, const std::vector<Entry>& 
 }
 
 }  // namespace
+
+bool can_encode(Models& models) { return !is_decoder_only(shapes_of(models.vae_weights())); }
+
+Tensor latent_of(Models& models, const Tensor& images, const Events& events) {
+  const ImageCodec& codec = models.image_codec(events);
+  const Tensor x = images.to(models.placement().device);
+  if (codec.tiny_vae) return TinyVae(codec.tiny_vae)->encode(x) * codec.scaling_factor;
+  return Vae(codec.vae)->encode(x).mean * codec.scaling_factor;
+}
+
+LatentEncoder latent_encoder(const char* verb, Models& models, const Events& events) {
+  if (!can_encode(models)) {
+    throw InvalidRequest(
+        "{}: the VAE of {} is a decoder alone and cannot encode pictures; take one with both "
+        "halves "
+        "(train-lora has --vae)",
+        verb, models.vae_path().string());
+  }
+  return {[&models, &events](const Tensor& image) { return latent_of(models, image, events); },
+          fmt::format("{} {}", fingerprint_of(models.vae_weights()),
+                      torch::toString(models.placement().vae_dtype))};
+}
 
 TrainingImages encode_images(const ImageFolder& folder, const LatentCacheOptions& options,
                              const LatentEncoder& encoder, const Events& events) {

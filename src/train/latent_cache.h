@@ -9,6 +9,7 @@
 #include "base/events.h"
 #include "data/buckets.h"
 #include "data/image_folder.h"
+#include "pipeline/models.h"
 #include "text/conditioning.h"
 
 namespace fourstep {
@@ -19,6 +20,16 @@ struct LatentEncoder {
   std::function<Tensor(const Tensor& image)> encode;
   std::string identity;  ///< another text: other latents
 };
+
+/// Whether the VAE of `models` has an encoder.
+bool can_encode(Models& models);
+
+/// images: [B,3,H,W] fp32 in [-1,1]. Returns [B,C,h,w] on the device of `models`, as LatentEncoder::encode.
+Tensor latent_of(Models& models, const Tensor& images, const Events& events);
+
+/// The VAE of `models`; both arguments must outlive it. verb: of the command, for the message. Throws InvalidRequest when
+/// the VAE is a decoder alone.
+LatentEncoder latent_encoder(const char* verb, Models& models, const Events& events);
 
 struct LatentCacheOptions {
   std::filesystem::path path;  ///< of the safetensors file

@@ -19,7 +19,7 @@ struct LoraTrainConfig {
   std::string latents;
   uint64_t seed = 0;
   int64_t resolution = 0;
-  bool has_buckets = true;
+  bool buckets = true;
 
   int64_t rank = 16;
   double alpha = 16;
@@ -92,8 +92,7 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"resolution", "side of a square image of the area to train at; 0: the model's", "px",
              0, 8192},
         c.resolution);
-  visit(Info{"has_buckets", "images keep about their shape; false: all are cut to squares"},
-        c.has_buckets);
+  visit(Info{"buckets", "images keep about their shape; false: all are cut to squares"}, c.buckets);
 
   visit(Info{"rank", "rank of the LoRA", "", 1, 4096}, c.rank);
   visit(Info{"alpha", "its change is multiplied by alpha / rank", "", 0, 1e6}, c.alpha);

@@ -1,9 +1,8 @@
 #include "train/lora_run.h"
 
 #include "base/error.h"
-#include "io/missing_weights.h"
 #include "train/captions.h"
-#include "train/initialize.h"
+#include "train/random.h"
 
 namespace fourstep {
 
@@ -12,25 +11,6 @@ namespace {
 /// Factor on the loss of fp16 networks, taken out of the gradients again: those of a mean over a whole latent would
 /// fall below fp16's smallest numbers.
 constexpr double kHalfLossScale = 4096;
-
-LatentEncoder latent_encoder(Models& models, const Events& events) {
-  if (is_decoder_only(shapes_of(models.vae_weights()))) {
-    throw InvalidRequest(
-        "train-lora: the VAE of {} is a decoder alone and cannot encode the pictures; name a whole "
-        "one with --vae",
-        models.vae_path().string());
-  }
-  LatentEncoder encoder;
-  encoder.encode = [&models, &events](const Tensor& image) {
-    const ImageCodec& codec = models.image_codec(events);
-    const Tensor x = image.to(models.placement().device);
-    if (codec.tiny_vae) return TinyVae(codec.tiny_vae)->encode(x) * codec.scaling_factor;
-    return Vae(codec.vae)->encode(x).mean * codec.scaling_factor;
-  };
-  encoder.identity = fmt::format("{} {}", fingerprint_of(models.vae_weights()),
-                                 torch::toString(models.placement().vae_dtype));
-  return encoder;
-}
 
 BucketOrder order_of(const TrainingImages& data, const LoraTrainConfig& config) {
   constexpr int64_t kMostPixels = 1 << 20;  // of a side
@@ -81,6 +61,15 @@ void scale_gradients(const NamedTensors& parameters, double factor) {
 
 }  // namespace
 
+void validate(const LoraTrainConfig& config) {
+  if (config.model.empty()) throw InvalidRequest("train-lora: name the checkpoint with --model");
+  if (config.data.empty())
+    throw InvalidRequest("train-lora: name the folder of images with --data");
+  check_word("--targets", config.targets, {"attention", "transformer", "full"});
+  check_word("--prediction", config.prediction, {"auto", "epsilon", "v_prediction"});
+  check_word("--precision", config.precision, {"auto", "fp32", "bf16", "fp16"});
+}
+
 std::vector<std::string> lora_targets(const std::string& preset) {
   std::vector<std::string> targets{"to_q", "to_k", "to_v", "to_out.0"};
   if (preset == "attention") return targets;
@@ -97,10 +86,10 @@ LoraRun make_lora_run(Models& models, const LoraTrainConfig& settings, const Eve
   for (const std::string& notice : folder.notices) events.notice(notice);
   std::filesystem::create_directories(config.out);
   const int64_t side = config.resolution > 0 ? config.resolution : models.traits().native_side;
-  const LatentEncoder encoder = latent_encoder(models, events);
+  const LatentEncoder encoder = latent_encoder("train-lora", models, events);
   const std::filesystem::path latents =
       config.latents.empty() ? config.out + "/latents.safetensors" : config.latents;
-  const LatentCacheOptions cache{latents, make_buckets(side, config.has_buckets)};
+  const LatentCacheOptions cache{latents, make_buckets(side, config.buckets)};
   TrainingImages data = encode_images(folder, cache, encoder, events);
   BucketOrder order = order_of(data, config);
   if (config.epochs > 0) config.iterations = config.epochs * order.batches_per_epoch();

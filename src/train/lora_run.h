@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "data/bucket_order.h"
+#include "data/buckets.h"
 #include "pipeline/models.h"
 #include "train/adapter.h"
-#include "train/diffusion_training.h"
 #include "train/latent_cache.h"
 #include "train/lora_config.h"
+#include "train/noise_levels.h"
 #include "train/optimizer.h"
 
 namespace fourstep {

@@ -1,4 +1,4 @@
-#include "train/process_group.h"
+#include "train/workers.h"
 
 #include "base/error.h"
 #ifdef FOURSTEP_GLOO

@@ -2,7 +2,6 @@
 
 #include "base/environment.h"
 #include "base/error.h"
-#include "train/process_group.h"
 
 namespace fourstep {
 

@@ -367,16 +367,18 @@ TEST_F(Program, CtrlCStopsWithoutAnImage) {
 }
 
 TEST_F(Program, EvaluateSaysWhatAStudentIs) {
-  expect_refusal(run("evaluate --rows student --model " + path("tiny.safetensors")), {"--lora"});
-  expect_refusal(run("evaluate --rows teachers"), {"teachers", "student"});
+  expect_refusal(run("evaluate --emoji --rows student --model " + path("tiny.safetensors")),
+                 {"--lora"});
+  expect_refusal(run("evaluate --emoji --rows teachers"), {"teachers", "student"});
 }
 
 TEST_F(Program, EvaluateTakesSeveralLoras) {
   const std::string small =
-      " --classifier-iterations 1 --classifier-batch 1 --classifier-tests 1 --samples 0 --prompts 1"
+      " --classifier-iterations 1 --classifier-batch 1 --classifier-tests 1 --samples 0 "
+      "--judged-prompts 1"
       " --diversity-prompts 0 --student-steps 1 --image-size 64 -q --out " +
       path("evaluation");
-  const std::string model = "evaluate --rows student --model " + path("tiny.safetensors");
+  const std::string model = "evaluate --emoji --rows student --model " + path("tiny.safetensors");
   const std::string lora = " --lora " + path("lora.safetensors");
   expect_refusal(run(model + small + lora + " --lora " + path("absent.safetensors:0.5")),
                  {"absent.safetensors"});

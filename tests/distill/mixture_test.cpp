@@ -7,7 +7,6 @@
 #include "distill/train_step.h"
 #include "layers/layers.h"
 #include "nets/embeddings.h"
-#include "train/initialize.h"
 #include "train/random.h"
 
 namespace fourstep {

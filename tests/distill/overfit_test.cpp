@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "distill/train_step.h"
-#include "train/initialize.h"
 #include "train/random.h"
 
 namespace fourstep {
@@ -80,7 +79,7 @@ TEST(Overfit, TheStudentDrawsTheOnePictureInOneStep) {
   config.student_lr = config.critic_lr = 1e-3;
   config.last_lr_share = 0.01;
   config.cfg_scale = 1;
-  config.is_decoupled = false;
+  config.decoupled = false;
   Distillation d = make_distillation(config, unet, {4, kSide, kSide}, 0);
   d.views.teacher.eps = [&](const Tensor& x_t, const Tensor& timesteps, const Conditioning&) {
     const auto level = [&](const Tensor& table) {

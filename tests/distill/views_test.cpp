@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "distill/tiny_distillation.h"
-#include "train/initialize.h"
+#include "train/random.h"
 
 namespace fourstep {
 namespace {

@@ -14,7 +14,7 @@ make_tiny_model() {
 
 # distil FOLDER OPTION...
 distil() {
-  "$program" distill --quiet --model "$work/model/model.safetensors" --out "$1" --sample-every 0 "${@:2}"
+  "$program" distill --emoji --quiet --model "$work/model/model.safetensors" --out "$1" --sample-every 0 "${@:2}"
 }
 
 # num_iterations FOLDER: rows of the logs there.

@@ -23,7 +23,7 @@ EvaluateConfig with_student() {
 
 std::vector<std::string> names_of(const EvaluateConfig& config) {
   std::vector<std::string> names;
-  for (const EvaluationRow& row : rows_of(config)) names.push_back(row.name());
+  for (const EvaluationRow& row : rows_of(config, true)) names.push_back(row.name());
   return names;
 }
 
@@ -34,8 +34,8 @@ TEST(EvaluationRows, ByDefaultAreThoseOfTheComparison) {
                           "student, 8 steps", "student, 12 steps", "student, 32 steps"));
 }
 
-TEST(EvaluationRows, OnlyTheStudentWearsTheLoras) {
-  const std::vector<EvaluationRow> rows = rows_of(with_student());
+TEST(EvaluationRows, OnlyTheStudentHasTheLoras) {
+  const std::vector<EvaluationRow> rows = rows_of(with_student(), true);
   EXPECT_TRUE(rows[0].model.empty());
   EXPECT_TRUE(rows[1].loras.empty());
   EXPECT_TRUE(rows[2].loras.empty());
@@ -52,7 +52,7 @@ TEST(EvaluationRows, AStudentMayBeAModelOfItsOwn) {
   config.student = "student.safetensors";
   config.rows = "base; student";
   config.student_steps = {4};
-  const std::vector<EvaluationRow> rows = rows_of(config);
+  const std::vector<EvaluationRow> rows = rows_of(config, true);
   EXPECT_EQ(rows[0].model, "model.safetensors");
   EXPECT_EQ(rows[1].model, "student.safetensors");
 }
@@ -76,14 +76,22 @@ TEST(EvaluationRows, RefuseWhatCannotBeEvaluated) {
   const auto message = [](const std::function<void(EvaluateConfig&)>& change) {
     EvaluateConfig config = with_student();
     change(config);
-    return testing::message_of<InvalidRequest>([&] { rows_of(config); });
+    return testing::message_of<InvalidRequest>([&] { rows_of(config, true); });
   };
   EXPECT_THAT(message([](auto& c) { c.rows = "teachers"; }), HasSubstr("\"teachers\""));
-  EXPECT_THAT(message([](auto& c) { c.rows = ""; }), HasSubstr("nothing"));
+  EXPECT_THAT(message([](auto& c) { c.rows = ";"; }), HasSubstr("nothing"));
   EXPECT_THAT(message([](auto& c) { c.model = ""; }), HasSubstr("--model"));
   EXPECT_THAT(message([](auto& c) { c.lora = ""; }), HasSubstr("--lora"));
   EXPECT_THAT(message([](auto& c) { c.teacher_sampler = "best"; }), HasSubstr("best"));
   EXPECT_THAT(message([](auto& c) { c.teacher_schedule = "best"; }), HasSubstr("best"));
+}
+
+TEST(EvaluationRows, RealPicturesAreThereOnlyWhereTheyAreDrawn) {
+  EvaluateConfig config = with_student();
+  EXPECT_EQ(rows_of(config, false).front().kind, RowKind::kTeacher);
+  config.rows = "real";
+  EXPECT_THAT(testing::message_of<InvalidRequest>([&] { rows_of(config, false); }),
+              HasSubstr("--emoji"));
 }
 
 }  // namespace

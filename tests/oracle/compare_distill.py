@@ -31,23 +31,23 @@ ITERATIONS, BATCH = 4, 3
 SETTINGS = dict(
     timesteps=[999, 749, 499, 249], student="lora", backbone="shared", student_rank=4, student_alpha=2, critic_rank=6,
     critic_alpha=9, iterations=6, critic_ratio=2, student_lr=2e-3, critic_lr=1e-3, warmup=2, last_lr_share=0.1,
-    beta1=0.5, weight_decay=0.01, max_grad_norm=10, cfg_scale=4, cfg_ramp=0, is_decoupled=False, gan_weight=0,
+    beta1=0.5, weight_decay=0.01, max_grad_norm=10, cfg_scale=4, cfg_ramp=0, decoupled=False, gan_weight=0,
     discriminator_weight=0.3, gan_start=0)
 # What differs from SETTINGS. GAN: on a map that needs a convolution with stride, and from the second student's turn
 # on, so that the head is at first without gradient.
 GAN = dict(side=24, gan_weight=0.5, gan_start=0.3, max_grad_norm=0.05)
 CASES = {
     "coupled, CFG 4": dict(seed=1),
-    "decoupled, CFG 4": dict(seed=2, is_decoupled=True),
-    "decoupled, CFG ramp from 1 to 4": dict(seed=3, is_decoupled=True, cfg_ramp=0.5),
+    "decoupled, CFG 4": dict(seed=2, decoupled=True),
+    "decoupled, CFG ramp from 1 to 4": dict(seed=3, decoupled=True, cfg_ramp=0.5),
     "coupled, CFG 1": dict(seed=4, cfg_scale=1),
     "GAN, two adapters on one backbone, clipped": dict(seed=5, **GAN),
     "separate backbone, full student and critic": dict(seed=6, student="full", backbone="separate", student_lr=2e-4,
                                                        critic_lr=1e-4),
     "GAN, separate backbone, full student and critic": dict(
-        seed=7, student="full", backbone="separate", student_lr=2e-4, critic_lr=1e-4, is_decoupled=True, **GAN),
+        seed=7, student="full", backbone="separate", student_lr=2e-4, critic_lr=1e-4, decoupled=True, **GAN),
     "separate backbone, LoRA student, full critic": dict(seed=8, backbone="separate", critic_lr=1e-4),
-    "one step at 399": dict(seed=9, timesteps=[399], is_decoupled=True),
+    "one step at 399": dict(seed=9, timesteps=[399], decoupled=True),
 }
 
 

@@ -11,8 +11,8 @@
 #include "distill/train_step.h"
 #include "io/fields_json.h"
 #include "io/safetensors.h"
-#include "train/initialize.h"
-#include "train/state_file.h"
+#include "train/loop.h"
+#include "train/random.h"
 
 namespace fourstep {
 namespace {

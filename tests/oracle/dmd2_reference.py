@@ -164,7 +164,7 @@ class Distillation:
         x, t = noised(x0, at), at["t"]
         mu_critic = x0_of(x, self.critic.eps(x, t, cond), t)
         with_prompt, without = self.teacher_x0(x, t, cond)
-        if not self.config["is_decoupled"]:
+        if not self.config["decoupled"]:
             mu = without + w * (with_prompt - without)
             return ((mu_critic - mu) / mean_size(x0 - mu)).clamp(-LARGEST_STEP, LARGEST_STEP)
         g = (mu_critic - with_prompt) / mean_size(x0 - with_prompt)

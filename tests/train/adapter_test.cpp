@@ -9,7 +9,6 @@
 #include "support/files.h"
 #include "support/golden.h"
 #include "support/tiny_model.h"
-#include "train/initialize.h"
 #include "train/optimizer.h"
 #include "train/random.h"
 

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "emoji/small_model.h"
 #include "support/files.h"
 #include "support/golden.h"
-#include "train/small_model.h"
 
 namespace fourstep {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "train/config.h"
+#include "emoji/train_config.h"
 #include "train/lora_config.h"
 
 namespace fourstep {

@@ -9,7 +9,7 @@
 #include "support/pictures.h"
 #include "support/tiny_model.h"
 #include "train/captions.h"
-#include "train/state_file.h"
+#include "train/loop.h"
 
 namespace fourstep {
 namespace {

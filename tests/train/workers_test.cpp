@@ -1,6 +1,9 @@
 #include "train/workers.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -35,6 +38,36 @@ TEST(Workers, ARankBeyondTheSizeIsRefused) {
   unsetenv("RANK");
   unsetenv("WORLD_SIZE");
   EXPECT_EQ(Workers::from_environment().size(), 1);
+}
+
+/// A port that nobody listens at now.
+uint16_t free_port() {
+  const int server = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  bind(server, generic, length);
+  getsockname(server, generic, &length);
+  close(server);
+  return ntohs(address.sin_port);
+}
+
+/// One process alone makes the whole way: meeting place, backend, sum, end. Several are in tests/e2e/two_processes.
+void expect_sum_of_one_process(const torch::Device& device) {
+  const auto group = join_processes({.rank = 0, .size = 1, .port = free_port()}, device);
+  const Tensor values = torch::arange(5.0, torch::kFloat64);
+  const Tensor sum = group->sum(values);
+  EXPECT_TRUE(torch::equal(sum, values));
+  EXPECT_TRUE(sum.is_cpu()) << "where the values were";
+}
+
+TEST(ProcessGroup, OneProcessSumsOnTheCpu) { expect_sum_of_one_process(torch::kCPU); }
+
+TEST(ProcessGroup, OneProcessSumsOnTheGpu) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU";
+  expect_sum_of_one_process(torch::Device(torch::kCUDA, 0));
 }
 
 }  // namespace
