@@ -1,4 +1,5 @@
-// fourstep evaluate: how well a model, the same without its LoRA, and its teacher draw what was asked for.
+// fourstep evaluate: how well a model, the same without its LoRA, and its teacher draw what was
+// asked for.
 
 #include "evaluate/evaluate.h"
 

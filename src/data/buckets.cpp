@@ -26,7 +26,8 @@ int64_t scaled(int64_t side, double factor) {
   return std::llround(static_cast<double>(side) * factor);
 }
 
-/// [to,from]: row i holds how much of each source place lies in the part i of `to` equal parts, divided by its width.
+/// [to,from]: row i holds how much of each source place lies in the part i of `to` equal parts,
+/// divided by its width.
 Tensor area_weights(int64_t from, int64_t to) {
   const auto options = at::TensorOptions(torch::kFloat64);
   const double width = static_cast<double>(from) / static_cast<double>(to);

@@ -1,6 +1,6 @@
 #pragma once
-// Random numbers for data that is made on demand: the same for the same seed, index and purpose on every
-// machine and in any order of examples.
+// Random numbers for data that is made on demand: the same for the same seed, index and purpose on
+// every machine and in any order of examples.
 
 #include <cstdint>
 
@@ -9,7 +9,8 @@ namespace fourstep {
 /// What the numbers are for: streams of different purposes do not depend on each other.
 enum class RandomPurpose : uint32_t { kScene = 0, kCaption = 1, kOrder = 2 };
 
-/// One stream of Philox words (base/noise.h). Whole numbers only, so that nothing hangs on rounding.
+/// One stream of Philox words (base/noise.h). Whole numbers only, so that nothing hangs on
+/// rounding.
 class CounterRandom {
  public:
   /// Throws Error when index < 0.

@@ -26,12 +26,12 @@ struct ImageFolder {
   std::vector<std::string> notices;  ///< what was left out or made up, a sentence each
 };
 
-/// Lists the folder and its sub-folders (one level; hidden ones are left out) without decoding a picture.
-/// Captions: NAME.txt, else NAME.caption; of several lines the first that is not blank. A sub-folder "N_words"
-/// repeats its pictures N times, and its words are the caption of those that have none; elsewhere that is the
-/// empty caption.
-/// Notices: pictures without caption, captions without picture, captions of several lines, pictures of formats
-/// that are not read. Throws Error when the folder is none or holds no picture.
+/// Lists the folder and its sub-folders (one level; hidden ones are left out) without decoding a
+/// picture. Captions: NAME.txt, else NAME.caption; of several lines the first that is not blank. A
+/// sub-folder "N_words" repeats its pictures N times, and its words are the caption of those that
+/// have none; elsewhere that is the empty caption. Notices: pictures without caption, captions
+/// without picture, captions of several lines, pictures of formats that are not read. Throws Error
+/// when the folder is none or holds no picture.
 ImageFolder scan_image_folder(const std::filesystem::path& folder);
 
 /// "10_old lamp": 10 and "old lamp"; other names: 1 and nothing.

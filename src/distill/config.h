@@ -1,6 +1,6 @@
 #pragma once
-// All settings of a distillation in one struct. The defaults are for small models; those of the published SDXL LoRA are in
-// docs/distillation.md.
+// All settings of a distillation in one struct. The defaults are for small models; those of the
+// published SDXL LoRA are in docs/distillation.md.
 
 #include <cstdint>
 #include <string>

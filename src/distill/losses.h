@@ -26,17 +26,18 @@ struct NoisedAt {
   Tensor noise;      ///< [B,4,h,w]
 };
 
-/// The direction g in which to move x0 down, [B,4,h,w]: (eps_T - eps_C) / mean|eps_T - noise| per sample, which is
-/// (mu_C - mu_T) / mean|x0 - mu_T| without the division by alpha. The denominator is at least 1e-3; g is clamped
-/// to +-10 and 0 where it is not finite. Records no gradients.
+/// The direction g in which to move x0 down, [B,4,h,w]: (eps_T - eps_C) / mean|eps_T - noise| per
+/// sample, which is (mu_C - mu_T) / mean|x0 - mu_T| without the division by alpha. The denominator
+/// is at least 1e-3; g is clamped to +-10 and 0 where it is not finite. Records no gradients.
 /// Sources: DMD2 (2405.14867), sec. 3 and sd_guidance.py 168-255, there in the x0 form.
 Tensor distribution_matching_gradient(const Tensor& x0, const NoisedAt& at,
                                       const NoiseLevels& levels, const TeacherFunction& teacher,
                                       const EpsFunction& critic, double cfg_scale);
 
-/// The same in two parts with noise levels of their own: matching without guidance at `matching`, and the pull of
-/// guidance, (w - 1) (eps_cond - eps_uncond) / mean|eps_T - noise|, at `guidance`, which should be cleaner than
-/// the student's step. Source: Decoupled DMD (2511.22677), sec. 3, hybrid schedule.
+/// The same in two parts with noise levels of their own: matching without guidance at `matching`,
+/// and the pull of guidance, (w - 1) (eps_cond - eps_uncond) / mean|eps_T - noise|, at `guidance`,
+/// which should be cleaner than the student's step. Source: Decoupled DMD (2511.22677), sec. 3,
+/// hybrid schedule.
 struct DecoupledAt {
   NoisedAt matching, guidance;
 };
@@ -53,10 +54,11 @@ Tensor critic_loss(const Tensor& x0, const NoisedAt& at, const NoiseLevels& leve
 
 // DMD2's GAN head: convolutions from the critic's middle block down to one number.
 
-/// Blocks of (4x4 convolution with stride 2, GroupNorm, SiLU) until the map is at most 4 wide, one convolution over
-/// all that is left, GroupNorm, SiLU, and a 1x1 convolution. On SDXL at 1024 px (a 32x32 map) these are the layers of
-/// the published head; a 4x4 map has no block with stride.
-/// Source: DMD2's sd_guidance.py, lines 107-135; the weights begin random, as torch's default layers.
+/// Blocks of (4x4 convolution with stride 2, GroupNorm, SiLU) until the map is at most 4 wide, one
+/// convolution over all that is left, GroupNorm, SiLU, and a 1x1 convolution. On SDXL at 1024 px (a
+/// 32x32 map) these are the layers of the published head; a 4x4 map has no block with stride.
+/// Source: DMD2's sd_guidance.py, lines 107-135; the weights begin random, as torch's default
+/// layers.
 struct DiscriminatorImpl : nn::Module {
   /// channels: of the middle block; side: of its map.
   DiscriminatorImpl(int64_t channels, int64_t side);

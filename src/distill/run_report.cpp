@@ -2,6 +2,7 @@
 
 #include "base/noise.h"
 #include "io/image.h"
+#include "pipeline/decode.h"
 #include "report/contact_sheet.h"
 #include "report/csv_log.h"
 #include "report/health.h"
@@ -109,13 +110,6 @@ RunReport::RunReport(Models& models, const DistillConfig& config, int64_t side,
                      std::vector<std::string> prompts)
     : models_(models), config_(config), side_(side), prompts_(std::move(prompts)) {}
 
-Tensor RunReport::decode(const Tensor& latents, const Events& events) {
-  const ImageCodec& codec = models_.image_codec(events);
-  const Tensor unscaled = latents / codec.scaling_factor;
-  ImageCodec own = codec;
-  return pixels_from_image(own.vae ? own.vae->decode(unscaled) : own.tiny_vae->decode(unscaled));
-}
-
 void RunReport::write(Distillation& d, const TextEncoders& encoders, const NamedTensors& student,
                       int64_t iteration, const Events& events) {
   const torch::NoGradGuard no_grad;
@@ -147,8 +141,10 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
   sheet.column_labels = prompts_;
   for (const SheetRow& row : rows) {
     sheet.row_labels.push_back(row.label);
-    for (const Tensor& pixels : decode(row.latents, events).unbind())
-      sheet.cells.push_back({pixels});
+    for (const Tensor& latent : row.latents.split(1)) {  // one by one, for little memory
+      const Tensor image = decode_latent(models_, latent, 0, without_progress(events));
+      sheet.cells.push_back({pixels_from_image(image)[0]});
+    }
   }
   write_image(std::filesystem::path(config_.out) / sheet_name(iteration), contact_sheet(sheet));
   write_page(iteration, events);

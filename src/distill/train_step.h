@@ -1,6 +1,6 @@
 #pragma once
-// All random numbers of one iteration, drawn before it: the iteration is then a function of tensors, which a
-// reference program can compute again.
+// All random numbers of one iteration, drawn before it: the iteration is then a function of
+// tensors, which a reference program can compute again.
 
 #include <functional>
 
@@ -23,14 +23,16 @@ struct StepDraws {
   NoisedAt fake, real;  ///< of the discriminator's loss
 };
 
-/// Draws for the whole batch of `shape`, each from a stream of its own: leaving a part out (no GAN) changes no other.
+/// Draws for the whole batch of `shape`, each from a stream of its own: leaving a part out (no GAN)
+/// changes no other.
 StepDraws draw_step(const DistillConfig& config, uint64_t seed, int64_t iteration,
                     const Shape& shape);
 
 /// The samples [begin, begin + count) of the draws, on `device`: what one process works on.
 StepDraws part_of(const StepDraws& draws, int64_t begin, int64_t count, torch::Device device);
 
-// One iteration of DMD2: backward simulation, the student's turn (every few iterations), the critic's turn.
+// One iteration of DMD2: backward simulation, the student's turn (every few iterations), the
+// critic's turn.
 
 /// What learns, and how it is stepped.
 struct Distillation {
@@ -75,8 +77,9 @@ struct StepResult {
   double critic_grad_norm = 0;
 };
 
-/// The student's samples of an iteration: steps 0..k-1 without gradients, then step k; each step predicts x0 and all
-/// but the last noise it again. Gradients flow through the last step alone, and only with `with_gradient`.
+/// The student's samples of an iteration: steps 0..k-1 without gradients, then step k; each step
+/// predicts x0 and all but the last noise it again. Gradients flow through the last step alone, and
+/// only with `with_gradient`.
 /// Source: DMD2, sec. 4.4 (backward simulation); sd_unified_model.py 127-201.
 Tensor simulate_student(Distillation& d, const Conditioning& cond, const StepDraws& draws,
                         bool with_gradient);

@@ -20,7 +20,8 @@ constexpr double kKeywordShare = 0.25, kNoSizeShare = 0.25, kNoPlaceShare = 0.2,
 
 using Parts = std::map<std::string_view, std::string>;
 
-/// The pattern with its {names} replaced. A name that `parts` lacks is a mistake in caption_forms.cpp.
+/// The pattern with its {names} replaced. A name that `parts` lacks is a mistake in
+/// caption_forms.cpp.
 std::string fill(std::string_view pattern, const Parts& parts) {
   std::string text;
   while (!pattern.empty()) {
@@ -35,7 +36,8 @@ std::string fill(std::string_view pattern, const Parts& parts) {
   return text;
 }
 
-/// The choices behind a caption: random, or always the canonical one where there is no source of randomness.
+/// The choices behind a caption: random, or always the canonical one where there is no source of
+/// randomness.
 class Chooser {
  public:
   explicit Chooser(CounterRandom* random) : random_(random) {}

@@ -10,15 +10,16 @@
 
 namespace fourstep {
 
-/// The one canonical description, which leaves out nothing but mirroring, exact places and the direction of
-/// gradients and halves: "a pizza on a blue background", "a small pizza in the top left corner, on a ...",
-/// "a pizza to the left of a dog face, on a background that fades from red to blue",
-/// "..., on a half red, half blue background". Lower case, no full stop.
+/// The one canonical description, which leaves out nothing but mirroring, exact places and the
+/// direction of
+/// gradients and halves: "a pizza on a blue background", "a small pizza in the top left corner, on
+/// a ...", "a pizza to the left of a dog face, on a background that fades from red to blue", "...,
+/// on a half red, half blue background". Lower case, no full stop.
 std::string main_caption(const Scene& scene, std::span<const Emoji> emoji);
 
-/// A true description in one of many forms, chosen by (seed, index): other sentences or bare words, keywords for
-/// names, relations said from either side, size, place or background left out now and then. The canonical
-/// one is among them.
+/// A true description in one of many forms, chosen by (seed, index): other sentences or bare words,
+/// keywords for names, relations said from either side, size, place or background left out now and
+/// then. The canonical one is among them.
 std::string make_caption(const Scene& scene, std::span<const Emoji> emoji, uint64_t seed,
                          int64_t index);
 

@@ -1,5 +1,6 @@
 #pragma once
-// What a drawn picture can be judged by: the parts of a scene that its caption tells and a classifier can see.
+// What a drawn picture can be judged by: the parts of a scene that its caption tells and a
+// classifier can see.
 
 #include <cstdint>
 #include <optional>
@@ -11,8 +12,9 @@
 
 namespace fourstep {
 
-/// How the emoji of a picture stand. Captions tell a relation from either side ("a left of b", "b right of a") and
-/// the picture is the same, so there are three answers to the five relations of a scene.
+/// How the emoji of a picture stand. Captions tell a relation from either side ("a left of b", "b
+/// right of a") and the picture is the same, so there are three answers to the five relations of a
+/// scene.
 enum class Arrangement { kSingle, kSideBySide, kStacked };
 constexpr int64_t kNumArrangements = 3;
 constexpr int64_t kNumBackgroundKinds = 3;
@@ -23,8 +25,8 @@ struct SceneLabels {
   int64_t second = -1;  ///< -1: there is none
   Arrangement arrangement = Arrangement::kSingle;
   BackgroundKind kind = BackgroundKind::kPlain;
-  /// Indices into background_colors(), the smaller one first: captions do not say which end is which. Equal where
-  /// the background is plain.
+  /// Indices into background_colors(), the smaller one first: captions do not say which end is
+  /// which. Equal where the background is plain.
   int64_t color = 0, color_2 = 0;
 
   bool operator==(const SceneLabels&) const = default;
@@ -50,8 +52,9 @@ struct Accuracy {
 
 Accuracy accuracy_of(const std::vector<Judgement>& judgements);
 
-// A small convolutional network that tells what a picture of the drawn emoji shows. It judges generated pictures, and
-// the numbers before its answers are the space in which Fréchet distance and diversity are measured.
+// A small convolutional network that tells what a picture of the drawn emoji shows. It judges
+// generated pictures, and the numbers before its answers are the space in which Fréchet distance
+// and diversity are measured.
 
 struct ClassifierConfig {
   int64_t num_emoji = 0;
@@ -62,7 +65,8 @@ struct ClassifierConfig {
   int64_t scene_features = 48;  ///< of everything else
 };
 
-/// Pictures are reduced to this side by averaging: an emoji can be told at that size, for a quarter of the work.
+/// Pictures are reduced to this side by averaging: an emoji can be told at that size, for a quarter
+/// of the work.
 constexpr int64_t kClassifierSidePx = 64;
 
 /// Of B pictures: what the answers are read from, and one number per possible answer.
@@ -75,8 +79,9 @@ struct ClassifierOutput {
   Tensor colors;       ///< [B,12]; where there are two colours, both are to be high
 };
 
-/// GroupNorm, SiLU and 3x3 convolution, twice, added to the input. Unlike ResBlock it has one group per 16 channels:
-/// with 32 groups narrow maps would be normalised channel by channel, and colours lost.
+/// GroupNorm, SiLU and 3x3 convolution, twice, added to the input. Unlike ResBlock it has one group
+/// per 16 channels: with 32 groups narrow maps would be normalised channel by channel, and colours
+/// lost.
 struct ClassifierBlockImpl : nn::Module {
   explicit ClassifierBlockImpl(int64_t channels);
   Tensor forward(const Tensor& x);  ///< [B,channels,h,w] -> the same
@@ -85,9 +90,9 @@ struct ClassifierBlockImpl : nn::Module {
 };
 TORCH_MODULE(ClassifierBlock);
 
-/// Convolutions make a map of cells; from its quarters comes what the scene is like and where the first and the second
-/// emoji are; a weighted mean of cells around each place tells which emoji it is, with the same weights for both and
-/// wherever it stands.
+/// Convolutions make a map of cells; from its quarters comes what the scene is like and where the
+/// first and the second emoji are; a weighted mean of cells around each place tells which emoji it
+/// is, with the same weights for both and wherever it stands.
 struct ClassifierImpl : nn::Module {
   explicit ClassifierImpl(const ClassifierConfig& config);
 
@@ -98,8 +103,8 @@ struct ClassifierImpl : nn::Module {
   ModuleList<Conv2d> downs;  ///< stride 2, one per level
   ModuleList<ClassifierBlock> blocks;
   GroupNorm norm_out{nullptr};
-  /// Of what is averaged over cells: averages are small, and without these the emoji were not learned (0.8 % right after
-  /// 400 steps instead of 13 %).
+  /// Of what is averaged over cells: averages are small, and without these the emoji were not
+  /// learned (0.8 % right after 400 steps instead of 13 %).
   LayerNorm quarters_norm{nullptr}, glimpse_norm{nullptr};
   Linear scene{nullptr}, scene_features{nullptr};
   Linear places{nullptr};    ///< what the whole scene says of each cell, for both emoji

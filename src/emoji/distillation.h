@@ -1,5 +1,6 @@
 #pragma once
-// Distilling models of drawn emoji: the student is asked for scenes, the discriminator compares with pictures of them.
+// Distilling models of drawn emoji: the student is asked for scenes, the discriminator compares
+// with pictures of them.
 
 #include "distill/sources.h"
 #include "distill/trainer.h"
@@ -24,9 +25,11 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
 /// Real pictures for the discriminator: latents of drawn scenes and the captions of those scenes.
 class EmojiLatents {
  public:
-  /// file: latents.safetensors of "train". Its metadata says which scenes the rows show, so captions are right whatever
-  /// scenes the distillation itself asks for. side: of the pictures, in px. emoji_pack: as in open_emoji_data().
-  /// Throws Error naming the file when it is missing, has no latents of that size, or does not say what they show.
+  /// file: latents.safetensors of "train". Its metadata says which scenes the rows show, so
+  /// captions are right whatever scenes the distillation itself asks for. side: of the pictures, in
+  /// px. emoji_pack: as in open_emoji_data().
+  /// Throws Error naming the file when it is missing, has no latents of that size, or does not say
+  /// what they show.
   EmojiLatents(const std::filesystem::path& file, const std::filesystem::path& emoji_pack,
                int64_t side);
 
@@ -45,12 +48,13 @@ class EmojiLatents {
   Content content_;
 };
 
-/// Captions of scenes that training does not use. Throws as open_emoji_data() and EmojiLatents, and InvalidRequest
-/// for a GAN without --real-latents.
+/// Captions of scenes that training does not use. Throws as open_emoji_data() and EmojiLatents, and
+/// InvalidRequest for a GAN without --real-latents.
 DistillSources emoji_sources(const EmojiDistillConfig& config);
 
-/// That, or sources_from_files() where config.emoji is off. Throws InvalidRequest when an option of emoji is given
-/// without --emoji, or one of files with it. `models` and `config` must outlive the result.
+/// That, or sources_from_files() where config.emoji is off. Throws InvalidRequest when an option of
+/// emoji is given without --emoji, or one of files with it. `models` and `config` must outlive the
+/// result.
 SourcesOpener sources_opener(Models& models, const EmojiDistillConfig& config);
 
 }  // namespace fourstep

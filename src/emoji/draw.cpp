@@ -5,7 +5,8 @@
 #include <cmath>
 #include <vector>
 
-// Plain loops in a fixed order rather than tensor operations: the pixels are the same on all machines.
+// Plain loops in a fixed order rather than tensor operations: the pixels are the same on all
+// machines.
 namespace fourstep {
 namespace {
 
@@ -32,8 +33,8 @@ struct Taps {
   std::vector<float> weights;
 };
 
-/// For each pixel of an axis of the picture. A glyph of `count` pixels reaches from `start` over `length`, both
-/// in pixels of the picture.
+/// For each pixel of an axis of the picture. A glyph of `count` pixels reaches from `start` over
+/// `length`, both in pixels of the picture.
 std::vector<Taps> make_taps(int64_t count, double start, double length, int64_t side) {
   const double step = static_cast<double>(count) / length;  // glyph pixels per picture pixel
   const double half = std::max(step, 1.0) / 2;

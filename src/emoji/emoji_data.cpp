@@ -143,7 +143,8 @@ namespace {
 
 constexpr int64_t kMaxAttempts = 100000;
 
-/// The emoji and colours of `what` in the places of `where`; nothing when `where` has another number of emoji.
+/// The emoji and colours of `what` in the places of `where`; nothing when `where` has another
+/// number of emoji.
 std::optional<Scene> with_places_of(const Scene& what, const Scene& where) {
   if (what.relation != where.relation) return std::nullopt;
   Scene scene = where;

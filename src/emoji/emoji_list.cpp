@@ -42,7 +42,8 @@ namespace {
 
 constexpr size_t kMaxKeywords = 3;
 
-// Sorted. CLDR's keywords are for searching: most are properties ("curious"), uses or signs of the zodiac.
+// Sorted. CLDR's keywords are for searching: most are properties ("curious"), uses or signs of the
+// zodiac.
 constexpr std::string_view kNamingWords[] = {
     "alpaca",       "aubergine",   "baguette",  "bee",       "bento",       "bok choy",
     "brontosaurus", "bull",        "burger",    "capsicum",  "casserole",   "cheese",

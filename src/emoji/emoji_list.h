@@ -22,7 +22,8 @@ constexpr const char* kDefaultEmojiGroups = "Food & Drink;Animals & Nature";
 /// Metadata of models that learned drawn emoji: their TrainConfig::emoji_groups.
 constexpr const char* kEmojiGroupsKey = "fourstep.emoji_groups";
 
-/// Keeps the emoji whose group, subgroup or name is one of `wanted`. Returns one of `wanted` that none has.
+/// Keeps the emoji whose group, subgroup or name is one of `wanted`. Returns one of `wanted` that
+/// none has.
 std::optional<std::string> keep_wanted(std::vector<Emoji>& list,
                                        const std::vector<std::string>& wanted);
 
@@ -32,8 +33,10 @@ std::string emoji_groups_of(const std::string& groups, const std::filesystem::pa
 
 /// Replaces the keywords of each emoji by at most three other wordings of its name:
 ///   - "dog's face" for "dog face", of animals;
-///   - keywords that name the thing itself ("burger", not "lunch": a list in the source, as CLDR does not tell
-///     the two apart), if no other emoji of the list has the keyword, or if it is a word of this name alone
+///   - keywords that name the thing itself ("burger", not "lunch": a list in the source, as CLDR
+///     does not tell
+///     the two apart), if no other emoji of the list has the keyword, or if it is a word of this
+///     name alone
 ///     ("cheese" of "cheese wedge"), and if it is not the name of another emoji.
 void select_keywords(std::vector<Emoji>& list);
 

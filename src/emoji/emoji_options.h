@@ -32,12 +32,13 @@ void visit_fields(AnySettings& s, Visitor&& visit) requires
   visit_fields(s.scenes, visit);
 }
 
-/// Groups that are not given are those of `model` (a path; may be empty). Throws as above, and InvalidRequest when a
-/// field is out of its range.
+/// Groups that are not given are those of `model` (a path; may be empty). Throws as above, and
+/// InvalidRequest when a field is out of its range.
 EmojiData open_emoji_data(const EmojiSettings& settings, const std::filesystem::path& model);
 
-/// Throws InvalidRequest where an option of emoji is given without --emoji, or one of `of_files` with it: no option is
-/// without effect. Config: has the members `common`, whose fields have nothing to do with emoji, and `emoji`.
+/// Throws InvalidRequest where an option of emoji is given without --emoji, or one of `of_files`
+/// with it: no option is without effect. Config: has the members `common`, whose fields have
+/// nothing to do with emoji, and `emoji`.
 template <typename Config>
 void check_emoji_options(const Config& config, const std::set<std::string>& of_files) {
   const auto defaults = texts_of_fields(Config()), common = texts_of_fields(config.common);

@@ -1,6 +1,6 @@
 #pragma once
-// Evaluating models of drawn emoji: prompts are captions of scenes, real pictures are the scenes drawn, and a classifier
-// says what a picture shows.
+// Evaluating models of drawn emoji: prompts are captions of scenes, real pictures are the scenes
+// drawn, and a classifier says what a picture shows.
 
 #include <map>
 
@@ -46,12 +46,13 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
         c.classifier_tests);
 }
 
-/// The prompts of an evaluation and the scenes behind them: the same captions and seeds for all rows. The streams of
-/// scenes are not those of training or of the classifier, so even pictures of seen combinations are new in place, size
-/// and direction.
+/// The prompts of an evaluation and the scenes behind them: the same captions and seeds for all
+/// rows. The streams of scenes are not those of training or of the classifier, so even pictures of
+/// seen combinations are new in place, size and direction.
 struct EmojiPrompts {
-  /// "seen": max(samples, judged_prompts) scenes of the training split; "held out": judged_prompts of the held-out
-  /// split, none where nothing is held out; "diversity": diversity_samples scenes of each caption.
+  /// "seen": max(samples, judged_prompts) scenes of the training split; "held out": judged_prompts
+  /// of the held-out split, none where nothing is held out; "diversity": diversity_samples scenes
+  /// of each caption.
   PromptSets sets;
   PromptSet reference;  ///< "reference": as many as seen, other ones; none where samples is 0
   std::map<std::string, std::vector<Scene>> scenes;  ///< of each set, by its name
@@ -64,12 +65,13 @@ PictureSource rendered_pictures(const EmojiData& data,
                                 const std::map<std::string, std::vector<Scene>>& scenes,
                                 Models* models);
 
-/// All of the above for evaluate_models(); the classifier is trained when its judge is opened, unless its folder has it.
+/// All of the above for evaluate_models(); the classifier is trained when its judge is opened,
+/// unless its folder has it.
 /// Throws as open_emoji_data().
 EvaluationSubject emoji_subject(const EmojiEvaluateConfig& config);
 
-/// That, or subject_from_files() where config.emoji is off. Throws InvalidRequest when an option of emoji is given
-/// without --emoji, or one of files with it.
+/// That, or subject_from_files() where config.emoji is off. Throws InvalidRequest when an option of
+/// emoji is given without --emoji, or one of files with it.
 EvaluationSubject evaluation_subject(const EmojiEvaluateConfig& config);
 
 }  // namespace fourstep

@@ -73,8 +73,8 @@ Vae finished_vae(const TrainConfig& config, const EmojiData& data) {
   return vae;
 }
 
-/// Latents of the first config.latents training scenes, times the factor, fp16 [N,4,h,w]; from OUT/latents.safetensors
-/// where an earlier run made them.
+/// Latents of the first config.latents training scenes, times the factor, fp16 [N,4,h,w]; from
+/// OUT/latents.safetensors where an earlier run made them.
 Tensor training_latents(Vae& vae, const TrainConfig& config, const EmojiData& data,
                         const Events& events) {
   const auto path = std::filesystem::path(config.out) / "latents.safetensors";
@@ -149,7 +149,7 @@ void write_sheet(TrainedModel& trained, const EmojiData& data, const std::filesy
   write_image(path, contact_sheet(sheet));
 }
 
-/// The model wears its average while `action` runs.
+/// The model has the weights of its average while `action` runs.
 void with_average(SmallModel& model, const NamedTensors& average,
                   const std::function<void()>& action) {
   const NamedTensors parameters = model.parameters();
@@ -159,7 +159,8 @@ void with_average(SmallModel& model, const NamedTensors& average,
   copy_tensors(kept, parameters, "weights");
 }
 
-/// What the diffusion stage begins with: the model of config.init, or a finished autoencoder and first weights.
+/// What the diffusion stage begins with: the model of config.init, or a finished autoencoder and
+/// first weights.
 TrainedModel first_model(const TrainConfig& config, const EmojiData& data) {
   if (config.init.empty()) {
     return {make_small_model(config, caption_words(data.emoji())), finished_vae(config, data)};
@@ -183,7 +184,8 @@ void train_autoencoder(const TrainConfig& config, const EmojiData& data, const T
   train_vae(vae, config, random_crops(data, config), run.is_resumed, events);
 }
 
-/// The decoder further, where the config says so, and the diffusion model on latents of the encoder.
+/// The decoder further, where the config says so, and the diffusion model on latents of the
+/// encoder.
 void train_networks(Training& training, const TrainConfig& config, const TrainRun& run,
                     const Events& events) {
   TrainedModel& trained = training.trained;

@@ -1,5 +1,6 @@
 #pragma once
-// The small model from nothing to a file: autoencoder, latents, diffusion model, in stages that each resume.
+// The small model from nothing to a file: autoencoder, latents, diffusion model, in stages that
+// each resume.
 
 #include "base/events.h"
 #include "emoji/diffusion_training.h"
@@ -24,7 +25,8 @@ struct TrainRun {
 /// Throws as run_loop.
 void train_emoji_model(const TrainConfig& config, const TrainRun& run, const Events& events);
 
-/// Writes the model as it is in the states of config.out, finished or not: what a run has learned so far.
+/// Writes the model as it is in the states of config.out, finished or not: what a run has learned
+/// so far.
 /// Throws Error when there are no states of autoencoder and diffusion model.
 void export_emoji_model(const TrainConfig& config, const std::filesystem::path& path);
 

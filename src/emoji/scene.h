@@ -1,6 +1,7 @@
 #pragma once
-// What a picture shows, before it is drawn or described: one or two emoji, where they are, and what is behind
-// them. Scenes are made from (seed, index); a tenth of the combinations never occurs in training.
+// What a picture shows, before it is drawn or described: one or two emoji, where they are, and what
+// is behind them. Scenes are made from (seed, index); a tenth of the combinations never occurs in
+// training.
 
 #include <array>
 #include <concepts>
@@ -56,7 +57,8 @@ struct Scene {
   bool operator==(const Scene&) const = default;
 };
 
-// Single emoji are made clearly on one side of these bounds, so that captions can tell them by the numbers.
+// Single emoji are made clearly on one side of these bounds, so that captions can tell them by the
+// numbers.
 constexpr double kSmallBelow = 0.44;  ///< size of what is called small
 constexpr double kLargeFrom = 0.82;   ///< size of what is called large
 constexpr double kLowSide = 0.36,
@@ -96,23 +98,24 @@ void visit_fields(AnyConfig& c, Visitor&& visit) requires
   visit(Info{"image_size", "width and height of the pictures", "px", 8, 1024}, c.image_size);
 }
 
-/// Throws InvalidRequest when a field is out of its range, or shares that exclude each other exceed 1.
+/// Throws InvalidRequest when a field is out of its range, or shares that exclude each other exceed
+/// 1.
 void validate(const SceneConfig& config);
 
 enum class Split { kTraining, kHeldOut };
 
-/// Scene number `index` (from 0) of the stream `seed`; other scenes need not be made before it. Pairs are of two
-/// different emoji. Training scenes are never is_held_out(). A held-out scene has a held-out background behind
-/// its emoji or, with two, is of a held-out pair.
+/// Scene number `index` (from 0) of the stream `seed`; other scenes need not be made before it.
+/// Pairs are of two different emoji. Training scenes are never is_held_out(). A held-out scene has
+/// a held-out background behind its emoji or, with two, is of a held-out pair.
 /// Throws Error when index < 0, or the list is too short to have such a scene.
 Scene make_scene(const SceneConfig& config, std::span<const Emoji> emoji, uint64_t seed,
                  int64_t index, Split split);
 
-/// Whether training must not show the scene. Of all (emoji, background) combinations held_out_percent are held
-/// out, a background being its kind and its colours in any order and direction; and of all pairs of emoji as
-/// many, in any order and relation. A pair is also held out for the background behind one of its emoji, else
-/// training would see that combination after all. The hash is of the names, so another choice of emoji or
-/// colours holds out the same combinations.
+/// Whether training must not show the scene. Of all (emoji, background) combinations
+/// held_out_percent are held out, a background being its kind and its colours in any order and
+/// direction; and of all pairs of emoji as many, in any order and relation. A pair is also held out
+/// for the background behind one of its emoji, else training would see that combination after all.
+/// The hash is of the names, so another choice of emoji or colours holds out the same combinations.
 bool is_held_out(const SceneConfig& config, std::span<const Emoji> emoji, const Scene& scene);
 
 }  // namespace fourstep

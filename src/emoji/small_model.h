@@ -1,6 +1,6 @@
 #pragma once
-// A model in SDXL's layout that is trained from nothing: two text encoders, UNet, autoencoder, and a vocabulary of
-// its own. Only widths and depths differ from the large one.
+// A model in SDXL's layout that is trained from nothing: two text encoders, UNet, autoencoder, and
+// a vocabulary of its own. Only widths and depths differ from the large one.
 
 #include <filesystem>
 #include <string>
@@ -34,21 +34,24 @@ struct SmallModel {
 SmallModel make_small_model(const TrainConfig& config, const std::vector<std::string>& words);
 
 /// The same with the vocabulary and the weights of a model that write_small_model() wrote.
-/// Throws Error when its parts have other shapes than the config says, or it has no vocabulary of its own.
+/// Throws Error when its parts have other shapes than the config says, or it has no vocabulary of
+/// its own.
 SmallModel load_small_model(const TrainConfig& config, const Checkpoint& checkpoint);
 
-/// Writes the whole model as one safetensors file with SDXL's key names. parameters: as SmallModel::parameters(), or
-/// their average; written as fp16. metadata: of the file, such as the recipe.
+/// Writes the whole model as one safetensors file with SDXL's key names. parameters: as
+/// SmallModel::parameters(), or their average; written as fp16. metadata: of the file, such as the
+/// recipe.
 void write_small_model(const std::filesystem::path& path, SmallModel& model,
                        const NamedTensors& parameters, Vae& vae, const Metadata& metadata);
 
 // First weights that let a narrow network speak of brightness and colour.
 //
-// SDXL's layout has 32 groups in every group norm. With 320 channels a group has ten of them; with 64 it has two, and
-// a norm over two channels all but erases their mean: the last norm of a narrow decoder would have to find a detour
-// for the colour of a plain background, which takes thousands of steps. What a norm leaves alone is a value relative
-// to something else in its group. So one channel per group starts as that something: a frame of fixed strength along
-// the border, which a convolution draws by itself where zero padding meets a constant.
+// SDXL's layout has 32 groups in every group norm. With 320 channels a group has ten of them; with
+// 64 it has two, and a norm over two channels all but erases their mean: the last norm of a narrow
+// decoder would have to find a detour for the colour of a plain background, which takes thousands
+// of steps. What a norm leaves alone is a value relative to something else in its group. So one
+// channel per group starts as that something: a frame of fixed strength along the border, which a
+// convolution draws by itself where zero padding meets a constant.
 
 /// Where the frame is drawn. Names are parameter names without ".weight".
 struct FramePlace {
@@ -58,9 +61,10 @@ struct FramePlace {
   int64_t side = 0;                  ///< of the map
 };
 
-/// Changes the weights in place, so that the last channel of each of the 32 groups of the map holds the frame alone,
-/// with a variance of 3 over the map, and conv_out does not look at it. All of it is trained on afterwards.
-/// Nothing is changed where a group has one channel (there is no room) or more than four (there is no need).
+/// Changes the weights in place, so that the last channel of each of the 32 groups of the map holds
+/// the frame alone, with a variance of 3 over the map, and conv_out does not look at it. All of it
+/// is trained on afterwards. Nothing is changed where a group has one channel (there is no room) or
+/// more than four (there is no need).
 /// Throws Error when a layer is missing.
 void add_frame_reference(const NamedTensors& parameters, const FramePlace& place);
 

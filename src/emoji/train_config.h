@@ -1,6 +1,6 @@
 #pragma once
-// All settings of a training run in one struct: the file, the command line and the recipe that is kept with the
-// result derive from its list of fields.
+// All settings of a training run in one struct: the file, the command line and the recipe that is
+// kept with the result derive from its list of fields.
 
 #include <cstdint>
 #include <string>

@@ -88,7 +88,8 @@ void run_vae_stage(const VaeStage& stage, const TrainConfig& config, const Image
   require_gradients(stage.parameters, false);
 }
 
-/// The layers that add to the map of a block: its residual blocks but the last one, and what the map begins as.
+/// The layers that add to the map of a block: its residual blocks but the last one, and what the
+/// map begins as.
 std::vector<std::string> writers_of(const NamedTensors& parameters, const std::string& block,
                                     int64_t resnets, const std::string& layer_before) {
   std::vector<std::string> writers;
@@ -160,7 +161,8 @@ Vae make_vae(const TrainConfig& config) {
   initialize(
       *vae,
       {.seed = config.seed, .gain = std::sqrt(3.0), .zeroed = {"conv2", "0"}});  // "0": to_out.0
-  // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds of steps.
+  // A posterior as wide as its mean would hide the picture from the decoder for the first hundreds
+  // of steps.
   constexpr double kFirstLogvar = -6;
   vae->quant_conv->bias.narrow(0, shape.latent_channels, shape.latent_channels).fill_(kFirstLogvar);
   add_frame_references(vae, config.scenes.image_size);

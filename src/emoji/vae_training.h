@@ -1,6 +1,6 @@
 #pragma once
-// Training of the small autoencoder: reconstruction, edges on three scales, and a weak pull towards a normal
-// distribution.
+// Training of the small autoencoder: reconstruction, edges on three scales, and a weak pull towards
+// a normal distribution.
 
 #include <functional>
 #include <optional>
@@ -19,13 +19,14 @@ struct VaeLosses {
   std::optional<double> kl;  ///< mean per latent number; not of the decoder alone
 };
 
-/// images: [B,3,H,W] in [-1,1]; noise: [B,latent_channels,h,w], for the sample of the posterior.
-/// KL as in Kingma and Welling 2014 (1312.6114), appendix B. The edge term stands in for a perceptual one: an
-/// absolute error alone blurs outlines.
+/// images: [B,3,H,W] in [-1,1]; noise: [B,latent_channels,h,w], for the sample of the posterior. KL
+/// as in Kingma and Welling 2014 (1312.6114), appendix B. The edge term stands in for a perceptual
+/// one: an absolute error alone blurs outlines.
 VaeLosses vae_losses(Vae& vae, const Tensor& images, const Tensor& noise,
                      const TrainConfig& config);
 
-/// The same for the decoder alone, in config.precision: the encoder gives the latents and gets no gradient.
+/// The same for the decoder alone, in config.precision: the encoder gives the latents and gets no
+/// gradient.
 VaeLosses decoder_losses(Vae& vae, const Tensor& images, const Tensor& noise,
                          const TrainConfig& config);
 
@@ -43,14 +44,14 @@ void train_vae(Vae& vae, const TrainConfig& config, const ImageBatch& batch, boo
 
 LoopOptions decoder_loop_options(const TrainConfig& config, bool is_resumed);
 
-/// Trains the decoder of a finished autoencoder further, in place. Latents keep their meaning, so a diffusion model
-/// and its LoRAs go on working with it.
+/// Trains the decoder of a finished autoencoder further, in place. Latents keep their meaning, so a
+/// diffusion model and its LoRAs go on working with it.
 void train_decoder(Vae& vae, const TrainConfig& config, const ImageBatch& batch, bool is_resumed,
                    const Events& events);
 
-/// Changes quant_conv and post_quant_conv so that the latents of `images` have mean 0 per channel and
-/// `scaling_factor` times them standard deviation 1: then the number of the model family (SDXL: 0.13025) fits
-/// this autoencoder too. The reconstruction stays. images: [N,3,H,W].
+/// Changes quant_conv and post_quant_conv so that the latents of `images` have mean 0 per channel
+/// and `scaling_factor` times them standard deviation 1: then the number of the model family (SDXL:
+/// 0.13025) fits this autoencoder too. The reconstruction stays. images: [N,3,H,W].
 void normalize_latents(Vae& vae, const Tensor& images, double scaling_factor);
 
 }  // namespace fourstep

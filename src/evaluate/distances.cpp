@@ -6,7 +6,8 @@ namespace fourstep {
 
 namespace {
 
-/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
+/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made
+/// negative count as 0.
 Tensor matrix_root(const Tensor& matrix) {
   const auto [values, vectors] = at::linalg_eigh(matrix);
   return at::matmul(vectors * values.clamp_min(0).sqrt(), vectors.t());

@@ -10,8 +10,8 @@ namespace fourstep {
 
 namespace {
 
-/// Name, size and time of change: a file that was replaced gives other numbers. Without folders: it stands in files that may
-/// be given to others.
+/// Name, size and time of change: a file that was replaced gives other numbers. Without folders: it
+/// stands in files that may be given to others.
 std::string identity_of(const std::string& file) {
   const std::string name = shared_name(file);
   if (!std::filesystem::exists(file)) return name;
@@ -58,7 +58,8 @@ std::vector<std::string> sheet_captions(const PromptSets& sets) {
   return captions;
 }
 
-/// What the rows need while they are measured; the reference is made when the first row asks for it.
+/// What the rows need while they are measured; the reference is made when the first row asks for
+/// it.
 struct Work {
   const EvaluateConfig& config;
   const EvaluationSubject& subject;

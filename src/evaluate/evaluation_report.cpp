@@ -49,7 +49,8 @@ PlotSeries series_of(const std::vector<const RowResult*>& rows, const Curve& cur
   return series;
 }
 
-/// Kinds with several numbers of steps become curves, the others horizontal lines (of the first curve's number).
+/// Kinds with several numbers of steps become curves, the others horizontal lines (of the first
+/// curve's number).
 LinePlot plot_of(const std::vector<MeasuredRow>& rows, const std::vector<Curve>& curves) {
   LinePlot plot;
   plot.x.label = "steps";

@@ -1,5 +1,6 @@
 #pragma once
-// Numbers about sets of pictures, and keeping them: an evaluation of hours must not begin anew when it is interrupted.
+// Numbers about sets of pictures, and keeping them: an evaluation of hours must not begin anew when
+// it is interrupted.
 
 #include <filesystem>
 #include <optional>

@@ -25,17 +25,19 @@ struct EvaluationRow {
   std::string name() const;  ///< "student, 4 steps"; "real pictures"
 };
 
-/// Where the schedule is "dmd2", timesteps 999; 999, 499; 999, 749, 499, 249; in general that schedule but for one step, where
-/// a student that was distilled for several begins at 999 (only the published one-step model at 399).
+/// Where the schedule is "dmd2", timesteps 999; 999, 499; 999, 749, 499, 249; in general that
+/// schedule but for one step, where a student that was distilled for several begins at 999 (only
+/// the published one-step model at 399).
 SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps);
 
-/// In the order of --rows, or all; those of a kind by number of steps as given. has_real: whether the subject has a row
-/// of real pictures.
-/// Throws InvalidRequest for an unknown word, a missing --model, a student without --lora and --student, and
-/// samplers or schedules that do not exist.
+/// In the order of --rows, or all; those of a kind by number of steps as given. has_real: whether
+/// the subject has a row of real pictures.
+/// Throws InvalidRequest for an unknown word, a missing --model, a student without --lora and
+/// --student, and samplers or schedules that do not exist.
 std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real);
 
-/// What a model with its LoRAs set draws for the captions. side: of the pictures in px. Computes in fp32.
+/// What a model with its LoRAs set draws for the captions. side: of the pictures in px. Computes in
+/// fp32.
 PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t side);
 
 /// Throws InvalidRequest for a side that the autoencoder of the model cannot make.

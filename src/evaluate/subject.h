@@ -1,6 +1,6 @@
 #pragma once
-// What an evaluation is about, beside the models: the prompts, the real pictures that it compares with, and who says what
-// a picture shows. From files here; emoji/evaluation.h has another one.
+// What an evaluation is about, beside the models: the prompts, the real pictures that it compares
+// with, and who says what a picture shows. From files here; emoji/evaluation.h has another one.
 
 #include <functional>
 #include <optional>
@@ -24,7 +24,8 @@ struct PromptSet {
 };
 
 struct PromptSets {
-  /// Each is judged; the pictures of the first one tell the distances to real ones, brightness and spread.
+  /// Each is judged; the pictures of the first one tell the distances to real ones, brightness and
+  /// spread.
   std::vector<PromptSet> judged = {};
   PromptSet diversity = {};
 };
@@ -41,7 +42,8 @@ struct Pictures {
 /// Pictures begin .. begin + count - 1 of a set.
 using PictureSource = std::function<Pictures(const PromptSet& set, int64_t begin, int64_t count)>;
 
-/// The answers about one picture, in the order of PictureJudge::questions: right, wrong, or not asked.
+/// The answers about one picture, in the order of PictureJudge::questions: right, wrong, or not
+/// asked.
 using Verdict = std::vector<std::optional<bool>>;
 
 struct Judged {
@@ -55,7 +57,8 @@ struct JudgeTest {
   std::vector<std::optional<double>> shares;  ///< 0..1, one per question
 };
 
-/// Tells what pictures show. Without `judge` nobody does, and latents are the space of the diversity.
+/// Tells what pictures show. Without `judge` nobody does, and latents are the space of the
+/// diversity.
 struct PictureJudge {
   std::vector<std::string> questions = {};
   /// images: [B,3,S,S] of the pictures of `set` from `begin` on.
@@ -84,7 +87,8 @@ struct EvaluationSubject {
 };
 
 /// Prompts from config.prompts, in turn; real pictures from the folder config.data, if it is named.
-/// Throws InvalidRequest when no file of prompts is named, Error when it or the folder cannot be read.
+/// Throws InvalidRequest when no file of prompts is named, Error when it or the folder cannot be
+/// read.
 EvaluationSubject subject_from_files(const EvaluateConfig& config);
 
 }  // namespace fourstep

@@ -12,8 +12,9 @@ namespace fourstep {
 
 // Models without pooled text (SD 1.5) have neither `pooled` nor a use for `time_ids`.
 
-/// One chunk of 77 ids per caption; what is longer is cut off. context [B,77,cross], pooled [B,P], and time_ids
-/// [B,6] for square pictures of `side` px without crop, all on the device of the encoders.
+/// One chunk of 77 ids per caption; what is longer is cut off. context [B,77,cross], pooled [B,P],
+/// and time_ids [B,6] for square pictures of `side` px without crop, all on the device of the
+/// encoders.
 Conditioning encode_captions(const TextEncoders& encoders, std::span<const std::string> captions,
                              int64_t side);
 

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kImagesPerSave = 200;
 
-/// A picture in the file. Everything but `name` and `caption` decides whether its latent still holds.
+/// A picture in the file. Everything but `name` and `caption` decides whether its latent still
+/// holds.
 struct Entry {
   std::string name, caption;  ///< the caption's hash
   uint64_t num_bytes = 0;

@@ -16,7 +16,8 @@ namespace fourstep {
 
 /// What turns pictures into latents.
 struct LatentEncoder {
-  /// image: [1,3,H,W] fp32 in [-1,1]. Returns [1,C,h,w], the mean of the posterior times the family's factor.
+  /// image: [1,3,H,W] fp32 in [-1,1]. Returns [1,C,h,w], the mean of the posterior times the
+  /// family's factor.
   std::function<Tensor(const Tensor& image)> encode;
   std::string identity;  ///< another text: other latents
 };
@@ -24,11 +25,12 @@ struct LatentEncoder {
 /// Whether the VAE of `models` has an encoder.
 bool can_encode(Models& models);
 
-/// images: [B,3,H,W] fp32 in [-1,1]. Returns [B,C,h,w] on the device of `models`, as LatentEncoder::encode.
+/// images: [B,3,H,W] fp32 in [-1,1]. Returns [B,C,h,w] on the device of `models`, as
+/// LatentEncoder::encode.
 Tensor latent_of(Models& models, const Tensor& images, const Events& events);
 
-/// The VAE of `models`; both arguments must outlive it. verb: of the command, for the message. Throws InvalidRequest when
-/// the VAE is a decoder alone.
+/// The VAE of `models`; both arguments must outlive it. verb: of the command, for the message.
+/// Throws InvalidRequest when the VAE is a decoder alone.
 LatentEncoder latent_encoder(const char* verb, Models& models, const Events& events);
 
 struct LatentCacheOptions {
@@ -49,11 +51,11 @@ struct TrainingImages {
       fingerprint;  ///< of names, sizes, captions and repeats: what a resumed run must find again
 };
 
-/// Latents of all pictures that can be read, from the file where it has them for the same picture (name, size in
-/// bytes, time of change), shape and encoder. The others are made, one by one, so that a latent depends on its
-/// picture alone; the file is written every few hundred of them, when the user stops, and at the end.
-/// Pictures that cannot be read are left out with a notice. Throws Error when none is left or the file cannot be
-/// written; Cancelled.
+/// Latents of all pictures that can be read, from the file where it has them for the same picture
+/// (name, size in bytes, time of change), shape and encoder. The others are made, one by one, so
+/// that a latent depends on its picture alone; the file is written every few hundred of them, when
+/// the user stops, and at the end. Pictures that cannot be read are left out with a notice. Throws
+/// Error when none is left or the file cannot be written; Cancelled.
 TrainingImages encode_images(const ImageFolder& folder, const LatentCacheOptions& options,
                              const LatentEncoder& encoder, const Events& events);
 

@@ -127,6 +127,11 @@ bool is_due(int64_t iteration, int64_t every) { return every > 0 && iteration % 
 
 }  // namespace
 
+Events without_progress(Events events) {
+  events.on_progress = nullptr;
+  return events;
+}
+
 std::filesystem::path state_path(const LoopOptions& options) {
   return options.folder / (options.name + ".state.safetensors");
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The loop that everything trained here shares: count iterations, save and resume, log, stop when told to or when
-// the loss is no number.
+// The loop that everything trained here shares: count iterations, save and resume, log, stop when
+// told to or when the loss is no number.
 
 #include <filesystem>
 #include <functional>
@@ -16,7 +16,8 @@
 
 namespace fourstep {
 
-/// What an iteration reports, by column name; the same names in each iteration, without value where it has none.
+/// What an iteration reports, by column name; the same names in each iteration, without value where
+/// it has none.
 using LossRow = std::vector<std::pair<std::string, std::optional<double>>>;
 
 struct LoopOptions {
@@ -39,12 +40,16 @@ struct Loop {
   std::function<void(int64_t iteration)> sample = {};  ///< after that many iterations; may be empty
 };
 
-/// Runs what is left of the iterations. The state is written every save_every iterations, at the end, and when
-/// the user stops. Each iteration depends on the state and its number alone, so a run that was killed and resumed
-/// ends with the same numbers.
-/// Throws Cancelled; Error when a value becomes NaN or infinite (naming the iteration and the last good state, if any),
-/// when there is a state and is_resumed is false, and when it was made with other settings.
+/// Runs what is left of the iterations. The state is written every save_every iterations, at the
+/// end, and when the user stops. Each iteration depends on the state and its number alone, so a run
+/// that was killed and resumed ends with the same numbers.
+/// Throws Cancelled; Error when a value becomes NaN or infinite (naming the iteration and the last
+/// good state, if any), when there is a state and is_resumed is false, and when it was made with
+/// other settings.
 void run_loop(const LoopOptions& options, const Loop& loop, const Events& events);
+
+/// `events` without progress: what reports within an iteration would restart the bar of the loop.
+Events without_progress(Events events);
 
 /// NAME.state.safetensors in the folder.
 std::filesystem::path state_path(const LoopOptions& options);
@@ -52,8 +57,8 @@ std::filesystem::path state_path(const LoopOptions& options);
 /// Whether the folder holds a state that has made all its iterations.
 bool is_finished(const LoopOptions& options);
 
-/// Learning rate of an iteration: rises over `warmup` iterations, then falls along a half cosine to `last_share`
-/// of `peak` at the end.
+/// Learning rate of an iteration: rises over `warmup` iterations, then falls along a half cosine to
+/// `last_share` of `peak` at the end.
 double learning_rate_at(int64_t iteration, int64_t iterations, double peak, int64_t warmup,
                         double last_share);
 
@@ -65,7 +70,8 @@ struct TrainingState {
   Metadata metadata;  ///< without "iteration"
 };
 
-/// Written under another name, synced and renamed: at every moment the old or the new state is there.
+/// Written under another name, synced and renamed: at every moment the old or the new state is
+/// there.
 void save_training_state(const std::filesystem::path& path, const TrainingState& state);
 
 /// Tensors are views of the mapped file. Throws Error naming the file when it is no training state.

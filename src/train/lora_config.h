@@ -1,5 +1,6 @@
 #pragma once
-// All settings of a LoRA fine-tuning in one struct; the file and the command line derive from its list of fields.
+// All settings of a LoRA fine-tuning in one struct; the file and the command line derive from its
+// list of fields.
 
 #include <concepts>
 #include <cstdint>

@@ -1,5 +1,6 @@
 #pragma once
-// LoRA files, and what they say about themselves in the keys that kohya's trainers write and other programs show.
+// LoRA files, and what they say about themselves in the keys that kohya's trainers write and other
+// programs show.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -33,8 +34,8 @@ struct LoraIdentity {
   std::string base_model_version = "sdxl_base_v1-0";  ///< kohya's word for the family
 };
 
-/// ss_network_dim, ss_network_alpha, ss_network_module, ss_base_model_version, modelspec.title, and the recipe as
-/// fourstep.recipe.
+/// ss_network_dim, ss_network_alpha, ss_network_module, ss_base_model_version, modelspec.title, and
+/// the recipe as fourstep.recipe.
 Metadata lora_metadata(const LoraIdentity& identity, const nlohmann::ordered_json& recipe);
 
 /// STEM_fp32.safetensors and STEM_fp16.safetensors. factors: see Adapter::exported().

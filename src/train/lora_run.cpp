@@ -8,8 +8,8 @@ namespace fourstep {
 
 namespace {
 
-/// Factor on the loss of fp16 networks, taken out of the gradients again: those of a mean over a whole latent would
-/// fall below fp16's smallest numbers.
+/// Factor on the loss of fp16 networks, taken out of the gradients again: those of a mean over a
+/// whole latent would fall below fp16's smallest numbers.
 constexpr double kHalfLossScale = 4096;
 
 BucketOrder order_of(const TrainingImages& data, const LoraTrainConfig& config) {

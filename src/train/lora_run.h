@@ -14,9 +14,10 @@
 
 namespace fourstep {
 
-/// The layers that a preset names, for AdapterOptions::targets. attention: queries, keys, values and outputs;
-/// transformer: all linear layers of the transformers, kohya's choice for its LoRAs; full: the convolutions too, the
-/// list of the public DMD2 LoRA. Throws InvalidRequest for another word.
+/// The layers that a preset names, for AdapterOptions::targets. attention: queries, keys, values
+/// and outputs;
+/// transformer: all linear layers of the transformers, kohya's choice for its LoRAs; full: the
+/// convolutions too, the list of the public DMD2 LoRA. Throws InvalidRequest for another word.
 std::vector<std::string> lora_targets(const std::string& preset);
 
 /// Pictures of one shape with what SDXL is told about them.
@@ -54,8 +55,9 @@ LoraRun make_lora_run(Models& models, const LoraTrainConfig& config, const Event
 /// The batch of an iteration: a function of the seed and the iteration alone.
 LoraBatch lora_batch(LoraRun& run, int64_t iteration);
 
-/// Mean squared error of the prediction with the adapter at noise levels of this iteration, min-SNR weighted.
-/// Gradients flow to the adapter's factors. The noise offset adds to each channel one number for all its places.
+/// Mean squared error of the prediction with the adapter at noise levels of this iteration, min-SNR
+/// weighted. Gradients flow to the adapter's factors. The noise offset adds to each channel one
+/// number for all its places.
 /// Source of the offset: Guttenberg 2023, "Diffusion with offset noise", crosslabs.org.
 Tensor lora_loss(LoraRun& run, const LoraBatch& batch, int64_t iteration);
 

@@ -36,10 +36,7 @@ LoraSheet::LoraSheet(const LoraRun& run) : prompts_(prompts_of(run)) {}
 
 std::vector<Tensor> LoraSheet::pictures(LoraRun& run, Adapter* adapter,
                                         const Events& events) const {
-  // The bar shows training; what sampling reports would restart it.
-  Events quiet;
-  quiet.is_cancelled = events.is_cancelled;
-  quiet.on_notice = events.on_notice;
+  const Events quiet = without_progress(events);
   const Conditioning cond = encode_captions(run.encoders, prompts_, run.side);
   const std::vector<std::string> nothing{""};
   SampleOptions options{.steps = run.config.sample_steps,
@@ -92,7 +89,8 @@ std::string folder_of(const LoraRun& run, const TrainingImage& image) {
   return image.group.empty() ? name_of(run.config.data) : image.group;
 }
 
-/// How often each tag (what stands between commas) occurs, by folder. Source: kohya's set_tag_frequency().
+/// How often each tag (what stands between commas) occurs, by folder. Source: kohya's
+/// set_tag_frequency().
 Json tag_frequency(const LoraRun& run) {
   Json folders = Json::object();
   for (const TrainingImage& image : run.data.images) {

@@ -19,8 +19,8 @@ class LoraSheet {
   /// Throws Error when the file cannot be read.
   explicit LoraSheet(const LoraRun& run);
 
-  /// Writes OUT/sheet-NNNNNN.png. One prompt at a time, for little memory; the row without the LoRA is made at the
-  /// first call. Throws Cancelled.
+  /// Writes OUT/sheet-NNNNNN.png. One prompt at a time, for little memory; the row without the LoRA
+  /// is made at the first call. Throws Cancelled.
   void write(LoraRun& run, int64_t iteration, const Events& events);
 
  private:
@@ -32,15 +32,17 @@ class LoraSheet {
 
 // Plain LoRA fine-tuning on a folder of pictures: from a checkpoint to a LoRA file, resumable.
 
-/// Trains a LoRA on the UNet of `models` (fp32, or frozen in a half type; made with Placement::is_trained) and
-/// writes OUT/lora_fp32.safetensors and OUT/lora_fp16.safetensors, beside latents, state, log and sheets of samples.
-/// Each iteration depends on the settings, the data and its number: a run that was killed and resumed ends with the
-/// same bytes on the CPU. A state made with other settings or other data is refused.
+/// Trains a LoRA on the UNet of `models` (fp32, or frozen in a half type; made with
+/// Placement::is_trained) and writes OUT/lora_fp32.safetensors and OUT/lora_fp16.safetensors,
+/// beside latents, state, log and sheets of samples. Each iteration depends on the settings, the
+/// data and its number: a run that was killed and resumed ends with the same bytes on the CPU. A
+/// state made with other settings or other data is refused.
 /// Throws as make_lora_run and run_loop.
 void train_lora(Models& models, const LoraTrainConfig& config, bool is_resumed,
                 const Events& events);
 
-/// What kohya's trainers write about a run, as far as it exists here; other programs show tags and settings by it.
+/// What kohya's trainers write about a run, as far as it exists here; other programs show tags and
+/// settings by it.
 Metadata lora_run_metadata(const LoraRun& run);
 
 }  // namespace fourstep

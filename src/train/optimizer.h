@@ -1,5 +1,6 @@
 #pragma once
-// AdamW, gradient clipping and weight averages over named parameters, with a state that can be saved.
+// AdamW, gradient clipping and weight averages over named parameters, with a state that can be
+// saved.
 
 #include <cstdint>
 #include <string>
@@ -19,10 +20,12 @@ struct AdamWOptions {
 /// Source: Loshchilov and Hutter 2019 (1711.05101), algorithm 2, as torch.optim.AdamW has it.
 class AdamW {
  public:
-  /// parameters: fp32 leaves that require gradients; kept by reference (tensors share their memory).
+  /// parameters: fp32 leaves that require gradients; kept by reference (tensors share their
+  /// memory).
   AdamW(NamedTensors parameters, AdamWOptions options);
 
-  /// One update from the parameters' gradients, which are cleared. Parameters without gradient stay.
+  /// One update from the parameters' gradients, which are cleared. Parameters without gradient
+  /// stay.
   void step(double learning_rate);
 
   /// Moments and step counts as "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step"; views, not copies.
@@ -41,8 +44,9 @@ class AdamW {
   AdamWOptions options_;
 };
 
-/// The norm of all gradients together; when it is larger than max_norm they are scaled down to it, 0 being no limit.
-/// Parameters without gradient count as zero. NaN and infinity are passed on: the caller stops.
+/// The norm of all gradients together; when it is larger than max_norm they are scaled down to it,
+/// 0 being no limit. Parameters without gradient count as zero. NaN and infinity are passed on: the
+/// caller stops.
 double clip_gradients(const NamedTensors& parameters, double max_norm);
 
 void clear_gradients(const NamedTensors& parameters);
@@ -65,8 +69,9 @@ void copy_tensors(const NamedTensors& values, const NamedTensors& targets, const
 /// Throws InvalidRequest for words other than "fp32" and "bf16", naming both.
 void check_training_precision(const std::string& precision);
 
-/// While it lives, matrix products, convolutions and attention under this thread compute in bf16 where `precision` is
-/// "bf16" (torch's autocast: weights, norms, losses and optimizer stay fp32); "fp32" changes nothing.
+/// While it lives, matrix products, convolutions and attention under this thread compute in bf16
+/// where `precision` is "bf16" (torch's autocast: weights, norms, losses and optimizer stay fp32);
+/// "fp32" changes nothing.
 class MixedPrecision {
  public:
   /// Throws as check_training_precision().

@@ -1,6 +1,7 @@
 #pragma once
-// The random numbers of training. Each draw depends on its key alone, not on what was drawn before: a resumed
-// run needs no generator state, and a process that holds part of a batch draws the whole and takes its part.
+// The random numbers of training. Each draw depends on its key alone, not on what was drawn before:
+// a resumed run needs no generator state, and a process that holds part of a batch draws the whole
+// and takes its part.
 
 #include <torch/nn/module.h>
 
@@ -11,8 +12,9 @@
 
 namespace fourstep {
 
-/// What one draw is for. Streams are named by their purpose ("dm noise"), so that leaving one out (no GAN,
-/// another ratio) shifts no other. Source of that rule: the project's notes on DMD2's random numbers.
+/// What one draw is for. Streams are named by their purpose ("dm noise"), so that leaving one out
+/// (no GAN, another ratio) shifts no other. Source of that rule: the project's notes on DMD2's
+/// random numbers.
 struct RandomKey {
   uint64_t seed = 0;
   std::string_view stream;
@@ -39,17 +41,20 @@ NamedTensors parameters_of(torch::nn::Module& module);
 struct Initialization {
   uint64_t seed = 0;
   torch::Device device = torch::kCPU;
-  /// Of the uniform distribution: 1 is torch's default, whose layers shrink what passes them to 0.58; sqrt(3) keeps
-  /// its variance, so that a chain of linear layers (an autoencoder's skips) passes colours on from the start.
+  /// Of the uniform distribution: 1 is torch's default, whose layers shrink what passes them to
+  /// 0.58; sqrt(3) keeps its variance, so that a chain of linear layers (an autoencoder's skips)
+  /// passes colours on from the start.
   double gain = 1;
   double embedding_std = 0.02;  ///< of 2-D weights whose name has "embedding" (CLIP's number)
-  /// Layers that start at zero, by the last part of their name: the last ones of residual branches, so that
-  /// a new network begins as an identity. Source: `zero_module` of the latent-diffusion reference code.
+  /// Layers that start at zero, by the last part of their name: the last ones of residual branches,
+  /// so that a new network begins as an identity. Source: `zero_module` of the latent-diffusion
+  /// reference code.
   std::vector<std::string> zeroed = {};
 };
 
-/// Gives each parameter new fp32 memory: weights and biases uniform in +-gain/sqrt(fan in) (torch's default
-/// layers for gain 1), norms 1 and 0. Each number depends on the seed and the parameter's name alone.
+/// Gives each parameter new fp32 memory: weights and biases uniform in +-gain/sqrt(fan in) (torch's
+/// default layers for gain 1), norms 1 and 0. Each number depends on the seed and the parameter's
+/// name alone.
 void initialize(torch::nn::Module& module, const Initialization& options);
 
 }  // namespace fourstep

@@ -24,8 +24,8 @@ struct SampleOptions {
       {};  ///< of guidance, as many rows as there are prompts; zeros when not given
 };
 
-/// Latents [B,4,h,w] fp32 for the B prompts in `cond`. latent_side: h = w. The noise of row i depends on the seed
-/// and i alone. Records no gradients.
+/// Latents [B,4,h,w] fp32 for the B prompts in `cond`. latent_side: h = w. The noise of row i
+/// depends on the seed and i alone. Records no gradients.
 Tensor sample_batch(UNet unet, const Conditioning& cond, int64_t latent_side,
                     const SampleOptions& options);
 

@@ -25,10 +25,10 @@ TEST_F(TrainLora, MakesALoraThatGenerateTakesAndShows) {
   const Outcome trained = train("lora", "");
   ASSERT_EQ(trained.exit_code, 0) << trained.text;
   for (const char* name : {"lora_fp32.safetensors", "lora_fp16.safetensors"}) {
-    const Outcome worn =
+    const Outcome fused =
         generate("--seed 7 --json --out " + path("with.png") + " --lora " + path("lora/") + name);
-    ASSERT_EQ(worn.exit_code, 0) << worn.text;
-    EXPECT_NE(worn.text.find(" modules"), std::string::npos);
+    ASSERT_EQ(fused.exit_code, 0) << fused.text;
+    EXPECT_NE(fused.text.find(" modules"), std::string::npos);
   }
   ASSERT_EQ(generate("--seed 7 --out " + path("without.png")).exit_code, 0);
   EXPECT_FALSE(
