@@ -121,6 +121,7 @@ std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real) 
     }
     add_rows(config, kind, rows);
   }
+  if (rows.empty()) throw InvalidRequest(std::string("--rows names nothing to evaluate"));
   const NoiseSchedule schedule = make_sdxl_noise_schedule();
   for (const EvaluationRow& row : rows) {  // before hours of work, not within
     find_sampler(row.sampling.sampler);
