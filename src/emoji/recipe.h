@@ -3,7 +3,7 @@
 // each resume.
 
 #include "base/events.h"
-#include "emoji/diffusion_training.h"
+#include "emoji/small_model.h"
 #include "emoji/emoji_data.h"
 #include "emoji/train_config.h"
 

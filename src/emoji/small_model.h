@@ -3,9 +3,11 @@
 // a vocabulary of its own. Only widths and depths differ from the large one.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/events.h"
 #include "base/tensor.h"
 #include "emoji/train_config.h"
 #include "io/checkpoint.h"
@@ -13,6 +15,7 @@
 #include "nets/unet.h"
 #include "nets/vae.h"
 #include "text/conditioning.h"
+#include "train/loop.h"
 
 namespace fourstep {
 
@@ -67,5 +70,26 @@ struct FramePlace {
 /// more than four (there is no need).
 /// Throws Error when a layer is missing.
 void add_frame_reference(const NamedTensors& parameters, const FramePlace& place);
+
+// Training of the small latent diffusion model with eps prediction on SDXL's noise schedule.
+
+/// Latents with the factor of the model family applied, and their captions.
+struct LatentBatch {
+  Tensor latents;  ///< [B,4,h,w] fp32
+  std::vector<std::string> captions;
+};
+
+struct DiffusionTask {
+  SmallModel& model;
+  NamedTensors& average;  ///< of model.parameters(); updated
+  std::function<LatentBatch(int64_t iteration)> batch;
+  std::function<void(int64_t iteration)> sample = {};
+};
+
+LoopOptions diffusion_loop_options(const TrainConfig& config, bool is_resumed);
+
+/// Trains the model and its average in place.
+void train_diffusion(const DiffusionTask& task, const TrainConfig& config, bool is_resumed,
+                     const Events& events);
 
 }  // namespace fourstep

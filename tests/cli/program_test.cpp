@@ -391,5 +391,41 @@ TEST_F(Program, EvaluateTakesSeveralLoras) {
   EXPECT_TRUE(json.at("rows").at(0).at("frechet_features").is_null());
 }
 
+TEST_F(Program, DistillTrainsAnyCheckpointAtItsNativeSizeAndSaysSo) {
+  testing::write_tiny_sdxl(path("native.safetensors"), [](Checkpoint& checkpoint) {
+    checkpoint.metadata["modelspec.resolution"] = "64x64";
+  });
+  testing::write_file(path("prompts.txt"), "a cat\na fox\n");
+  const std::string model = "distill --model " + path("native.safetensors");
+  const Outcome outcome =
+      run(model + " --prompts " + path("prompts.txt") + " --out " + path("distilled") +
+          " --iterations 2 --batch 2 --student-rank 2 --critic-rank 2 --no-decoupled"
+          " --sample-every 2 --threads 1");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_NE(outcome.text.find("trains at 64x64 px, the native size of native.safetensors"),
+            std::string::npos)
+      << outcome.text;
+  EXPECT_TRUE(std::filesystem::exists(path("distilled/sheet-000002.png")));
+  EXPECT_EQ(generate("--lora " + path("distilled/dmd2_4step_lora_fp16.safetensors")).exit_code, 0);
+  expect_refusal(run(model), {"--prompts", "--emoji"});
+  expect_refusal(run(model + " --prompts " + path("prompts.txt") + " --pair-share 0.5"),
+                 {"--pair-share 0.5", "--emoji"});
+}
+
+TEST_F(Program, EvaluateMeasuresPromptsOfAFile) {
+  testing::write_file(path("prompts.txt"), "a cat\n");
+  const Outcome outcome =
+      run("evaluate --rows base --base-steps 1 --diversity-prompts 1 --diversity-samples 2 --json"
+          " --resolution 64 -q --model " +
+          path("tiny.safetensors") + " --prompts " + path("prompts.txt") + " --out " +
+          path("measured"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto json = nlohmann::json::parse(outcome.text);
+  EXPECT_EQ(json.at("pictures_prompts"), 1);
+  EXPECT_FALSE(json.contains("classifier"));
+  EXPECT_GT(json.at("rows").at(0).at("diversity").get<double>(), 0);
+  expect_refusal(run("evaluate --model " + path("tiny.safetensors")), {"--prompts", "--emoji"});
+}
+
 }  // namespace
 }  // namespace fourstep
