@@ -172,7 +172,7 @@ void RunReport::write_page(int64_t iteration, const Events& events) {
       {"channel means", {"mean0", "mean1", "mean2", "mean3"}}};
   for (const auto& [title, names] : plots) {
     const std::string svg = plot_of(log, title, names);
-    if (!svg.empty()) page.sections.push_back(ReportPlot{svg});
+    if (!svg.empty()) page.sections.emplace_back(ReportPlot{svg});
   }
   write_report(out / "report.html", page);
 }

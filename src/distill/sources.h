@@ -23,9 +23,9 @@ struct RealBatch {
 struct DistillSources {
   int64_t side = 0;  ///< of the pictures, in px
   /// config.batch of them.
-  std::function<std::vector<std::string>(int64_t iteration)> prompts;
+  std::function<std::vector<std::string>(int64_t iteration)> prompts = {};
   /// The same `count` prompts at each call, for sheets.
-  std::function<std::vector<std::string>(int64_t count)> examples;
+  std::function<std::vector<std::string>(int64_t count)> examples = {};
   std::function<RealBatch(int64_t iteration)> real = {};  ///< empty without GAN
   /// What decides them, beside the config: for resuming, and for the recipe in the result.
   nlohmann::ordered_json settings = nlohmann::ordered_json::object();

@@ -28,7 +28,8 @@ class EmojiEvaluation : public ::testing::Test {
 
   /// Seconds of work: few pictures, a classifier that has seen next to nothing.
   static EmojiEvaluateConfig small(const std::string& out) {
-    EmojiEvaluateConfig config{.emoji = true};
+    EmojiEvaluateConfig config;
+    config.emoji = true;
     config.common.model = path("tiny.safetensors");
     config.common.lora = path("lora.safetensors");
     config.common.out = path(out);
