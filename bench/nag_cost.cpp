@@ -70,10 +70,10 @@ void run(torch::Dtype dtype, int64_t side, int rounds) {
   torch::manual_seed(1);
   UNet unet = random_unet(dtype);
   const UNetInput plain = inputs(side, 1), doubled = inputs(side, 2);
-  UNetHooks hooks;
-  hooks.nag = NagGuidance{torch::randn({1, 77, 2048})};
+  UNetExtras extras;
+  extras.attention_terms = {{torch::randn({1, 77, 2048}), NagGuidance{}}};
   UNetInput guided = plain;
-  guided.hooks = &hooks;
+  guided.extras = &extras;
   std::vector<double> plain_s, nag_s, cfg_s;
   for (int round = 0; round <= rounds; ++round) {  // the first warms up
     const double times[] = {seconds_of(unet, plain), seconds_of(unet, guided),

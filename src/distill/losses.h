@@ -5,7 +5,7 @@
 
 #include "base/tensor.h"
 #include "layers/module_list.h"
-#include "nets/resblock.h"
+#include "nets/blocks.h"
 #include "train/noise_levels.h"
 
 namespace fourstep {

@@ -123,15 +123,15 @@ void RunReport::write(Distillation& d, const TextEncoders& encoders, const Named
   const NamedTensors kept = clone_tensors(d.views.student.trainable);
   copy_tensors(student, d.views.student.trainable, "student's average");
   std::vector<SheetRow> rows{{"teacher, 50 steps", teacher_latents_}};
-  {
-    const WornAdapter worn(d.views.student.adapter.get());
-    SampleOptions options{.sampler = "lcm", .timesteps = config_.timesteps, .seed = kNoiseSeed};
-    rows.push_back({fmt::format("student, {} steps", config_.timesteps.size()),
-                    sample_batch(d.views.student.unet, cond, latent_side, options)});
-    options.timesteps.resize(1);
-    rows.push_back(
-        {"student, 1 step", sample_batch(d.views.student.unet, cond, latent_side, options)});
-  }
+  SampleOptions options{.sampler = "lcm",
+                        .timesteps = config_.timesteps,
+                        .seed = kNoiseSeed,
+                        .adapters = d.views.student.extras.adapters};
+  rows.push_back({fmt::format("student, {} steps", config_.timesteps.size()),
+                  sample_batch(d.views.student.unet, cond, latent_side, options)});
+  options.timesteps.resize(1);
+  rows.push_back(
+      {"student, 1 step", sample_batch(d.views.student.unet, cond, latent_side, options)});
   copy_tensors(kept, d.views.student.trainable, "student");
   for (SheetRow& row : views_of(d, rows[1].latents, cond)) rows.push_back(std::move(row));
 

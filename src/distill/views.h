@@ -26,6 +26,8 @@ struct View {
   std::shared_ptr<Adapter>
       adapter;         ///< the LoRA of `trainable`; null where all weights are trained
   UNet unet{nullptr};  ///< behind both functions; may be empty
+  UNetExtras extras =
+      {};  ///< what goes with each of their calls: the adapter, gradient checkpointing
 };
 
 struct Views {

@@ -7,7 +7,7 @@
 #include "io/fields_json.h"
 #include "io/safetensors.h"
 #include "io/single_file.h"
-#include "nets/resblock.h"
+#include "nets/blocks.h"
 #include "text/merge_learning.h"
 #include "train/captions.h"
 #include "train/loop.h"

@@ -1,11 +1,11 @@
 #include "layers/layers.h"
 
+#include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 
 #include "base/error.h"
 #include "base/text_tools.h"
 #include "layers/flash_attention.h"
-#include "layers/linear.h"
 #include "layers/packed_weights.h"
 
 namespace fourstep {
@@ -19,6 +19,15 @@ bool is_placeholder(const Tensor& tensor) {
 }
 
 namespace {
+
+/// libtorch sends 1x1 convolutions of one thread to oneDNN only from this many images on.
+constexpr int64_t kImages = 16;
+
+bool is_for_onednn(const Tensor& x, const Tensor& weight) {
+  return x.device().is_cpu() && x.scalar_type() == torch::kFloat32 &&
+         weight.scalar_type() == torch::kFloat32 && x.size(-1) > 1 && x.numel() > x.size(-1) &&
+         at::globalContext().hasMKLDNN() && at::globalContext().userEnabledMkldnn();
+}
 
 /// Whether weight + scale up @ down costs less than down and up on each of `rows` positions: only where no gradient
 /// is wanted, and in fp32, since a half-precision weight would round the change away.
@@ -38,22 +47,50 @@ Tensor folded(const Tensor& weight, const LowRankBranch& branch) {
   return sum.view(weight.sizes()).contiguous(weight.suggest_memory_format());
 }
 
+/// y + branch(x) for a convolution of these options.
+Tensor add_conv_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch,
+                       const Conv2dOptions& options) {
+  if (branch == nullptr) return y;
+  const auto dtype = x.scalar_type();
+  const Tensor down = at::conv2d(x, branch->down.to(dtype), {}, options.stride, options.padding);
+  return at::add(y, at::conv2d(down, branch->up.to(dtype)), branch->scale);
+}
+
 Tensor weight_slot(nn::Module& module, const char* name, const Shape& shape) {
   return module.register_parameter(name, placeholder(shape), /*requires_grad=*/false);
 }
 
 }  // namespace
 
+const LowRankBranch* branch_of(const Branches* branches, const nn::Module& layer) {
+  if (branches == nullptr) return nullptr;
+  const auto found = branches->find(&layer);
+  return found == branches->end() ? nullptr : &found->second;
+}
+
 LinearImpl::LinearImpl(int64_t in_features, int64_t out_features, bool with_bias) {
   weight = weight_slot(*this, "weight", {out_features, in_features});
   if (with_bias) bias = weight_slot(*this, "bias", {out_features});
 }
 
-Tensor LinearImpl::forward(const Tensor& x) {
+Tensor LinearImpl::forward(const Tensor& x, const Branches* branches) {
+  const LowRankBranch* branch = branch_of(branches, *this);
   if (packed.defined() && is_placeholder(weight)) {
     return add_branch(packed_linear(x, packed, bias), x, branch);
   }
   return linear_with_branch(x, weight, bias, branch);
+}
+
+Tensor linear_product(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (!is_for_onednn(x, weight)) return at::linear(x, weight, bias);
+  const int64_t in = x.size(-1), out = weight.size(0), rows = x.numel() / in;
+  const int64_t images = rows % kImages == 0 ? kImages : 1;
+  // Rows of features are a channels-last image already: nothing is moved.
+  const Tensor image = x.reshape({images, rows / images, 1, in}).permute({0, 3, 1, 2});
+  const Tensor y = at::conv2d(image, weight.view({out, in, 1, 1}), bias);
+  Shape shape = shape_of(x);
+  shape.back() = out;
+  return y.permute({0, 2, 3, 1}).reshape(shape);
 }
 
 Tensor linear_with_branch(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -79,21 +116,17 @@ Conv2dImpl::Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions 
   if (options.with_bias) bias = weight_slot(*this, "bias", {out_channels});
 }
 
-Tensor Conv2dImpl::forward(const Tensor& x) {
+Tensor Conv2dImpl::forward(const Tensor& x, const Branches* branches) {
+  const LowRankBranch* branch = branch_of(branches, *this);
   if (packed.defined() && is_placeholder(weight)) {
-    return add_conv_branch(packed_conv2d(x, packed, bias, options.stride, options.padding), x);
+    const Tensor y = packed_conv2d(x, packed, bias, options.stride, options.padding);
+    return add_conv_branch(y, x, branch, options);
   }
   if (is_better_folded(x, weight, branch, x.numel() / x.size(1))) {
     return at::conv2d(x, folded(weight, *branch), bias, options.stride, options.padding);
   }
-  return add_conv_branch(at::conv2d(x, weight, bias, options.stride, options.padding), x);
-}
-
-Tensor Conv2dImpl::add_conv_branch(const Tensor& y, const Tensor& x) const {
-  if (branch == nullptr) return y;
-  const auto dtype = x.scalar_type();
-  const Tensor down = at::conv2d(x, branch->down.to(dtype), {}, options.stride, options.padding);
-  return at::add(y, at::conv2d(down, branch->up.to(dtype)), branch->scale);
+  const Tensor y = at::conv2d(x, weight, bias, options.stride, options.padding);
+  return add_conv_branch(y, x, branch, options);
 }
 
 GroupNormImpl::GroupNormImpl(int64_t num_groups, int64_t channels, double eps)

@@ -7,6 +7,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <functional>
+#include <unordered_map>
 
 #include "base/tensor.h"
 
@@ -27,14 +28,19 @@ struct LowRankBranch {
   double scale = 1;
 };
 
+/// The branches of a network by the layer that each belongs to. They go with a call; no layer keeps one.
+using Branches = std::unordered_map<const nn::Module*, LowRankBranch>;
+
+/// Null where the layer has none, or `branches` is null.
+const LowRankBranch* branch_of(const Branches* branches, const nn::Module& layer);
+
 /// y = x W^T + b. x: [...,in]. Returns [...,out].
 struct LinearImpl : nn::Module {
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
-  Tensor forward(const Tensor& x);
-  Tensor weight;                          ///< [out,in]
-  Tensor bias;                            ///< [out] or undefined
-  Tensor packed;                          ///< stands in for `weight` after pack_weights()
-  const LowRankBranch* branch = nullptr;  ///< not owned; null: none
+  Tensor forward(const Tensor& x, const Branches* branches = nullptr);
+  Tensor weight;  ///< [out,in]
+  Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
 };
 TORCH_MODULE(Linear);
 
@@ -48,20 +54,22 @@ struct Conv2dOptions {
 /// x: [B,in,h,w], best channels-last. Returns [B,out,h',w'].
 struct Conv2dImpl : nn::Module {
   Conv2dImpl(int64_t in_channels, int64_t out_channels, Conv2dOptions options = {});
-  Tensor forward(const Tensor& x);
-  Tensor weight;                          ///< [out,in,kernel,kernel]
-  Tensor bias;                            ///< [out] or undefined
-  Tensor packed;                          ///< stands in for `weight` after pack_weights()
-  const LowRankBranch* branch = nullptr;  ///< not owned; null: none
+  Tensor forward(const Tensor& x, const Branches* branches = nullptr);
+  Tensor weight;  ///< [out,in,kernel,kernel]
+  Tensor bias;    ///< [out] or undefined
+  Tensor packed;  ///< stands in for `weight` after pack_weights()
   Conv2dOptions options;
-
- private:
-  Tensor add_conv_branch(const Tensor& y, const Tensor& x) const;
 };
 TORCH_MODULE(Conv2d);
 
-/// x weight^T + bias + branch(x). Without gradients, in fp32 and for many rows the branch goes into the weight first, which
-/// is less work; so it does in the layers.
+/// x @ weight^T + bias. x: [...,in], weight: [out,in], bias: [out] or undefined. In fp32 on the CPU
+/// it is computed as a 1x1 convolution, since oneDNN's kernels use all of AVX-512 on every make of
+/// processor; MKL's, which at::linear takes, do not: forward and backward took twice as long on an
+/// AMD EPYC.
+Tensor linear_product(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+
+/// x weight^T + bias + branch(x); branch: null for none. Without gradients, in fp32 and for many
+/// rows the branch goes into the weight first, which is less work; so it does in the layers.
 Tensor linear_with_branch(const Tensor& x, const Tensor& weight, const Tensor& bias,
                           const LowRankBranch* branch);
 

@@ -48,10 +48,8 @@ class AutocastScope {
 
 /// What the backward pass needs, carried by the graph's node.
 struct Recipe : torch::CustomClassHolder {
-  Recipe(Block block, RecomputeScope scope, torch::DeviceType device)
-      : block(std::move(block)), scope(std::move(scope)), autocast(device) {}
+  Recipe(Block block, torch::DeviceType device) : block(std::move(block)), autocast(device) {}
   Block block;
-  RecomputeScope scope;
   Autocast autocast;
 };
 
@@ -89,7 +87,6 @@ struct Recompute : torch::autograd::Function<Recompute> {
     const variable_list leaves = fresh_leaves(context->get_saved_variables());
     {
       const at::AutoGradMode recording(true);
-      const std::shared_ptr<void> scope = recipe->scope ? recipe->scope() : nullptr;
       const Tensor output = run_again(*recipe, leaves);
       if (output.requires_grad()) torch::autograd::backward({output}, {gradients[0]});
     }
@@ -101,11 +98,10 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-Tensor recompute(const Block& block, const std::vector<Tensor>& inputs,
-                 const RecomputeScope& scope) {
+Tensor recompute(const Block& block, const std::vector<Tensor>& inputs) {
   if (!at::GradMode::is_enabled()) return block(inputs);
   const Tensor anchor = at::empty({0}).set_requires_grad(true);
-  const auto recipe = c10::make_intrusive<Recipe>(block, scope, inputs.at(0).device().type());
+  const auto recipe = c10::make_intrusive<Recipe>(block, inputs.at(0).device().type());
   return Recompute::apply(anchor, recipe, at::TensorList(inputs));
 }
 

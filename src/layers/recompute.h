@@ -4,26 +4,20 @@
 // Source: Chen et al. 2016 (1604.06174), section 4.
 
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "base/tensor.h"
 
 namespace fourstep {
 
-/// A function of tensors alone: no random numbers, and nothing that changes until the backward pass but what
-/// `RecomputeScope` brings back. At least one input.
+/// A function of tensors alone: no random numbers, and nothing that changes until the backward pass;
+/// what else it needs it holds by value. At least one input.
 using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
-
-/// Called before the block runs again; what it returns lives until the block is done. For state that the block
-/// looks at and that may be another one by the time of the backward pass, such as the branches of its layers.
-using RecomputeScope = std::function<std::shared_ptr<void>()>;
 
 /// block(inputs). With gradients off that is all; else what autograd keeps of the run is thrown away, and the block
 /// runs again in the backward pass, under the same autocast. Gradients flow to the inputs, and to whatever leaves the
 /// block uses: those are added to their grad() directly, so torch::autograd::grad() for them does not work, backward()
 /// does. The output requires a gradient even where nothing in the block does.
-Tensor recompute(const Block& block, const std::vector<Tensor>& inputs,
-                 const RecomputeScope& scope = {});
+Tensor recompute(const Block& block, const std::vector<Tensor>& inputs);
 
 }  // namespace fourstep

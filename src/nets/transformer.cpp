@@ -1,31 +1,38 @@
 #include "nets/transformer.h"
 
-#include "layers/linear.h"
-#include "nets/branches.h"
-#include "nets/hooked_attention.h"
-#include "nets/resblock.h"
+#include "layers/recompute.h"
+#include "nets/blocks.h"
 
 namespace fourstep {
 
-CrossAttentionImpl::CrossAttentionImpl(int64_t channels, int64_t context_width, int64_t heads)
-    : heads(heads) {
-  to_q = register_module("to_q", Linear(channels, channels, /*with_bias=*/false));
-  to_k = register_module("to_k", Linear(context_width, channels, /*with_bias=*/false));
-  to_v = register_module("to_v", Linear(context_width, channels, /*with_bias=*/false));
-  to_out = register_module("to_out", make_module_list<Linear>());
-  to_out->push_back(Linear(channels, channels));
+namespace {
+
+/// With an attention map the second run would write it again. Contexts of terms that are not leaves would get their
+/// gradients from each block's own second run, which goes through what made them: that can be done once only.
+bool is_recomputed(const BlockCall& call, const AttentionCall& self) {
+  const auto& terms = call.extras->attention_terms;
+  return call.extras->checkpointing && !self.map &&
+         std::none_of(terms.begin(), terms.end(),
+                      [](const AttentionTerm& term) { return term.context.requires_grad(); });
 }
 
-Tensor CrossAttentionImpl::forward(const Tensor& x, const Tensor& context) {
-  return to_out->back()(attention(to_q(x), to_k(context), to_v(context), heads));
+Tensor run_block(TransformerBlock block, const Tensor& tokens, const BlockCall& call,
+                 const AttentionCall& self) {
+  if (!is_recomputed(call, self)) return block(tokens, call, self);
+  const auto run = [block, self, extras = call.extras](const std::vector<Tensor>& inputs) mutable {
+    return block(inputs[0], BlockCall{.context = inputs[1], .extras = extras}, self);
+  };
+  return recompute(run, {tokens, call.context});
 }
+
+}  // namespace
 
 GegluImpl::GegluImpl(int64_t channels, int64_t width) {
   proj = register_module("proj", Linear(channels, 2 * width));
 }
 
-Tensor GegluImpl::forward(const Tensor& x) {
-  const auto halves = proj(x).chunk(2, -1);
+Tensor GegluImpl::forward(const Tensor& x, const Branches* branches) {
+  const auto halves = proj(x, branches).chunk(2, -1);
   return at::gelu(halves[1]).mul_(halves[0]);
 }
 
@@ -35,7 +42,9 @@ FeedForwardImpl::FeedForwardImpl(int64_t channels) {
   out = net->register_module("2", Linear(4 * channels, channels));
 }
 
-Tensor FeedForwardImpl::forward(const Tensor& x) { return out(gate(x)); }
+Tensor FeedForwardImpl::forward(const Tensor& x, const Branches* branches) {
+  return out(gate(x, branches), branches);
+}
 
 TransformerBlockImpl::TransformerBlockImpl(int64_t channels, const TransformerOptions& options) {
   norm1 = register_module("norm1", LayerNorm(channels));
@@ -47,21 +56,13 @@ TransformerBlockImpl::TransformerBlockImpl(int64_t channels, const TransformerOp
 }
 
 // Each sum is made in place on the fresh output of a linear layer, which autograd does not need.
-Tensor TransformerBlockImpl::forward(Tensor x, const Tensor& context) {
+Tensor TransformerBlockImpl::forward(Tensor x, const BlockCall& call, AttentionCall self) {
+  const Branches* branches = self.branches = call.branches();
+  const AttentionCall to_text{.branches = branches, .terms = call.extras->attention_terms};
   const Tensor normed = norm1(x);
-  x = attn1(normed, normed).add_(x);
-  x = attn2(norm2(x), context).add_(x);
-  return ff(norm3(x)).add_(x);
-}
-
-Tensor TransformerBlockImpl::forward_hooked(Tensor x, const Tensor& context,
-                                            const TransformerHooks& hooks) {
-  x = hooked_self_attention(*attn1, norm1(x), hooks).add_(x);
-  const Tensor normed = norm2(x);
-  x = (hooks.nag ? nag_cross_attention(*attn2, normed, context, *hooks.nag)
-                 : attn2(normed, context))
-          .add_(x);
-  return ff(norm3(x)).add_(x);
+  x = attn1(normed, normed, self).add_(x);
+  x = attn2(norm2(x), call.context, to_text).add_(x);
+  return ff(norm3(x), branches).add_(x);
 }
 
 TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
@@ -70,8 +71,8 @@ TokenProjectionImpl::TokenProjectionImpl(int64_t channels, bool is_linear) {
   bias = register_parameter("bias", placeholder({channels}), /*requires_grad=*/false);
 }
 
-Tensor TokenProjectionImpl::forward(const Tensor& x) {
-  return linear_with_branch(x, weight.flatten(1), bias, branch);
+Tensor TokenProjectionImpl::forward(const Tensor& x, const Branches* branches) {
+  return linear_with_branch(x, weight.flatten(1), bias, branch_of(branches, *this));
 }
 
 SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,
@@ -85,23 +86,30 @@ SpatialTransformerImpl::SpatialTransformerImpl(int64_t channels, int64_t depth,
   proj_out = register_module("proj_out", TokenProjection(channels, options.has_linear_projection));
 }
 
-Tensor SpatialTransformerImpl::forward(const Tensor& x, const Tensor& context, bool is_recomputed) {
-  Tensor tokens = proj_in(tokens_from_map(norm(x)));
-  for (auto& block : *transformer_blocks) {
-    tokens = is_recomputed ? recompute_module(block, tokens, context) : block(tokens, context);
-  }
-  return map_from_tokens(proj_out(tokens), x.size(2), x.size(3)).add_(x);
+AttentionCall SpatialTransformerImpl::self_attention_call(const Tensor& x,
+                                                          const UNetExtras& extras) const {
+  AttentionCall self{.height = x.size(2), .width = x.size(3)};
+  if (extras.degraded && is_degraded(*extras.degraded, name)) self.degraded = &*extras.degraded;
+  if (name == "mid") self.map = extras.middle_attention;
+  return self;
 }
 
-Tensor SpatialTransformerImpl::forward_hooked(const Tensor& x, const Tensor& context,
-                                              TransformerHooks hooks) {
-  if (hooks.degraded && hooks.degraded->kind == Degradation::kSkipped) return x;
-  Tensor tokens = proj_in(tokens_from_map(norm(x)));
+Tensor SpatialTransformerImpl::forward(const Tensor& x, const BlockCall& call) {
+  AttentionCall self = self_attention_call(x, *call.extras);
+  if (self.degraded && self.degraded->kind == Degradation::kSkipped) return x;
+  Tensor tokens = proj_in(tokens_from_map(norm(x)), call.branches());
   for (auto& block : *transformer_blocks) {
-    tokens = block->forward_hooked(tokens, context, hooks);
-    hooks.self_attention = nullptr;  // the first block's alone
+    tokens = run_block(block, tokens, call, self);
+    self.map = nullptr;  // the first block's alone
   }
-  return map_from_tokens(proj_out(tokens), x.size(2), x.size(3)).add_(x);
+  return map_from_tokens(proj_out(tokens, call.branches()), x.size(2), x.size(3)).add_(x);
+}
+
+Tensor weight_of_layer(nn::Module& layer) {
+  if (auto* linear = layer.as<LinearImpl>()) return linear->weight;
+  if (auto* conv = layer.as<Conv2dImpl>()) return conv->weight;
+  if (auto* projection = layer.as<TokenProjectionImpl>()) return projection->weight;
+  return {};
 }
 
 Tensor tokens_from_map(const Tensor& map) { return map.permute({0, 2, 3, 1}).flatten(1, 2); }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "nets/branches.h"
+#include "layers/recompute.h"
 
 namespace fourstep {
 
@@ -19,11 +19,16 @@ TransformerOptions transformer_options(const UNetLevel& level, const UNetConfig&
           .has_linear_projection = config.has_linear_projection};
 }
 
-void check_nag(const Tensor& context, int64_t batch, const UNetConfig& config) {
-  check_shape(context, {-1, -1, config.cross_width}, "UNet: context of NAG");
-  if (context.size(0) <= batch && context.size(1) > 0) return;
-  throw Error("UNet: context of NAG: shape {}, expected at most {} rows of some tokens",
-              to_string(shape_of(context)), batch);
+void check_terms(const UNetExtras& extras, int64_t batch, const UNetConfig& config) {
+  for (const AttentionTerm& term : extras.attention_terms) {
+    const auto* added = std::get_if<AddedContext>(&term.entry);
+    const int64_t width = added && added->projections ? -1 : config.cross_width;
+    check_shape(term.context, {-1, -1, width}, "UNet: context of an attention term");
+    if (term.context.size(0) <= batch && term.context.size(1) > 0) continue;
+    throw Error(
+        "UNet: context of an attention term: shape {}, expected at most {} rows of some tokens",
+        to_string(shape_of(term.context)), batch);
+  }
 }
 
 void check_input(const UNetInput& input, const UNetConfig& config) {
@@ -36,7 +41,7 @@ void check_input(const UNetInput& input, const UNetConfig& config) {
   const int64_t batch = input.x.size(0);
   check(input.timestep, {batch}, "timestep");
   check(input.context, {batch, -1, config.cross_width}, "context");
-  if (input.hooks && input.hooks->nag) check_nag(input.hooks->nag->context, batch, config);
+  if (input.extras) check_terms(*input.extras, batch, config);
   if (config.added_width == 0) return;
   check(input.pooled, {batch, -1}, "pooled");
   check(input.time_ids, {batch, -1}, "time_ids");
@@ -74,30 +79,44 @@ std::vector<int64_t> up_widths(const UNetConfig& config, size_t level) {
 /// that recomputing a block brings with it: so both ways give the same bits.
 Tensor with_own_sum(const Tensor& x) { return x.requires_grad() ? x.view_as(x) : x; }
 
-Tensor run_resnet(ResBlock& resnet, const Tensor& x, const UNetCondition& condition) {
-  return condition.is_recomputed ? recompute_module(resnet, x, condition.temb)
-                                 : resnet(with_own_sum(x), condition.temb);
+Tensor run_resnet(ResBlock resnet, const Tensor& x, const BlockCall& call) {
+  if (call.extras->between_layers) call.extras->between_layers();
+  if (!call.extras->checkpointing) {
+    return resnet(with_own_sum(x), call.temb, call.branches());
+  }
+  const auto run = [resnet,
+                    branches = call.extras->adapters](const std::vector<Tensor>& inputs) mutable {
+    return resnet(inputs[0], inputs[1], branches.get());
+  };
+  return recompute(run, {x, call.temb});
 }
 
-Tensor run_transformer(SpatialTransformer& transformer, const Tensor& x,
-                       const UNetCondition& condition, const std::string& name) {
-  if (!condition.hooks) return transformer(x, condition.context, condition.is_recomputed);
-  return transformer->forward_hooked(x, condition.context,
-                                     hooks_at(*condition.hooks, name, x.size(2), x.size(3)));
+/// `map` with residual i where there is one.
+Tensor with_residual(const Tensor& map, const std::vector<Tensor>& residuals, size_t i,
+                     const char* name) {
+  if (i >= residuals.size() || !residuals[i].defined()) return map;
+  check_shape(residuals[i], shape_of(map), fmt::format("UNet: residual {} of {}", i, name));
+  return map + residuals[i].to(map.options());
+}
+
+void check_count(const std::vector<Tensor>& residuals, size_t count, const char* name) {
+  if (residuals.empty() || residuals.size() == count) return;
+  throw Error("UNet: {} residuals of {}, expected {}", residuals.size(), name, count);
 }
 
 /// What the up path goes on with.
-Tensor join_skip(const Tensor& x, const Tensor& skip, const UNetHooks* hooks,
+Tensor join_skip(const Tensor& x, const Tensor& skip, const UNetExtras& extras,
                  int64_t model_channels) {
-  if (!hooks || !hooks->freeu) return at::cat({x, skip}, 1);
-  const BackboneAndSkip parts = apply_freeu({x, skip}, *hooks->freeu, model_channels);
+  if (!extras.freeu) return at::cat({x, skip}, 1);
+  const BackboneAndSkip parts = apply_freeu({x, skip}, *extras.freeu, model_channels);
   return at::cat({parts.backbone, parts.skip}, 1);
 }
 
 }  // namespace
 
-UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNetLevel& level,
-                             const std::vector<int64_t>& depths, const UNetConfig& config) {
+UNetBlockImpl::UNetBlockImpl(const std::string& name, const std::vector<int64_t>& in_channels,
+                             const UNetLevel& level, const std::vector<int64_t>& depths,
+                             const UNetConfig& config) {
   attentions = register_module("attentions", make_module_list<SpatialTransformer>());
   resnets = register_module("resnets", make_module_list<ResBlock>());
   downsamplers = register_module("downsamplers", make_module_list<Downsampler>());
@@ -107,14 +126,13 @@ UNetBlockImpl::UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNet
     if (depths[i] == 0) continue;
     attentions->push_back(
         SpatialTransformer(level.channels, depths[i], transformer_options(level, config)));
+    attentions->back()->name = fmt::format("{}.{}", name, i);
   }
 }
 
-Tensor UNetBlockImpl::run_layer(size_t i, const Tensor& x, const UNetCondition& condition) {
-  const Tensor h = run_resnet((*resnets)[i], x, condition);
-  if (i >= attentions->size()) return h;
-  const std::string layer = condition.hooks ? fmt::format("{}.{}", name, i) : std::string();
-  return run_transformer((*attentions)[i], h, condition, layer);
+Tensor UNetBlockImpl::run_layer(size_t i, const Tensor& x, const BlockCall& call) {
+  const Tensor h = run_resnet((*resnets)[i], x, call);
+  return i < attentions->size() ? (*attentions)[i](h, call) : h;
 }
 
 UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
@@ -125,14 +143,15 @@ UNetMidBlockImpl::UNetMidBlockImpl(const UNetConfig& config) {
   if (config.mid_depth == 0) return;
   attentions->push_back(
       SpatialTransformer(level.channels, config.mid_depth, transformer_options(level, config)));
+  attentions->back()->name = "mid";
   resnets->push_back(ResBlock(level.channels, level.channels, resnet_options(config)));
 }
 
-Tensor UNetMidBlockImpl::forward(Tensor x, const UNetCondition& condition) {
-  x = run_resnet((*resnets)[0], x, condition);
+Tensor UNetMidBlockImpl::forward(Tensor x, const BlockCall& call) {
+  x = run_resnet((*resnets)[0], x, call);
   if (attentions->empty()) return x;
-  x = run_transformer((*attentions)[0], x, condition, "mid");
-  return run_resnet((*resnets)[1], x, condition);
+  x = (*attentions)[0](x, call);
+  return run_resnet((*resnets)[1], x, call);
 }
 
 UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
@@ -146,9 +165,8 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
   }
   down_blocks = register_module("down_blocks", make_module_list<UNetBlock>());
   for (size_t i = 0; i < levels.size(); ++i) {
-    down_blocks->push_back(
-        UNetBlock(down_widths(config, i), levels[i], levels[i].down_depth, config));
-    down_blocks->back()->name = fmt::format("down.{}", i);
+    down_blocks->push_back(UNetBlock(fmt::format("down.{}", i), down_widths(config, i), levels[i],
+                                     levels[i].down_depth, config));
     if (i + 1 == levels.size()) continue;
     down_blocks->back()->downsamplers->push_back(
         Downsampler(levels[i].channels, DownsamplePadding::kAllSides));
@@ -156,8 +174,8 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
   if (config.has_mid_block) mid_block = register_module("mid_block", UNetMidBlock(config));
   up_blocks = register_module("up_blocks", make_module_list<UNetBlock>());
   for (size_t i = levels.size(); i-- > 0;) {
-    up_blocks->push_back(UNetBlock(up_widths(config, i), levels[i], levels[i].up_depth, config));
-    up_blocks->back()->name = fmt::format("up.{}", levels.size() - 1 - i);
+    up_blocks->push_back(UNetBlock(fmt::format("up.{}", levels.size() - 1 - i),
+                                   up_widths(config, i), levels[i], levels[i].up_depth, config));
     if (i > 0) up_blocks->back()->upsamplers->push_back(Upsampler(levels[i].channels));
   }
   conv_norm_out = register_module("conv_norm_out", GroupNorm(kNormGroups, width, 1e-5));
@@ -167,57 +185,76 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config(config) {
 Tensor UNetImpl::embed_condition(const UNetInput& input) {
   const auto dtype = conv_in->weight.scalar_type();
   const int64_t width = config.levels.front().channels;
-  const Tensor temb = time_embedding(sinusoidal_embedding(input.timestep, width).to(dtype));
+  const Branches* branches = input.extras ? input.extras->adapters.get() : nullptr;
+  const Tensor steps = sinusoidal_embedding(input.timestep, width).to(dtype);
+  const Tensor temb = time_embedding(steps, branches);
   if (!add_embedding) return temb;
   const int64_t size_width = (config.added_width - input.pooled.size(1)) / input.time_ids.size(1);
   const Tensor sizes = sinusoidal_embedding(input.time_ids, size_width).flatten(1);
-  return temb + add_embedding(at::cat({input.pooled.to(dtype), sizes.to(dtype)}, 1));
+  return temb + add_embedding(at::cat({input.pooled.to(dtype), sizes.to(dtype)}, 1), branches);
 }
 
-UNetCondition UNetImpl::make_condition(const UNetInput& input) {
+BlockCall UNetImpl::make_call(const UNetInput& input) {
   check_input(input, config);
-  const auto dtype = conv_in->weight.scalar_type();
-  Tensor context = input.context.to(dtype);
-  if (input.hooks && input.hooks->nag) {
-    context = cat_nag_context(context, input.hooks->nag->context.to(context.options()));
+  BlockCall call{.temb = embed_condition(input),
+                 .context = input.context.to(conv_in->weight.scalar_type())};
+  if (!input.extras) return call;
+  std::vector<Tensor> contexts{call.context};
+  for (const AttentionTerm& term : input.extras->attention_terms) {
+    if (!std::holds_alternative<NagGuidance>(term.entry)) continue;
+    contexts.push_back(term.context.to(call.context.options()));
   }
-  return {embed_condition(input), context, is_recomputed, input.hooks};
+  if (contexts.size() > 1) call.context = cat_contexts(contexts);
+  // A backward pass needs a copy: by then the caller's may be gone.
+  call.extras = input.extras->checkpointing
+                    ? std::make_shared<const UNetExtras>(*input.extras)
+                    : std::shared_ptr<const UNetExtras>(std::shared_ptr<void>(), input.extras);
+  return call;
 }
 
-Tensor UNetImpl::run_down_and_middle(const UNetInput& input, const UNetCondition& condition,
+Tensor UNetImpl::run_down_and_middle(const UNetInput& input, const BlockCall& call,
                                      std::vector<Tensor>& skips) {
   const auto dtype = conv_in->weight.scalar_type();
-  Tensor x = conv_in(input.x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
-  skips.push_back(x);
+  const UNetResiduals& residuals = call.extras->residuals;
+  Tensor x = input.x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto keep = [&](const Tensor& map) {
+    skips.push_back(x = with_residual(map, residuals.down, skips.size(), "the down path"));
+  };
+  keep(conv_in(x, call.branches()));
   for (auto& block : *down_blocks) {
-    for (size_t i = 0; i < block->resnets->size(); ++i) {
-      skips.push_back(x = block->run_layer(i, x, condition));
-    }
-    for (auto& downsampler : *block->downsamplers) skips.push_back(x = downsampler(x));
+    for (size_t i = 0; i < block->resnets->size(); ++i) keep(block->run_layer(i, x, call));
+    for (auto& downsampler : *block->downsamplers) keep(downsampler(x, call.branches()));
   }
-  return mid_block ? mid_block(x, condition) : x;
+  check_count(residuals.down, skips.size(), "the down path");
+  if (mid_block) x = mid_block(x, call);
+  return with_residual(x, {residuals.middle}, 0, "the middle");
 }
 
 Tensor UNetImpl::bottleneck(const UNetInput& input) {
   std::vector<Tensor> skips;
-  return run_down_and_middle(input, make_condition(input), skips);
+  return run_down_and_middle(input, make_call(input), skips);
 }
 
 Tensor UNetImpl::forward(const UNetInput& input) {
-  const UNetCondition condition = make_condition(input);
+  const BlockCall call = make_call(input);
+  const UNetExtras& extras = *call.extras;
   std::vector<Tensor> skips;
-  Tensor x = run_down_and_middle(input, condition, skips);
+  Tensor x = run_down_and_middle(input, call, skips);
+  check_count(extras.residuals.skips, skips.size(), "the skips");
   for (auto& block : *up_blocks) {
     for (size_t i = 0; i < block->resnets->size(); ++i) {
-      x = join_skip(x, skips.back(), input.hooks, config.levels.front().channels);
+      const size_t skip = skips.size() - 1;
+      x = join_skip(x, with_residual(skips[skip], extras.residuals.skips, skip, "the skips"),
+                    extras, config.levels.front().channels);
       skips.pop_back();
-      x = block->run_layer(i, x, condition);
+      x = block->run_layer(i, x, call);
     }
     for (auto& upsampler : *block->upsamplers) {
-      x = upsampler(x, skips.back().size(2), skips.back().size(3));
+      x = upsampler(x, skips.back().size(2), skips.back().size(3), call.branches());
     }
   }
-  return conv_out(silu_of_temporary(conv_norm_out(x))).to(input.x.scalar_type());
+  x = conv_out(silu_of_temporary(conv_norm_out(x)), call.branches());
+  return x.to(input.x.scalar_type());
 }
 
 }  // namespace fourstep

@@ -2,8 +2,7 @@
 // The denoising network of the SDXL family. Member names are the parameter names of diffusers checkpoints
 // (UNet2DConditionModel); the same numbers come out, whichever widths and depths the config names.
 
-#include "nets/embeddings.h"
-#include "nets/resblock.h"
+#include "nets/blocks.h"
 #include "nets/transformer.h"
 #include "nets/unet_config.h"
 
@@ -17,38 +16,31 @@ struct UNetInput {
   Tensor pooled{};    ///< [B,P], text as a whole; undefined without added condition
   Tensor time_ids{};  ///< [B,N], sizes and crops in pixels (SDXL: 6), each embedded to
                       ///< (added_width - P) / N numbers; undefined without added condition
-  const UNetHooks* hooks = nullptr;  ///< not owned; null: a plain call
-};
-
-/// What every block of the UNet is conditioned on, in the dtype of the weights.
-struct UNetCondition {
-  Tensor temb;                 ///< [B,time_width]
-  Tensor context;              ///< [B,L,cross_width]; with NAG, the rows of cat_nag_context()
-  bool is_recomputed = false;  ///< UNetImpl's; hooked calls are not recomputed
-  const UNetHooks* hooks = nullptr;
+  const UNetExtras* extras = nullptr;  ///< not owned; null: none
 };
 
 /// The resnets of one level, each with a transformer behind it where the config says so.
 struct UNetBlockImpl : nn::Module {
-  /// in_channels: of each resnet. depths: transformer blocks after each resnet.
-  UNetBlockImpl(const std::vector<int64_t>& in_channels, const UNetLevel& level,
-                const std::vector<int64_t>& depths, const UNetConfig& config);
+  /// name: "down.0", "up.2", see transformer_names(). in_channels: of each resnet. depths: transformer blocks after each
+  /// resnet.
+  UNetBlockImpl(const std::string& name, const std::vector<int64_t>& in_channels,
+                const UNetLevel& level, const std::vector<int64_t>& depths,
+                const UNetConfig& config);
 
   /// Resnet i and its transformer. x: [B,in_channels[i],h,w]. Returns [B,level.channels,h,w].
-  Tensor run_layer(size_t i, const Tensor& x, const UNetCondition& condition);
+  Tensor run_layer(size_t i, const Tensor& x, const BlockCall& call);
 
   ModuleList<ResBlock> resnets;
   ModuleList<SpatialTransformer> attentions;  ///< empty, or one per resnet from the first on
   ModuleList<Downsampler> downsamplers;       ///< one, or none on the last level and in the up path
   ModuleList<Upsampler> upsamplers;  ///< one, or none in the down path and on the last block
-  std::string name;                  ///< "down.0", "up.2": see transformer_names()
 };
 TORCH_MODULE(UNetBlock);
 
 /// Resnet, transformer, resnet; or one resnet alone.
 struct UNetMidBlockImpl : nn::Module {
   explicit UNetMidBlockImpl(const UNetConfig& config);
-  Tensor forward(Tensor x, const UNetCondition& condition);  ///< keeps the shape
+  Tensor forward(Tensor x, const BlockCall& call);  ///< keeps the shape
   ModuleList<ResBlock> resnets;
   ModuleList<SpatialTransformer> attentions;
 };
@@ -67,9 +59,6 @@ struct UNetImpl : nn::Module {
   Tensor bottleneck(const UNetInput& input);
 
   UNetConfig config;
-  /// Gradient checkpointing: resnets and transformer blocks keep only their inputs and run again in the backward
-  /// pass, wearing what they wore (see recompute_module()). Changes numbers by rounding alone.
-  bool is_recomputed = false;
   Conv2d conv_in{nullptr};
   EmbeddingMlp time_embedding{nullptr};
   EmbeddingMlp add_embedding{nullptr};  ///< empty without added condition
@@ -80,8 +69,8 @@ struct UNetImpl : nn::Module {
 
  private:
   Tensor embed_condition(const UNetInput& input);
-  UNetCondition make_condition(const UNetInput& input);
-  Tensor run_down_and_middle(const UNetInput& input, const UNetCondition& condition,
+  BlockCall make_call(const UNetInput& input);
+  Tensor run_down_and_middle(const UNetInput& input, const BlockCall& call,
                              std::vector<Tensor>& skips);
 };
 TORCH_MODULE(UNet);

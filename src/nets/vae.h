@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "nets/resblock.h"
+#include "nets/blocks.h"
 #include "nets/tiles.h"
 
 namespace fourstep {

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "guidance/guidance_options.h"
-#include "nets/unet_hooks.h"
+#include "nets/unet_extras.h"
 #include "sampling/guidance_pipeline.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/parameterization.h"

@@ -13,20 +13,21 @@ namespace {
 
 /// Hooks that are there at some noise levels.
 struct HooksOverSteps {
-  UNetHooks hooks;
+  UNetExtras hooks;
   SigmaInterval nag, freeu, attention;
 
-  UNetHooks at(double sigma) const {
-    UNetHooks now = hooks;
-    if (!nag.contains(sigma)) now.nag.reset();
+  UNetExtras at(double sigma) const {
+    UNetExtras now = hooks;
+    if (!nag.contains(sigma)) now.attention_terms.clear();
     if (!freeu.contains(sigma)) now.freeu.reset();
     if (!attention.contains(sigma)) now.middle_attention = nullptr;
     return now;
   }
 };
 
-bool is_plain(const UNetHooks& hooks) {
-  return !hooks.nag && !hooks.freeu && !hooks.degraded && !hooks.middle_attention;
+bool is_plain(const UNetExtras& hooks) {
+  return hooks.attention_terms.empty() && !hooks.freeu && !hooks.degraded &&
+         !hooks.middle_attention;
 }
 
 /// What one image's calls share.
@@ -38,7 +39,7 @@ struct GuidedCalls {
   /// `run` with the hooks of the noise level, or null where it has none.
   template <typename Run>
   auto with_hooks(const Tensor& sigma, Run run) const {
-    const UNetHooks now = hooks.at(sigma[0].item<double>());
+    const UNetExtras now = hooks.at(sigma[0].item<double>());
     return run(is_plain(now) ? nullptr : &now);
   }
 };
@@ -55,8 +56,8 @@ HooksOverSteps make_hooks(const GuidanceOptions& options, const Prompts& prompts
   HooksOverSteps all{{}, interval("nag"), interval("freeu"), interval("sag")};
   all.nag.to = std::max(all.nag.to, options.nag_end_sigma);
   if (prompts.nag) {
-    all.hooks.nag =
-        NagGuidance{prompts.nag->context, options.nag_scale, options.nag_tau, options.nag_alpha};
+    all.hooks.attention_terms = {
+        {prompts.nag->context, NagGuidance{options.nag_scale, options.nag_tau, options.nag_alpha}}};
   }
   if (is_method_on(options, "freeu")) all.hooks.freeu = freeu_options(options);
   if (is_method_on(options, "sag")) all.hooks.middle_attention = &attention;
@@ -67,15 +68,15 @@ StageCalls make_stage_calls(const std::shared_ptr<GuidedCalls>& calls) {
   StageCalls stage;
   stage.degraded_cond = [calls](const Tensor& x, const Tensor& sigma,
                                 const DegradedLayers& layers) {
-    UNetHooks hooks = calls->hooks.at(sigma[0].item<double>());
+    UNetExtras hooks = calls->hooks.at(sigma[0].item<double>());
     hooks.middle_attention = nullptr;
     hooks.degraded = layers;
     return calls->network.cond(x, sigma, &hooks);
   };
   const auto without_prompt = [calls](HookedDenoiser PromptNetwork::*which) {
     return [calls, which](const Tensor& x, const Tensor& sigma) {
-      UNetHooks hooks = calls->hooks.at(sigma[0].item<double>());
-      hooks.nag.reset();
+      UNetExtras hooks = calls->hooks.at(sigma[0].item<double>());
+      hooks.attention_terms.clear();
       hooks.middle_attention = nullptr;
       return (calls->network.*which)(x, sigma, is_plain(hooks) ? nullptr : &hooks);
     };
@@ -101,12 +102,12 @@ Guided guided_stage(const PromptNetwork& network, const Prompts& prompts, const 
                         pipeline = make_guidance_pipeline(run, make_stage_calls(calls))](
                            const Tensor& x, const Tensor& sigma) {
     const Denoiser cond = [&](const Tensor& x_now, const Tensor& sigma_now) {
-      return calls->with_hooks(sigma_now, [&](const UNetHooks* hooks) {
+      return calls->with_hooks(sigma_now, [&](const UNetExtras* hooks) {
         return calls->network.cond(x_now, sigma_now, hooks);
       });
     };
     const PairDenoiser pair = [&](const Tensor& x_now, const Tensor& sigma_now) {
-      return calls->with_hooks(sigma_now, [&](const UNetHooks* hooks) {
+      return calls->with_hooks(sigma_now, [&](const UNetExtras* hooks) {
         return calls->network.pair(x_now, sigma_now, hooks);
       });
     };

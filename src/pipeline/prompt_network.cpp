@@ -27,7 +27,7 @@ struct NetworkCalls {
 double level_of(const Tensor& sigma) { return sigma[0].item<double>(); }
 
 Tensor call(const NetworkCalls& calls, const Conditioning& cond, const Tensor& x,
-            const Tensor& sigma, const UNetHooks* hooks) {
+            const Tensor& sigma, const UNetExtras* hooks) {
   const Network network = [&](const Tensor& scaled, const Tensor& timestep) {
     UNet unet = calls.unet;
     return unet->forward({scaled, timestep, cond.context, cond.pooled, cond.time_ids, hooks});
@@ -44,40 +44,40 @@ Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
           join(uncond.time_ids, cond.time_ids)};
 }
 
-UNetHooks without_nag(const UNetHooks& hooks) {
-  UNetHooks rest = hooks;
-  rest.nag.reset();
+UNetExtras without_nag(const UNetExtras& hooks) {
+  UNetExtras rest = hooks;
+  rest.attention_terms.clear();
   return rest;
 }
 
-UNetHooks without_map(const UNetHooks& hooks) {
-  UNetHooks rest = hooks;
+UNetExtras without_map(const UNetExtras& hooks) {
+  UNetExtras rest = hooks;
   rest.middle_attention = nullptr;
   return rest;
 }
 
 HookedDenoiser hooked(const NetworkCalls& calls, ConditioningAt cond) {
   return [calls, cond = std::move(cond)](const Tensor& x, const Tensor& sigma,
-                                         const UNetHooks* hooks) {
+                                         const UNetExtras* hooks) {
     return call(calls, cond(level_of(sigma)), x, sigma, hooks);
   };
 }
 
 /// In one batch, cond's rows are the last ones, on which NAG acts.
 CondUncond call_once(const NetworkCalls& calls, const Conditioning& both, const Tensor& x,
-                     const Tensor& sigma, const UNetHooks* hooks) {
+                     const Tensor& sigma, const UNetExtras* hooks) {
   return in_one_batch([&](const Tensor& doubled, const Tensor& sigmas) {
     return call(calls, both, doubled, sigmas, hooks);
   })(x, sigma);
 }
 
 CondUncond call_twice(const HookedDenoiser& cond, const HookedDenoiser& uncond, const Tensor& x,
-                      const Tensor& sigma, const UNetHooks* hooks) {
+                      const Tensor& sigma, const UNetExtras* hooks) {
   if (!hooks) {
     Tensor without = uncond(x, sigma, nullptr);
     return {cond(x, sigma, nullptr), std::move(without)};
   }
-  const UNetHooks for_uncond = without_nag(*hooks), for_cond = without_map(*hooks);
+  const UNetExtras for_uncond = without_nag(*hooks), for_cond = without_map(*hooks);
   Tensor without = uncond(x, sigma, &for_uncond);
   return {cond(x, sigma, &for_cond), std::move(without)};
 }
@@ -92,7 +92,7 @@ ConditioningAt with_size(const Conditioning& cond, const SizeOverSteps& size,
   };
 }
 
-Denoiser bound(const HookedDenoiser& call, const UNetHooks* hooks) {
+Denoiser bound(const HookedDenoiser& call, const UNetExtras* hooks) {
   return [call, hooks](const Tensor& x, const Tensor& sigma) { return call(x, sigma, hooks); };
 }
 
@@ -104,7 +104,7 @@ struct WeightedCall {
 
 /// hooks: may be null.
 std::vector<WeightedDenoiser> bound_parts(const std::vector<WeightedCall>& parts,
-                                          const UNetHooks* hooks) {
+                                          const UNetExtras* hooks) {
   std::vector<WeightedDenoiser> all;
   for (const WeightedCall& part : parts) all.push_back({bound(part.call, hooks), part.weight});
   return all;
@@ -114,8 +114,8 @@ std::vector<WeightedDenoiser> bound_parts(const std::vector<WeightedCall>& parts
 PromptNetwork with_parts(const PromptNetwork& first, double weight, double total_weight,
                          const std::vector<WeightedCall>& others) {
   PromptNetwork network = first;
-  network.pair = [=](const Tensor& x, const Tensor& sigma, const UNetHooks* hooks) {
-    const UNetHooks rest = hooks ? without_map(*hooks) : UNetHooks();
+  network.pair = [=](const Tensor& x, const Tensor& sigma, const UNetExtras* hooks) {
+    const UNetExtras rest = hooks ? without_map(*hooks) : UNetExtras();
     const PairDenoiser pair = [&](const Tensor& x_now, const Tensor& sigma_now) {
       return first.pair(x_now, sigma_now, hooks);
     };
@@ -123,12 +123,12 @@ PromptNetwork with_parts(const PromptNetwork& first, double weight, double total
   };
   if (!is_neutral_scale(total_weight)) {
     network.cond = [pair = network.pair](const Tensor& x, const Tensor& sigma,
-                                         const UNetHooks* hooks) {
+                                         const UNetExtras* hooks) {
       return pair(x, sigma, hooks).cond;
     };
     return network;
   }
-  network.cond = [=](const Tensor& x, const Tensor& sigma, const UNetHooks* hooks) {
+  network.cond = [=](const Tensor& x, const Tensor& sigma, const UNetExtras* hooks) {
     std::vector<WeightedDenoiser> parts = bound_parts(others, hooks);
     parts.insert(parts.begin(), {bound(first.cond, hooks), weight});
     return sum_of_parts(std::move(parts))(x, sigma);
@@ -144,7 +144,7 @@ PromptNetwork first_part(const NetworkCalls& calls, const ConditioningAt& cond,
   if (!uncond) return network;
   network.uncond = hooked(calls, *uncond);
   network.pair = [calls, cond, without = *uncond, network](const Tensor& x, const Tensor& sigma,
-                                                           const UNetHooks* hooks) {
+                                                           const UNetExtras* hooks) {
     const Conditioning with = cond(level_of(sigma)), negative = without(level_of(sigma));
     if (with.context.size(1) != negative.context.size(1)) {
       return call_twice(network.cond, network.uncond, x, sigma, hooks);

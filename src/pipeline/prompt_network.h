@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "nets/unet_hooks.h"
+#include "nets/unet_extras.h"
 #include "pipeline/models.h"
 #include "pipeline/prompts.h"
 #include "pipeline/sampling_plan.h"
@@ -15,7 +15,7 @@ namespace fourstep {
 
 /// An estimate of x0 as by a Denoiser. hooks: may be null.
 using HookedDenoiser =
-    std::function<Tensor(const Tensor& x, const Tensor& sigma, const UNetHooks* hooks)>;
+    std::function<Tensor(const Tensor& x, const Tensor& sigma, const UNetExtras* hooks)>;
 
 struct PromptNetwork {
   HookedDenoiser cond;
@@ -23,7 +23,7 @@ struct PromptNetwork {
   HookedDenoiser empty;   ///< the same
   /// Both at once, in one batch where their contexts are of one length; else in two calls, uncond first. NAG acts on
   /// cond's rows alone; an attention map has uncond's samples first.
-  std::function<CondUncond(const Tensor& x, const Tensor& sigma, const UNetHooks* hooks)> pair;
+  std::function<CondUncond(const Tensor& x, const Tensor& sigma, const UNetExtras* hooks)> pair;
 };
 
 /// One for each stage of the prompts. Loads the UNet where it is not. Throws InvalidRequest as check_guided_layers().

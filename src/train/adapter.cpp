@@ -1,7 +1,6 @@
 #include "train/adapter.h"
 
 #include "base/error.h"
-#include "nets/branches.h"
 #include "train/random.h"
 
 namespace fourstep {
@@ -35,49 +34,46 @@ constexpr const char* kUp = ".lora_up.weight";
 
 Adapter::Adapter(UNet network, const AdapterOptions& options, uint64_t seed)
     : network_(std::move(network)), alpha_(options.alpha) {
+  Branches branches;
   for (const auto& item : network_->named_modules()) {
     if (!is_target(item.key(), options.targets)) continue;
-    const auto place = branch_place_of(*item.value());
-    if (!place) continue;
-    slots_.push_back(
-        {item.key(), new_branch(place->weight, options, {seed, item.key(), 0}), place->branch});
+    const Tensor weight = weight_of_layer(*item.value());
+    if (!weight.defined()) continue;
+    modules_.emplace_back(item.key(), item.value().get());
+    branches[item.value().get()] = new_branch(weight, options, {seed, item.key(), 0});
   }
-  if (slots_.empty()) {
+  if (modules_.empty()) {
     throw Error("adapter: no layer of the network has a name that ends in {}",
                 fmt::join(options.targets, ", "));
   }
+  branches_ = std::make_shared<const Branches>(std::move(branches));
 }
 
 NamedTensors Adapter::parameters() const {
   NamedTensors factors;
-  for (const Slot& slot : slots_) {
-    factors[slot.module + kDown] = slot.branch.down;
-    factors[slot.module + kUp] = slot.branch.up;
+  for (const auto& [name, module] : modules_) {
+    const LowRankBranch& branch = branches_->at(module);
+    factors[name + kDown] = branch.down;
+    factors[name + kUp] = branch.up;
   }
   return factors;
 }
 
 NamedTensors Adapter::exported(const NamedTensors& factors, torch::Dtype dtype) const {
   NamedTensors file;
-  for (const Slot& slot : slots_) {
-    std::string key = "lora_unet_" + slot.module;
+  for (const auto& [name, module] : modules_) {
+    std::string key = "lora_unet_" + name;
     std::replace(key.begin(), key.end(), '.', '_');
     for (const char* factor : {kDown, kUp}) {
-      file[key + factor] = factors.at(slot.module + factor).detach().to(torch::kCPU, dtype);
+      file[key + factor] = factors.at(name + factor).detach().to(torch::kCPU, dtype);
     }
     file[key + ".alpha"] = at::scalar_tensor(alpha_, at::TensorOptions(dtype));
   }
   return file;
 }
 
-WornAdapter::WornAdapter(Adapter* adapter) : adapter_(adapter) {
-  if (adapter_ == nullptr) return;
-  for (auto& slot : adapter_->slots_) *slot.place = &slot.branch;
-}
-
-WornAdapter::~WornAdapter() {
-  if (adapter_ == nullptr) return;
-  for (auto& slot : adapter_->slots_) *slot.place = nullptr;
+std::shared_ptr<const Branches> branches_of(const Adapter* adapter) {
+  return adapter ? adapter->branches() : nullptr;
 }
 
 }  // namespace fourstep

@@ -2,7 +2,7 @@
 // A trainable low-rank change of a UNet: one view of the same frozen weights. DMD2's teacher, student and critic
 // are three views of one network: no adapter, the student's, the critic's.
 
-#include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,8 +38,9 @@ class Adapter {
   /// a = sqrt 5, as PEFT), up zero, so that the view begins equal to the network. seed: of the numbers.
   /// Throws Error when no layer matches.
   Adapter(UNet network, const AdapterOptions& options, uint64_t seed);
-  Adapter(const Adapter&) = delete;  // layers point into it
-  Adapter& operator=(const Adapter&) = delete;
+
+  /// For UNetExtras::adapters. They share the memory of parameters().
+  std::shared_ptr<const Branches> branches() const { return branches_; }
 
   /// "down_blocks.0.resnets.0.conv1.lora_down.weight" and "...lora_up.weight"; share their memory.
   NamedTensors parameters() const;
@@ -49,31 +50,16 @@ class Adapter {
   /// public LoRA. dtype: of all tensors. factors: parameters(), or an average of them.
   NamedTensors exported(const NamedTensors& factors, torch::Dtype dtype) const;
 
-  size_t num_modules() const { return slots_.size(); }
+  size_t num_modules() const { return modules_.size(); }
 
  private:
-  friend class WornAdapter;
-  struct Slot {
-    std::string module;
-    LowRankBranch branch;
-    const LowRankBranch** place;  ///< the layer's pointer
-  };
-  UNet network_;  ///< keeps the layers alive
+  UNet network_;  ///< keeps alive what the branches are found by
   double alpha_;
-  std::deque<Slot> slots_;
+  std::vector<std::pair<std::string, const nn::Module*>> modules_;
+  std::shared_ptr<const Branches> branches_;
 };
 
-/// While it lives, the network wears the adapter (or none, for null). One at a time; a backward pass may run
-/// later under another one, since the graph holds the factors.
-class WornAdapter {
- public:
-  explicit WornAdapter(Adapter* adapter);
-  ~WornAdapter();
-  WornAdapter(const WornAdapter&) = delete;
-  WornAdapter& operator=(const WornAdapter&) = delete;
-
- private:
-  Adapter* adapter_;
-};
+/// The branches of an adapter; null for null.
+std::shared_ptr<const Branches> branches_of(const Adapter* adapter);
 
 }  // namespace fourstep

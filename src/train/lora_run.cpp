@@ -96,7 +96,6 @@ LoraRun make_lora_run(Models& models, const LoraTrainConfig& settings, const Eve
 
   UNet unet = models.unet(events);
   require_gradients(parameters_of(*unet), false);
-  unet->is_recomputed = config.gradient_checkpointing;
   const AdapterOptions options{config.rank, config.alpha, lora_targets(config.targets)};
   const auto adapter = std::make_shared<Adapter>(unet, options, config.seed);
   const NamedTensors factors = adapter->parameters();
@@ -139,11 +138,11 @@ Tensor lora_loss(LoraRun& run, const LoraBatch& batch, int64_t iteration) {
                                                      run.levels.alphas.size(0), x0.size(0))
                                .to(device);
   const Conditioning cond = condition_of(run, batch, iteration);
-  const Tensor prediction = [&] {
-    const WornAdapter worn(run.adapter.get());
-    return run.unet->forward({run.levels.add_noise(x0, noise, timesteps), timesteps, cond.context,
-                              cond.pooled, cond.time_ids});
-  }();
+  const UNetExtras extras{.adapters = run.adapter->branches(),
+                          .checkpointing = run.config.gradient_checkpointing};
+  const Tensor prediction =
+      run.unet->forward({run.levels.add_noise(x0, noise, timesteps), timesteps, cond.context,
+                         cond.pooled, cond.time_ids, &extras});
   const bool is_v = run.output == NetworkOutput::kV;
   const Tensor target = is_v ? run.levels.v_target(x0, noise, timesteps) : noise;
   return weighted_loss(prediction, target,

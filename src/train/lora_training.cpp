@@ -42,16 +42,14 @@ std::vector<Tensor> LoraSheet::pictures(LoraRun& run, Adapter* adapter,
   SampleOptions options{.steps = run.config.sample_steps,
                         .cfg_scale = run.config.sample_cfg_scale,
                         .output = run.output,
-                        .noise_schedule = run.schedule};
+                        .noise_schedule = run.schedule,
+                        .adapters = branches_of(adapter)};
   if (!run.has_zero_null()) options.uncond = encode_captions(run.encoders, nothing, run.side);
   std::vector<Tensor> pictures;
   for (size_t i = 0; i < prompts_.size(); ++i) {
     options.seed = kSheetSeed + i;
-    const Tensor latent = [&] {
-      const WornAdapter worn(adapter);
-      return sample_batch(run.unet, rows_of(cond, static_cast<int64_t>(i), 1), run.side / 8,
-                          options);
-    }();
+    const Tensor latent =
+        sample_batch(run.unet, rows_of(cond, static_cast<int64_t>(i), 1), run.side / 8, options);
     quiet.report({});  // throws when the user wants to stop
     pictures.push_back(pixels_from_image(decode_latent(run.models, latent, 0, quiet))[0]);
   }

@@ -13,8 +13,9 @@ namespace fourstep {
 namespace {
 
 Denoiser denoiser_of(UNet unet, const Conditioning& cond, const SampleOptions& options) {
-  const Network network = [unet, cond](const Tensor& x, const Tensor& timestep) mutable {
-    return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids});
+  const UNetExtras extras{.adapters = options.adapters};
+  const Network network = [unet, cond, extras](const Tensor& x, const Tensor& timestep) mutable {
+    return unet->forward({x, timestep, cond.context, cond.pooled, cond.time_ids, &extras});
   };
   return make_denoiser(network, options.noise_schedule, options.output);
 }

@@ -22,6 +22,7 @@ struct SampleOptions {
   NoiseSchedule noise_schedule = make_sdxl_noise_schedule();
   Conditioning uncond =
       {};  ///< of guidance, as many rows as there are prompts; zeros when not given
+  std::shared_ptr<const Branches> adapters = {};  ///< null: none
 };
 
 /// Latents [B,4,h,w] fp32 for the B prompts in `cond`. latent_side: h = w. The noise of row i

@@ -6,7 +6,7 @@
 
 #include "distill/train_step.h"
 #include "layers/layers.h"
-#include "nets/embeddings.h"
+#include "nets/blocks.h"
 #include "train/random.h"
 
 namespace fourstep {

@@ -421,7 +421,7 @@ TEST(ScheduleOf, RatesWarmUpAndTheStudentsFalls) {
   EXPECT_DOUBLE_EQ(schedule_of(config, 1019).critic_lr, 2e-3);
 }
 
-// Gradient checkpointing: two roles on one network, of which the backward passes wear neither.
+// Gradient checkpointing: two roles on one network, whose backward passes come after both.
 TEST(TrainStep, RecomputedBlocksChangeNoBit) {
   for (const bool is_decoupled : {false, true}) {
     DistillConfig config;
@@ -434,7 +434,7 @@ TEST(TrainStep, RecomputedBlocksChangeNoBit) {
       for (int64_t step = 0; step < 2; ++step) {
         train_step(d, tiny_batch(), draws_with_step(config, step), fixed_schedule(1.5));
       }
-      EXPECT_EQ(d.views.student.unet->is_recomputed, is_recomputed);
+      EXPECT_EQ(d.views.student.extras.checkpointing, is_recomputed);
       return std::pair{clone_tensors(d.views.student.trainable),
                        clone_tensors(d.critic_parameters())};
     };

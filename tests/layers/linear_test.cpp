@@ -1,4 +1,4 @@
-#include "layers/linear.h"
+#include "layers/layers.h"
 
 #include <gtest/gtest.h>
 

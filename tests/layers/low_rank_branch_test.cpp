@@ -14,16 +14,17 @@ TEST(LowRankBranch, LinearEqualsTheMergedWeight) {
   const Tensor weight = numbers({5, 6}), bias = numbers({5}), x = numbers({2, 3, 6});
   load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {}, "test");
   const LowRankBranch branch{numbers({2, 6}), numbers({5, 2}), 0.7};
-  layer->branch = &branch;
+  const Branches branches{{layer.get(), branch}};
   const Tensor merged = at::linear(x, weight + 0.7 * branch.up.matmul(branch.down), bias);
-  EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-6));
+  EXPECT_TRUE(torch::allclose(layer->forward(x, &branches), merged, 1e-5, 1e-6));
   {
     const torch::NoGradGuard no_grad;  // 6 rows: the weight itself is changed
-    EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-6));
+    EXPECT_TRUE(torch::allclose(layer->forward(x, &branches), merged, 1e-5, 1e-6));
     EXPECT_TRUE(torch::equal(layer->weight, weight)) << "for this call alone";
   }
-  layer->branch = nullptr;
   EXPECT_TRUE(torch::equal(layer->forward(x), at::linear(x, weight, bias)));
+  const Linear other(6, 5);
+  EXPECT_EQ(branch_of(&branches, *other), nullptr);
 }
 
 TEST(LowRankBranch, ConvolutionEqualsTheMergedKernelWithStrideAndPadding) {
@@ -32,13 +33,13 @@ TEST(LowRankBranch, ConvolutionEqualsTheMergedKernelWithStrideAndPadding) {
   const Tensor weight = numbers({3, 4, 3, 3}), bias = numbers({3}), x = numbers({2, 4, 7, 6});
   load_weights(*layer, {{"weight", weight}, {"bias", bias}}, {}, "test");
   const LowRankBranch branch{numbers({2, 4, 3, 3}), numbers({3, 2, 1, 1}), -1.5};
-  layer->branch = &branch;
+  const Branches branches{{layer.get(), branch}};
   const Tensor change =
       branch.up.flatten(1).matmul(branch.down.flatten(1)).view({3, 4, 3, 3}) * -1.5;
   const Tensor merged = at::conv2d(x, weight + change, bias, 2, 1);
-  EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-5));
+  EXPECT_TRUE(torch::allclose(layer->forward(x, &branches), merged, 1e-5, 1e-5));
   const torch::NoGradGuard no_grad;
-  EXPECT_TRUE(torch::allclose(layer->forward(x), merged, 1e-5, 1e-5));
+  EXPECT_TRUE(torch::allclose(layer->forward(x, &branches), merged, 1e-5, 1e-5));
 }
 
 TEST(LowRankBranch, OneByOneFactorsServeALayerOnFeatures) {
@@ -55,9 +56,9 @@ TEST(LowRankBranch, GradientsReachTheFactorsAlone) {
   Linear layer(6, 5, /*with_bias=*/false);
   load_weights(*layer, {{"weight", numbers({5, 6})}}, {}, "test");
   const LowRankBranch branch{numbers({2, 6}).requires_grad_(), numbers({5, 2}).requires_grad_(), 2};
-  layer->branch = &branch;
+  const Branches branches{{layer.get(), branch}};
   const Tensor x = numbers({3, 6});
-  layer->forward(x).sum().backward();
+  layer->forward(x, &branches).sum().backward();
   EXPECT_FALSE(layer->weight.grad().defined());
   // d sum(y) / d up = scale * 1^T (x down^T)
   const Tensor expected = 2 * torch::ones({5, 3}).matmul(x.matmul(branch.down.detach().t()));

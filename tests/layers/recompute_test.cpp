@@ -64,27 +64,6 @@ TEST(Recompute, DoesNothingSpecialWithoutGradients) {
   EXPECT_EQ(runs, 1);
 }
 
-TEST(Recompute, OpensTheScopeForTheSecondRunAlone) {
-  int open = 0, runs_inside = 0, runs = 0;
-  const RecomputeScope scope = [&open]() -> std::shared_ptr<void> {
-    ++open;
-    return {&open, [](int* count) { --*count; }};
-  };
-  const Tensor x = leaf({3});
-  const Block block = [&](const std::vector<Tensor>& inputs) {
-    ++runs;
-    runs_inside += open;
-    return inputs[0].exp();
-  };
-  const Tensor out = recompute(block, {x}, scope);
-  EXPECT_EQ(runs, 1);
-  EXPECT_EQ(runs_inside, 0);
-  out.sum().backward();
-  EXPECT_EQ(runs, 2);
-  EXPECT_EQ(runs_inside, 1);
-  EXPECT_EQ(open, 0);
-}
-
 TEST(Recompute, RunsAgainUnderTheSameAutocast) {
   const Tensor weight = leaf({32, 32}), x = leaf({16, 32}), shift = leaf({32});
   const Block block = chain(weight, 2);

@@ -1,9 +1,7 @@
 // The formulas of guidance that act inside the UNet, against the programs they come from.
 
 #include "support/guidance_golden.h"
-#include "nets/freeu.h"
-#include "nets/hooked_attention.h"
-#include "nets/transformer.h"
+#include "nets/attention.h"
 
 namespace fourstep {
 namespace {
@@ -12,9 +10,7 @@ using nlohmann::json;
 using testing::golden_error;
 using testing::golden_tensor;
 
-NagGuidance nag_of(const json& one) {
-  return {{}, one.at("scale"), one.at("tau"), one.at("alpha")};
-}
+NagGuidance nag_of(const json& one) { return {one.at("scale"), one.at("tau"), one.at("alpha")}; }
 
 double check_nag(const json& one) {
   return golden_error(nag_combine(golden_tensor(one.at("z_positive")),
@@ -32,8 +28,11 @@ double check_nag_attention(const json& one) {
                 {"to_out.0.weight", golden_tensor(one.at("Wo"))},
                 {"to_out.0.bias", golden_tensor(one.at("bo"))}},
                {torch::kFloat64}, "golden");
-  const Tensor both = cat_nag_context(context, golden_tensor(one.at("nag_negative_context")));
-  return golden_error(nag_cross_attention(*layer, hidden, both, nag_of(one)), one.at("out"));
+  const Tensor negative = golden_tensor(one.at("nag_negative_context"));
+  const std::vector<AttentionTerm> terms{{negative, nag_of(one)}};
+  const Tensor out =
+      layer(hidden, cat_contexts({context, negative}), AttentionCall{.terms = terms});
+  return golden_error(out, one.at("out"));
 }
 
 double check_freeu(const json& one) {
@@ -52,8 +51,8 @@ TEST(GoldenGuidance, NagAndFreeUEqualTheirAuthors) {
       {"nag_cross_attention", check_nag_attention},
       {"nag_cat_context",
        [](const json& one) {
-         return golden_error(cat_nag_context(golden_tensor(one.at("context")),
-                                             golden_tensor(one.at("nag_negative_context"))),
+         return golden_error(cat_contexts({golden_tensor(one.at("context")),
+                                           golden_tensor(one.at("nag_negative_context"))}),
                              one.at("out"));
        }},
       {"freeu_v1", check_freeu},

@@ -30,8 +30,9 @@ TEST(SpatialTransformer, ConvolutionAndMatrixProjectionsGiveTheSame) {
     weights[name] = weights[name].reshape({64, 64, 1, 1});
   }
   load_weights(*b, weights, {torch::kFloat32, torch::kCPU}, "test");
-  const Tensor x = seeded_randn({1, 64, 3, 4}, 1), context = seeded_randn({1, 5, 12}, 2);
-  EXPECT_TRUE(torch::equal(a(x, context), b(x, context)));
+  const Tensor x = seeded_randn({1, 64, 3, 4}, 1);
+  const BlockCall call{.context = seeded_randn({1, 5, 12}, 2)};
+  EXPECT_TRUE(torch::equal(a(x, call), b(x, call)));
 }
 
 TEST(SpatialTransformer, KeepsMapsChannelsLast) {
@@ -41,7 +42,8 @@ TEST(SpatialTransformer, KeepsMapsChannelsLast) {
   const Tensor x = seeded_randn({1, 64, 3, 4}, 1)
                        .to(torch::kBFloat16)
                        .contiguous(at::MemoryFormat::ChannelsLast);
-  const Tensor out = transformer(x, seeded_randn({1, 5, 12}, 2).to(torch::kBFloat16));
+  const BlockCall call{.context = seeded_randn({1, 5, 12}, 2).to(torch::kBFloat16)};
+  const Tensor out = transformer(x, call);
   EXPECT_TRUE(out.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(transformer->norm(x).is_contiguous(at::MemoryFormat::ChannelsLast));
 }

@@ -17,9 +17,9 @@ namespace {
 
 Tensor eps_of(UNet unet, Adapter* adapter) {
   const Conditioning cond = testing::tiny_conditioning(2, 1);
-  const WornAdapter worn(adapter);
+  const UNetExtras extras{.adapters = branches_of(adapter)};
   return unet->forward({draw_normal({1, "x", 0}, {2, 4, 8, 8}), torch::tensor({20, 700}),
-                        cond.context, cond.pooled, cond.time_ids});
+                        cond.context, cond.pooled, cond.time_ids, &extras});
 }
 
 void randomize(const NamedTensors& factors) {
@@ -72,7 +72,7 @@ TEST(Adapter, GradientsReachTheFactorsAlone) {
   }
 }
 
-TEST(Adapter, ABackwardPassMayRunUnderAnother) {
+TEST(Adapter, ABackwardPassKnowsItsOwn) {
   UNet unet = testing::tiny_unet();
   Adapter one(unet, {.rank = 2}, 1), two(unet, {.rank = 3}, 2);
   for (Adapter* adapter : {&one, &two}) {
@@ -84,21 +84,23 @@ TEST(Adapter, ABackwardPassMayRunUnderAnother) {
   const Tensor expected = one.parameters().at(name).grad().clone();
   clear_gradients(one.parameters());
   const Tensor loss = eps_of(unet, &one).mean();
-  const WornAdapter worn(&two);
+  eps_of(unet, &two);
   loss.backward();
   EXPECT_TRUE(torch::equal(one.parameters().at(name).grad(), expected));
   EXPECT_FALSE(two.parameters().at(name).grad().defined());
 }
 
-TEST(Adapter, IsTakenOffWhenTheNetworkThrows) {
+TEST(Adapter, LeavesNothingBehindWhenTheNetworkThrows) {
   UNet unet = testing::tiny_unet();
   Adapter adapter(unet, {.rank = 4}, 1);
   randomize(adapter.parameters());
   const Tensor base = eps_of(unet, nullptr);
   EXPECT_THROW(
       {
-        const WornAdapter worn(&adapter);
-        unet->forward({});
+        const UNetExtras extras{.adapters = adapter.branches()};
+        UNetInput nothing;
+        nothing.extras = &extras;
+        unet->forward(nothing);
       },
       Error);
   EXPECT_TRUE(torch::equal(eps_of(unet, nullptr), base));
@@ -166,10 +168,10 @@ TEST(Adapter, TheExportedFileFusedIntoTheWeightsGivesTheSameOutput) {
     fuse_into(changed.at(item.parameter), weights.at(item.parameter), {{item.module, 1}});
   }
   load_weights(*fused, changed, {}, "fused");
-  const Tensor worn = eps_of(unet, &adapter), base = eps_of(unet, nullptr);
-  const double error = ((eps_of(fused, nullptr) - worn).norm() / worn.norm()).item<double>();
+  const Tensor adapted = eps_of(unet, &adapter), base = eps_of(unet, nullptr);
+  const double error = ((eps_of(fused, nullptr) - adapted).norm() / adapted.norm()).item<double>();
   EXPECT_LT(error, 1e-5);
-  EXPECT_GT(((worn - base).norm() / worn.norm()).item<double>(), 0.01)
+  EXPECT_GT(((adapted - base).norm() / adapted.norm()).item<double>(), 0.01)
       << "or the test says nothing";
 }
 

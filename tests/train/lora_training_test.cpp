@@ -95,9 +95,9 @@ TEST_F(LoraTraining, LeavesTheModelAloneAndBeginsAsItIs) {
   const Conditioning cond = encode_captions(run.encoders, batch.captions, batch.sizes);
   const auto predict = [&](Adapter* adapter) {
     const torch::NoGradGuard no_grad;
-    const WornAdapter worn(adapter);
+    const UNetExtras extras{.adapters = branches_of(adapter)};
     return run.unet->forward(
-        {batch.latents, torch::tensor({300}), cond.context, cond.pooled, cond.time_ids});
+        {batch.latents, torch::tensor({300}), cond.context, cond.pooled, cond.time_ids, &extras});
   };
   const Tensor plain = predict(nullptr);
   EXPECT_TRUE(torch::equal(predict(run.adapter.get()), plain));
@@ -118,23 +118,22 @@ TEST_F(LoraTraining, WritesALoraThatFitsTheModelAndActsAsTrained) {
   const torch::NoGradGuard no_grad;
   const LoraBatch batch = lora_batch(run, 0);
   const Conditioning cond = encode_captions(run.encoders, batch.captions, batch.sizes);
-  const UNetInput input{batch.latents, torch::tensor({300}), cond.context, cond.pooled,
-                        cond.time_ids};
+  UNetInput input{batch.latents, torch::tensor({300}), cond.context, cond.pooled, cond.time_ids};
   const Tensor plain = run.unet->forward(input);
-  const Tensor worn = [&] {
-    const WornAdapter adapter(run.adapter.get());
-    return run.unet->forward(input);
-  }();
+  const UNetExtras extras{.adapters = run.adapter->branches()};
+  input.extras = &extras;
+  const Tensor adapted = run.unet->forward(input);
+  input.extras = nullptr;
 
-  Models wearer = open(settings);
-  const auto lines = wearer.set_loras({{settings.out + "/lora_fp32.safetensors"}},
-                                      /*is_partial_allowed=*/false, {});
+  Models other = open(settings);
+  const auto lines = other.set_loras({{settings.out + "/lora_fp32.safetensors"}},
+                                     /*is_partial_allowed=*/false, {});
   EXPECT_EQ(lines.front(),
             fmt::format("lora_fp32.safetensors: {0}/{0} modules", run.adapter->num_modules()));
-  const Tensor fused = wearer.unet({})->forward(input);
-  EXPECT_GT((worn - plain).abs().max().item<double>(), 1e-3) << "the LoRA does something";
-  EXPECT_LT((worn - fused).abs().max().item<double>(), 1e-4) << "fp32, sums in another order";
-  EXPECT_NO_THROW(wearer.set_loras({{settings.out + "/lora_fp16.safetensors"}}, false, {}));
+  const Tensor fused = other.unet({})->forward(input);
+  EXPECT_GT((adapted - plain).abs().max().item<double>(), 1e-3) << "the LoRA does something";
+  EXPECT_LT((adapted - fused).abs().max().item<double>(), 1e-4) << "fp32, sums in another order";
+  EXPECT_NO_THROW(other.set_loras({{settings.out + "/lora_fp16.safetensors"}}, false, {}));
 }
 
 TEST_F(LoraTraining, ResumedAfterAStopEndsWithTheSameBytes) {

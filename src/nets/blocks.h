@@ -1,6 +1,7 @@
 #pragma once
-// The convolutional parts that UNet and VAE share: residual block, downsampler, upsampler. Member names are
-// the parameter names of diffusers checkpoints. All maps are best channels-last.
+// The small parts of networks: residual block, downsampler and upsampler of UNet and VAE, and the embedding of numbers.
+// Member names are the parameter names of diffusers checkpoints. All maps are best channels-last. branches: of an
+// adapter, null for none.
 
 #include "layers/layers.h"
 #include "layers/module_list.h"
@@ -25,7 +26,7 @@ struct ResBlockImpl : nn::Module {
 
   /// x: [B,in_channels,h,w]; temb: [B,time_channels], undefined without time embedding.
   /// Returns [B,out_channels,h,w], dtype of x.
-  Tensor forward(const Tensor& x, const Tensor& temb = {});
+  Tensor forward(const Tensor& x, const Tensor& temb = {}, const Branches* branches = nullptr);
 
   GroupNorm norm1{nullptr}, norm2{nullptr};
   Conv2d conv1{nullptr}, conv2{nullptr};
@@ -43,7 +44,7 @@ enum class DownsamplePadding {
 /// x: [B,C,h,w]. Returns half the size; odd sizes are rounded up with kAllSides, down with kRightBottom.
 struct DownsamplerImpl : nn::Module {
   DownsamplerImpl(int64_t channels, DownsamplePadding padding);
-  Tensor forward(const Tensor& x);
+  Tensor forward(const Tensor& x, const Branches* branches = nullptr);
   Conv2d conv{nullptr};
   DownsamplePadding padding;
 };
@@ -54,9 +55,24 @@ TORCH_MODULE(Downsampler);
 /// diffusers and ComfyUI.
 struct UpsamplerImpl : nn::Module {
   explicit UpsamplerImpl(int64_t channels);
-  Tensor forward(const Tensor& x, int64_t height, int64_t width);
+  Tensor forward(const Tensor& x, int64_t height, int64_t width,
+                 const Branches* branches = nullptr);
   Conv2d conv{nullptr};
 };
 TORCH_MODULE(Upsampler);
+
+/// Sinusoidal embedding: [cos(t f_i), sin(t f_i)] with f_i = exp(-ln(10000) i / (width/2)), cos first.
+/// values: any shape [...], computed in fp32; timesteps may lie between integers. width: even.
+/// Returns [..., width] fp32. Source: Vaswani et al. 2017 (1706.03762), sec. 3.5, in the order and with the
+/// frequencies of the latent-diffusion reference code (diffusers: flip_sin_to_cos, freq_shift 0).
+Tensor sinusoidal_embedding(const Tensor& values, int64_t width);
+
+/// linear_2(SiLU(linear_1(x))). x: [B,in_width]. Returns [B,out_width].
+struct EmbeddingMlpImpl : nn::Module {
+  EmbeddingMlpImpl(int64_t in_width, int64_t out_width);
+  Tensor forward(const Tensor& x, const Branches* branches = nullptr);
+  Linear linear_1{nullptr}, linear_2{nullptr};
+};
+TORCH_MODULE(EmbeddingMlp);
 
 }  // namespace fourstep
