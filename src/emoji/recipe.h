@@ -3,8 +3,8 @@
 // each resume.
 
 #include "base/events.h"
-#include "emoji/small_model.h"
 #include "emoji/emoji_data.h"
+#include "emoji/small_model.h"
 #include "emoji/train_config.h"
 
 namespace fourstep {
