@@ -73,11 +73,11 @@ double peak_gigabytes(const torch::Device& device) {
   return static_cast<double>(usage.ru_maxrss) / 1e6;
 }
 
-void run(const Request& request, const Placement& placement, const std::string& out, int runs,
+void run(const FileSettings& files, const Placement& placement, const std::string& out, int runs,
          const std::vector<int64_t>& sides) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = placement.device;
-  Models models(request, placement);
+  Models models(files, placement);
   const Stopwatch loading;
   UNet unet = models.unet({});
   nlohmann::json report;
@@ -113,13 +113,11 @@ int main(int argc, char** argv) {
   }
   try {
     forbid_tf32();
-    Request request;
-    request.model = argv[1];
     std::vector<int64_t> sides;
     for (int i = 6; i < argc; ++i) sides.push_back(std::stoll(argv[i]));
     const torch::Device device = device_from_text(argv[2]);
     const torch::Dtype dtype = network_dtype(argv[3], device);
-    run(request, {device, dtype, dtype}, argv[4], std::stoi(argv[5]), sides);
+    run(FileSettings{.model = argv[1]}, {device, dtype, dtype}, argv[4], std::stoi(argv[5]), sides);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

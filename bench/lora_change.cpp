@@ -35,9 +35,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    Request request;
-    request.model = argv[1];
-    Models models(request, {torch::kCPU, torch::kBFloat16, torch::kBFloat16});
+    Models models(FileSettings{.model = argv[1]},
+                  {torch::kCPU, torch::kBFloat16, torch::kBFloat16});
     models.unet({});
     const std::string lora = argv[2];
     change(models, "put on at 1.0", {{lora, 1, 1}});

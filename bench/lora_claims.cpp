@@ -28,9 +28,8 @@ std::vector<LoraUse> lora(const std::string& file, double weight = 1) {
 }
 
 Models open_models(const std::string& file) {
-  Request request;
-  request.model = file;
-  return Models(request, {.is_trained = true});  // plain weights, which can be compared
+  return Models(FileSettings{.model = file},
+                {.is_trained = true});  // plain weights, which can be compared
 }
 
 NamedTensors unet_weights(Models& models, const std::vector<LoraUse>& loras) {
@@ -91,9 +90,7 @@ void compare_precision(const std::string& model, const std::string& fp16, const 
 
 /// Seconds of one step for a batch of one, the median of many; with and without LoRA in turns.
 void compare_time(const std::string& model, const std::string& fp16) {
-  Request request;
-  request.model = model;
-  Models models(request, {});
+  Models models(FileSettings{.model = model}, {});
   const Conditioning cond =
       encode_captions(models.text_encoders({}), std::vector<std::string>{"a dog"}, kSide);
   const SampleOptions options = student_sampling(EvaluateConfig(), kSteps);

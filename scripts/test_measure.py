@@ -146,26 +146,6 @@ class Includes(unittest.TestCase):
         self.assertEqual(check_includes.machine_paths(f"docs{folder}x"), [])
 
 
-class CallChain(unittest.TestCase):
-    CODE = {"a.cpp": "void run(int x) { loop(models.at(x)); }", "b.cpp": "void loop(F f) { f(1); }",
-            "c.cpp": "int Net::forward(int x) { return x; }"}
-
-    def problems(self, chain):
-        functions = {file: cpp_scan.functions_of(text) for file, text in self.CODE.items()}
-        return list(measure.chain_problems(measure.read_chain(chain), functions))
-
-    def test_a_chain_that_the_code_has_passes(self):
-        self.assertEqual(self.problems("# note\na.cpp run\nb.cpp loop\nc.cpp Net::forward via f (\n"), [])
-
-    def test_a_call_that_is_gone_is_named(self):
-        self.assertEqual(self.problems("a.cpp run\nb.cpp loop\nc.cpp Net::forward"),
-                         ["scripts/call_chain.txt: loop in b.cpp does not mention forward"])
-
-    def test_a_function_that_is_gone_is_named(self):
-        self.assertEqual(self.problems("a.cpp run\nb.cpp walk via loop"),
-                         ["scripts/call_chain.txt: b.cpp defines no function walk"])
-
-
 class Tidy(unittest.TestCase):
     def test_flags_keep_include_folders_and_definitions_alone(self):
         command = ("/usr/bin/c++ -DA=\\\"x\\\" -I/s -isystem /t -O3 -Wall -fpch-preprocess -std=c++20 "

@@ -52,6 +52,11 @@ std::vector<std::string> aliases_of(const FieldInfo& field, bool are_letters) {
 
 }  // namespace
 
+std::string field_path(const FieldInfo& field) {
+  return field.prefix.empty() ? std::string(field.name)
+                              : fmt::format("{}.{}", field.prefix, field.name);
+}
+
 std::vector<std::string> field_names(const FieldInfo& field) {
   std::vector<std::string> names = aliases_of(field, /*are_letters=*/false);
   names.insert(names.begin(), std::string(field.name));
@@ -83,10 +88,15 @@ void check_word(const char* flag, const std::string& word,
   throw InvalidRequest("{}: \"{}\" is none of {}", flag, word, fmt::join(known, ", "));
 }
 
+void throw_unknown_word(const FieldInfo& field, std::string_view text,
+                        const std::vector<std::string_view>& known) {
+  throw InvalidRequest("{}: \"{}\" is none of {}", flag_name(field), text, fmt::join(known, ", "));
+}
+
 std::string flag_name(const FieldInfo& field) {
-  std::string flag = fmt::format("--{}", field.name);
+  std::string flag = "--" + field_path(field);
   for (char& c : flag) {
-    if (c == '_') c = '-';
+    if (c == '_' || c == '.') c = '-';
   }
   return flag;
 }

@@ -1,5 +1,7 @@
 #include "base/memory.h"
 
+#include <sys/resource.h>
+
 #include <limits>
 
 #if __has_include(<malloc.h>)
@@ -21,6 +23,13 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TOP_PAD, 256 << 20);
 #endif
+}
+
+uint64_t peak_memory_bytes() {
+  constexpr uint64_t kUnit = 1024;  // of Linux
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * kUnit;
 }
 
 }  // namespace fourstep

@@ -15,11 +15,9 @@ void run_distill(const TrainingOptions& options, const std::string& backbone_pre
   if (config.common.model.empty()) throw InvalidRequest("distill: name the teacher with --model");
   check_word("--backbone-precision", backbone_precision, {"auto", "fp32", "bf16", "fp16"});
   ProgressBar bar = start_training(options);
-  Request request;
-  request.model = config.common.model;
   Placement placement{.device = device_from_text(options.device), .is_trained = true};
   placement.dtype = network_dtype(backbone_precision, placement.device);
-  Models models(request, placement);
+  Models models(FileSettings{.model = config.common.model}, placement);
   distill(models, config.common, sources_opener(models, config), options.is_resumed,
           events_of(bar));
   bar.finish();

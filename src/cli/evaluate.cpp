@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/config_options.h"
+#include "cli/field_options.h"
 #include "cli/run_settings.h"
 #include "emoji/evaluation.h"
 

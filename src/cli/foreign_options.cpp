@@ -33,7 +33,8 @@ constexpr auto kForeignOptions = std::to_array<ForeignOption>({
      "FLUX, SD 3 and their text encoders are not supported; this program draws with SDXL and SD "
      "1.5"},
     {"batch-size;n-iter",
-     "every image is drawn by itself; the number of images is --images (--batch-count), several "
+     "--batch N samples N images of one prompt at once; --images (--batch-count) is their number, "
+     "several "
      "seeds are --seeds 1,2,3"},
     {"rng;sampler-rng", "the noise is chosen by --noise: torch is sd.cpp's cpu, nv its cuda"},
     {"type;weight-type;wtype;dtype;fp16;half;no-half",

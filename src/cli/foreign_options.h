@@ -1,6 +1,6 @@
 #pragma once
 // Options that people know from stable-diffusion.cpp, A1111, diffusers and ComfyUI and that are not here: what to do
-// instead, or that it cannot be done yet. What is the same under another name is an alias in pipeline/request.h.
+// instead, or that it cannot be done yet. What is the same under another name is an alias in request/request.h.
 
 #include <string>
 #include <string_view>

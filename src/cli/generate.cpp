@@ -4,32 +4,23 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/dialect.h"
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/image_series.h"
+#include "cli/field_options.h"
 #include "cli/progress_bar.h"
-#include "cli/request_options.h"
 #include "cli/run_settings.h"
+#include "engine/engine.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
 #include "io/image.h"
 #include "io/output_check.h"
 #include "io/safetensors.h"
-#include "pipeline/image_metadata.h"
-#include "pipeline/image_output.h"
-#include "pipeline/lint.h"
-#include "pipeline/lora_lookup.h"
-#include "pipeline/output_files.h"
-#include "pipeline/precision.h"
-#include "pipeline/request_json.h"
-#include "pipeline/resources.h"
-#include "pipeline/sampling_plan.h"
-#include "pipeline/txt2img.h"
+#include "request/image_series.h"
+#include "request/lora_lookup.h"
+#include "request/output_files.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 #include "text/prompt_rules.h"
@@ -39,7 +30,6 @@ namespace fourstep {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* kLatentsExtension = ".safetensors";
 constexpr std::string_view kStandardOutput = "-";
@@ -55,26 +45,13 @@ struct GenerateOptions {
 };
 
 /// What one run of the command has made so far.
-struct Session {
+struct Output {
   const GenerateOptions& options;
   int64_t num_images = 0;
   ProgressBar bar;
-  Events events;
   Json images = Json::array();
-  Json notices = Json::array();
-  std::vector<Problem> problems = {};
-  Json lora_lines = Json::array();
-  Family family = Family::kSdxl;
   int64_t num_checked = 0;  ///< images whose files can be written
   uint64_t num_bytes = 0;   ///< about as many as they will have
-};
-
-/// A request and what its prompts became.
-struct Job {
-  Request request;
-  std::vector<LoraUse> loras;  ///< its own and those of tags
-  FileTags files;
-  PromptPlan prompts;
 };
 
 /// A folder that the user named and that is not there yet.
@@ -91,39 +68,39 @@ struct ImageFiles {
   std::optional<std::filesystem::path> latents;
 };
 
-ImageFiles files_of(const Session& session, const Request& request, uint64_t seed, int64_t index) {
-  const std::string words =
-      plain_words(request.prompt, prompt_rules(dialect_from_name(request.dialect)).syntax);
-  const GenerateOptions& options = session.options;
-  ImageFiles files{output_file(options.out, words, seed, index, session.num_images), {}};
+ImageFiles files_of(const Output& output, const ResolvedRequest& request, uint64_t seed,
+                    int64_t index) {
+  const std::string words = plain_words(request.prompt.text, request.prompt.rules.syntax);
+  const GenerateOptions& options = output.options;
+  ImageFiles files{output_file(options.out, words, seed, index, output.num_images), {}};
   if (!options.latents.empty()) {
     files.latents =
-        output_file(options.latents, words, seed, index, session.num_images, kLatentsExtension);
+        output_file(options.latents, words, seed, index, output.num_images, kLatentsExtension);
   }
   return files;
 }
 
 /// Before minutes of sampling, not after: what an image cannot be written for, or what it will lack.
-void check_outputs(Session& session, const Job& job) {
-  make_folder_of(session.options.out);
-  make_folder_of(session.options.latents);
-  for (int64_t i = 0; i < job.request.images; ++i) {
-    const Request image = single_image(job.request, i);
-    const ImageFiles files = files_of(session, image, *image.seed, session.num_checked++);
+void check_outputs(Output& output, const PlannedImages& planned, const Events& events) {
+  make_folder_of(output.options.out);
+  make_folder_of(output.options.latents);
+  const std::vector<ImageSeed> seeds = image_seeds(planned.request);
+  for (size_t i = 0; i < seeds.size(); ++i) {
+    const ImageFiles files = files_of(output, planned.request, seeds[i].seed, output.num_checked++);
     if (files.latents) check_writable(*files.latents);
-    if (session.options.out == kStandardOutput) continue;
-    const PlannedImage planned{files.image, image.width, image.height,
-                               image_metadata(image, session.family, job.files)};
-    for (const std::string& notice : check_image_output(planned)) session.events.notice(notice);
-    session.num_bytes += expected_file_bytes(planned);
-    check_space(planned.file, session.num_bytes);
+    if (output.options.out == kStandardOutput) continue;
+    const PlannedImage image{files.image, planned.request.width, planned.request.height,
+                             planned.text(static_cast<int64_t>(i))};
+    for (const std::string& notice : check_image_output(image)) events.notice(notice);
+    output.num_bytes += expected_file_bytes(image);
+    check_space(image.file, output.num_bytes);
   }
 }
 
 /// Says before the bar which of several images it is for.
-void label_next(Session& session) {
-  if (session.num_images == 1) return;
-  session.bar.set_label(fmt::format("{}/{}", session.images.size() + 1, session.num_images));
+void label_next(Output& output) {
+  if (output.num_images == 1) return;
+  output.bar.set_label(fmt::format("{}/{}", output.images.size() + 1, output.num_images));
 }
 
 void write_picture(const std::string& out, const std::filesystem::path& file, const Image& image) {
@@ -132,49 +109,29 @@ void write_picture(const std::string& out, const std::filesystem::path& file, co
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);  // main() looks whether it arrived
 }
 
-void save(Session& session, const Job& job, const GeneratedImage& made) {
-  const Request& request = job.request;
-  const auto index = static_cast<int64_t>(session.images.size());
-  const ImageFiles files = files_of(session, request, made.seed, index);
+void save(Output& output, const PlannedImages& planned, const GeneratedImage& made) {
+  const ResolvedRequest& request = planned.request;
+  const auto index = static_cast<int64_t>(output.images.size());
+  const ImageFiles files = files_of(output, request, made.seed, index);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
-  const Request single = single_image(request, made.index);
-  image.text = image_metadata(single, session.family, job.files);
-  write_picture(session.options.out, files.image, image);
+  image.text = planned.text(made.index);
+  write_picture(output.options.out, files.image, image);
   if (files.latents) write_safetensors(*files.latents, {{"latent", made.latent}}, image.text);
-  session.images.push_back({{"file", files.image.string()},
-                            {"seed", made.seed},
-                            {"width", request.width},
-                            {"height", request.height},
-                            {"sample_seconds", made.sample_seconds},
-                            {"decode_seconds", made.decode_seconds},
-                            {"request", json_from_request(single)}});
-  session.bar.finish();
-  label_next(session);
-  if (!session.options.is_quiet) {
+  output.images.push_back(
+      {{"file", files.image.string()},
+       {"seed", made.seed},
+       {"width", request.width},
+       {"height", request.height},
+       {"sample_seconds", made.sample_seconds},
+       {"decode_seconds", made.decode_seconds},
+       {"request", json_from_request(single_image(request.written, made.index))}});
+  output.bar.finish();
+  label_next(output);
+  if (!output.options.is_quiet) {
     fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", files.image.string(), made.seed,
                request.width, request.height, made.sample_seconds + made.decode_seconds);
   }
-}
-
-/// Tells each problem once, however many images have it.
-void tell_problems(Session& session, const Models& models, const Request& asked,
-                   const Request& job) {
-  const ModelTraits traits = models.traits();
-  const SamplingPlan plan = plan_sampling(job, models.noise_schedule(job));
-  for (const Problem& problem : lint({asked, job, traits, plan})) {
-    if (std::count(session.problems.begin(), session.problems.end(), problem) != 0) continue;
-    session.problems.push_back(problem);
-    session.bar.notice(text_of(problem));
-  }
-}
-
-Placement placement_of(const GenerateOptions& options) {
-  Placement placement;
-  placement.device = device_from_text(options.device);
-  placement.dtype = network_dtype(options.request.precision, placement.device);
-  placement.vae_dtype = vae_dtype(options.request.vae_precision, placement.dtype);
-  return placement;
 }
 
 /// --latents must not replace a file that is read, and has the name of what is inside.
@@ -184,10 +141,10 @@ void check_latents(const GenerateOptions& options) {
     throw InvalidRequest(
         std::string("--latents -: only images go to standard output; name a file"));
   }
-  const Request& request = options.request;
-  std::vector<std::filesystem::path> inputs{request.model, request.unet, request.vae,
-                                            request.text_encoder, request.text_encoder_2};
-  for (const LoraUse& lora : request.loras) inputs.emplace_back(lora.file);
+  const FileSettings& files = options.request.files;
+  std::vector<std::filesystem::path> inputs{files.model, files.unet, files.vae, files.text_encoder,
+                                            files.text_encoder_2};
+  for (const LoraUse& lora : files.loras) inputs.emplace_back(lora.file);
   check_output(options.latents, inputs, {kLatentsExtension});
 }
 
@@ -227,89 +184,61 @@ void check_standard_output(const GenerateOptions& options, int64_t num_images) {
 
 int64_t count_images(const std::vector<Request>& requests) {
   int64_t count = 0;
-  for (const Request& request : requests) count += request.images;
+  for (const Request& request : requests) count += request.picture.images;
   return count;
 }
 
-/// Shows a sentence and keeps it in `list`, unless it is there already: many requests say the same.
-void add_once(Session& session, Json& list, const std::string& sentence) {
-  if (std::find(list.begin(), list.end(), sentence) != list.end()) return;
-  list.push_back(sentence);
-  session.bar.notice(sentence);
-}
-
-void wear(Session& session, Models& models, const std::vector<LoraUse>& loras) {
-  if (models.loras() == loras) return;
-  for (const std::string& line :
-       models.set_loras(loras, session.options.request.lora_partial, session.events)) {
-    add_once(session, session.lora_lines, line);
+/// notices: of the time before the run.
+Json json_from_report(const Output& output, std::vector<std::string> notices,
+                      const Report& report) {
+  for (const std::string& notice : report.notices) {
+    if (std::count(notices.begin(), notices.end(), notice) == 0) notices.push_back(notice);
   }
-}
-
-Job prepare(Session& session, Models& models, const Request& request, EncodingCache& cache) {
-  Job job{request, loras_of(request, session.events), {}, {}};
-  wear(session, models, job.loras);
-  Request asked =
-      request;  // the tags' LoRAs count as those of flags wherever they are not written down
-  asked.loras = job.loras;
-  const Request resolved = resolve_defaults(asked, models.traits(), session.events);
-  tell_problems(session, models, asked, resolved);
-  job.request = resolved;
-  job.request.loras = request.loras;
-  job.prompts = encode_prompts(models, job.request, session.events, cache);
-  job.files = make_file_tags(resolved, {job.prompts.inversions, models.licences()}, session.events);
-  return job;
+  return {{"images", output.images},
+          {"loras", report.lora_lines},
+          {"notices", notices},
+          {"lint", json_from(report.findings)},
+          {"device", report.device},
+          {"precision", report.precision},
+          {"vae_precision", report.vae_precision},
+          {"timings", report.timings},
+          {"peak_memory_bytes", report.peak_memory_bytes},
+          {"seconds", report.seconds}};
 }
 
 void generate(GenerateOptions options) {
-  options.request = with_default_model(std::move(options.request), find_default_model());
-  validate(options.request);
-  options.request = with_lora_files(std::move(options.request));
+  options.request = checked_request(std::move(options.request));
   if (options.out != kStandardOutput) check_output_folder("--out", options.out);
   check_output_folder("--latents", options.latents);
   check_latents(options);
   if (!names_folder(options.out) && options.out != kStandardOutput) image_format_of(options.out);
   set_threads(options.threads);
-  Session session{options,
-                  /*num_images=*/0,
-                  ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet),
-                  {}};
-  session.events = events_of(session.bar);
-  session.events.on_notice = [&](const std::string& sentence) {
-    add_once(session, session.notices, sentence);
+  Output output{options, /*num_images=*/0,
+                ProgressBar(isatty(STDERR_FILENO) != 0, options.is_quiet)};
+  Callbacks callbacks{.events = events_of(output.bar)};
+  std::vector<std::string> notices;
+  Events events = callbacks.events;
+  events.on_notice = [&](const std::string& sentence) {
+    if (std::count(notices.begin(), notices.end(), sentence) != 0) return;
+    notices.push_back(sentence);
+    output.bar.notice(sentence);
   };
   const std::vector<Request> requests =
-      image_series(options.request, options.seeds, options.sizes, session.events);
-  session.num_images = count_images(requests);
-  check_standard_output(options, session.num_images);
-
-  const auto start = Clock::now();
-  Models models(options.request, placement_of(options));
-  for (const std::string& notice : models.checkpoint().notices) session.events.notice(notice);
-  session.family = models.checkpoint().family;
-  EncodingCache cache;
-  std::vector<Job> jobs;
-  for (const Request& request : requests) {
-    check_outputs(session, jobs.emplace_back(prepare(session, models, request, cache)));
+      image_series(options.request, options.seeds, options.sizes, events);
+  output.num_images = count_images(requests);
+  check_standard_output(options, output.num_images);
+  callbacks.on_planned = [&](const PlannedImages& planned) {
+    check_outputs(output, planned, events);
+    label_next(output);
+  };
+  callbacks.on_image = [&](const PlannedImages& planned, const GeneratedImage& made) {
+    save(output, planned, made);
+  };
+  Engine engine({.device = options.device});
+  const Report report = engine.run(requests, callbacks);
+  if (options.is_json) {
+    fmt::print("{}\n", dump_json(json_from_report(output, std::move(notices), report), 2));
   }
-  models.free_text_encoders();
-  label_next(session);
-  for (const Job& job : jobs) {
-    wear(session, models, job.loras);
-    txt2img(models, job.request, job.prompts, session.events,
-            [&](const GeneratedImage& made) { save(session, job, made); });
-  }
-  if (!options.is_json) return;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  const Json result = {{"images", session.images},
-                       {"loras", session.lora_lines},
-                       {"notices", session.notices},
-                       {"lint", json_from(session.problems)},
-                       {"device", models.placement().device.str()},
-                       {"precision", precision_name(models.placement().dtype)},
-                       {"vae_precision", precision_name(models.placement().vae_dtype)},
-                       {"seconds", seconds}};
-  fmt::print("{}\n", dump_json(result, 2));
 }
 
 constexpr const char* kHowToWrite =

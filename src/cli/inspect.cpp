@@ -1,11 +1,11 @@
-// fourstep inspect schedule|prompt|tokens|noise: what a `generate` with the same options would use.
+// fourstep inspect schedule|prompt|tokens|noise: what a `generate` with the same options would use; image: what one used.
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/request_options.h"
+#include "cli/field_options.h"
 #include "inspect/noise_view.h"
 #include "inspect/prompt_view.h"
 #include "inspect/schedule_view.h"
@@ -13,7 +13,8 @@
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
 #include "io/output_check.h"
-#include "pipeline/prompt_expansion.h"
+#include "request/image_metadata.h"
+#include "request/image_series.h"
 
 namespace fourstep {
 
@@ -29,7 +30,7 @@ struct ViewOptions {
 };
 
 struct Subject {
-  Request request;  ///< resolved
+  ResolvedRequest request;
   ModelFacts model;
 };
 
@@ -47,10 +48,10 @@ Request of_first_image(const Request& request) {
   return expand_prompts(request, notes()).front();
 }
 
-Subject resolve(const Request& asked) {
+Subject subject_of(const Request& asked) {
   validate(asked);
   ModelFacts model = model_facts(asked);
-  Request request = resolve_defaults(asked, model.traits, notes());
+  ResolvedRequest request = resolve(asked, model.traits, notes());
   return {std::move(request), std::move(model)};
 }
 
@@ -64,16 +65,16 @@ Json list_of(const std::vector<View>& views) {
   return list;
 }
 
-Json json_of_schedules(const Request& request, const std::vector<ScheduleView>& views) {
-  return {{"sampler", request.sampler},
-          {"dialect", request.dialect},
-          {"steps", *request.steps},
+Json json_of_schedules(const ResolvedSampling& asked, const std::vector<ScheduleView>& views) {
+  return {{"sampler", asked.sampler},
+          {"dialect", dialect_name(asked.dialect)},
+          {"steps", asked.steps},
           {"schedules", list_of(views)}};
 }
 
-void print_schedules(const Request& request, const std::vector<ScheduleView>& views) {
-  fmt::print("sampler {}, {} steps, dialect {}\n", request.sampler, *request.steps,
-             request.dialect);
+void print_schedules(const ResolvedSampling& asked, const std::vector<ScheduleView>& views) {
+  fmt::print("sampler {}, {} steps, dialect {}\n", asked.sampler, asked.steps,
+             dialect_name(asked.dialect));
   if (views.size() > 1) {
     fmt::print("{}", text_from_table(schedule_table(views)));
     return;
@@ -88,7 +89,7 @@ void print_schedules(const Request& request, const std::vector<ScheduleView>& vi
 
 void inspect_schedule(const ViewOptions& options) {
   if (!options.svg.empty()) check_output(options.svg, {}, {".svg"});
-  const Subject subject = resolve(options.request);
+  const Subject subject = subject_of(options.request);
   const auto views = options.is_all ? view_all_schedules(subject.request, subject.model)
                                     : std::vector{view_schedule(subject.request, subject.model)};
   if (!options.svg.empty()) {
@@ -96,34 +97,80 @@ void inspect_schedule(const ViewOptions& options) {
                      [&](std::ostream& out) { out << schedule_svg(views, subject.model); });
   }
   if (options.is_json) {
-    print_json(json_of_schedules(subject.request, views));
+    print_json(json_of_schedules(subject.request.sampling, views));
   } else {
-    print_schedules(subject.request, views);
+    print_schedules(subject.request.sampling, views);
   }
 }
 
 void inspect_tokens(const ViewOptions& options) {
-  const Subject subject = resolve(of_first_image(options.request));
+  const Subject subject = subject_of(of_first_image(options.request));
   const TokenView view = view_tokens(subject.request, subject.model);
   if (options.is_json) return print_json(json_from(view));
   fmt::print("{}", text_from_tokens(view));
 }
 
 void inspect_prompt(const ViewOptions& options) {
-  const Subject subject = resolve(of_first_image(options.request));
+  const Subject subject = subject_of(of_first_image(options.request));
   const auto views = view_prompts(subject.request, subject.model);
   if (options.is_json) return print_json(list_of(views));
   fmt::print("{}", text_from_table(prompt_table(views)));
 }
 
 void inspect_noise(const ViewOptions& options) {
-  const Subject subject = resolve(options.request);
+  const Subject subject = subject_of(options.request);
   const auto views = view_noise(subject.request);
   if (!options.is_json) {
     fmt::print("{}", text_from_table(noise_table(views)));
     return;
   }
-  print_json({{"source", subject.request.noise}, {"images", list_of(views)}});
+  print_json({{"source", text_from_value(subject.request.written.noise.origin)},
+              {"images", list_of(views)}});
+}
+
+/// What differs from the defaults.
+Table table_of(const Request& request) {
+  Table table{{{"field"}, {"value"}}, {}};
+  const auto defaults = texts_of_fields(Request());
+  for (const auto& [name, text] : texts_of_fields(request)) {
+    if (text != defaults.at(name)) table.rows.push_back({name, text});
+  }
+  return table;
+}
+
+Table table_of(const Infotext& infotext) {
+  Table table{{{"field"}, {"value"}}, {}};
+  table.rows.push_back({"Prompt", infotext.prompt});
+  table.rows.push_back({"Negative prompt", infotext.negative_prompt});
+  for (const auto& [name, text] : infotext.fields) table.rows.push_back({name, text});
+  return table;
+}
+
+void inspect_image(const std::string& file, bool is_json) {
+  const auto [request, infotext] = read_settings(file);
+  if (!is_json) {
+    fmt::print("{}", text_from_table(request ? table_of(*request) : table_of(*infotext)));
+    return;
+  }
+  Json json = Json::object();
+  if (request) json["request"] = json_from_request(*request);
+  if (infotext) {
+    json["infotext"] = {{"prompt", infotext->prompt},
+                        {"negative_prompt", infotext->negative_prompt}};
+    for (const auto& [name, text] : infotext->fields) json["infotext"]["fields"][name] = text;
+  }
+  print_json(json);
+}
+
+void add_image(CLI::App& inspect) {
+  auto file = std::make_shared<std::string>();
+  auto is_json = std::make_shared<bool>(false);
+  CLI::App* part = inspect.add_subcommand("image", "how an image was made, as its file tells");
+  part->add_option("FILE", *file, "image of this program or of A1111's kind")
+      ->type_name("")
+      ->required();
+  part->add_flag("--json", *is_json, "print JSON");
+  part->callback([file, is_json] { inspect_image(*file, *is_json); });
 }
 
 /// A subcommand that takes what `generate` takes about the image, so that its options can be pasted.
@@ -157,6 +204,7 @@ void add_inspect_command(CLI::App& app) {
       ->get_option("PROMPT")
       ->required();
   add_part(*inspect, "noise", "the noise that each image starts from", inspect_noise);
+  add_image(*inspect);
 }
 
 }  // namespace fourstep

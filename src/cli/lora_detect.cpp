@@ -1,4 +1,4 @@
-// fourstep lora detect, fingerprint, doctor: which LoRA a checkpoint already wears, and why one does nothing.
+// fourstep lora detect, fingerprint, doctor: which LoRA a checkpoint already has, and why one does nothing.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/request_options.h"
+#include "cli/field_options.h"
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
-#include "inspect/model_facts.h"
+#include "engine/model_facts.h"
 #include "io/fields_json.h"
 #include "io/output_check.h"
-#include "pipeline/lint.h"
+#include "request/resolve.h"
 #include "workbench/detect_report.h"
 #include "workbench/part_metadata.h"
 
@@ -54,35 +54,24 @@ struct DoctorCommand {
   PrintOptions print;
 };
 
-/// What `generate` would say of sampler, schedule, steps, guidance and size. Only for LoRAs that fit.
-std::vector<Finding> request_findings(const Request& asked) {
-  const ModelFacts model = model_facts(asked);
-  const Request request = resolve_defaults(asked, model.traits, {});
-  const SamplingPlan plan = plan_sampling(request, model.schedule);
-  std::vector<Finding> findings;
-  for (const Problem& problem : lint({asked, request, model.traits, plan})) {
-    findings.push_back({true, problem.code, problem.sentence, problem.remedy});
-  }
-  return findings;
-}
-
 void run_doctor(const DoctorCommand& options) {
-  if (options.request.loras.size() > 1) {
+  if (options.request.files.loras.size() > 1) {
     throw InvalidRequest(std::string("lora doctor: name one --lora, as FILE or FILE:WEIGHT"));
   }
   const Request request = with_default_model(options.request, find_default_model());
-  if (request.loras.empty()) {
+  if (request.files.loras.empty()) {
     throw InvalidRequest(std::string("lora doctor: name the --lora, as FILE or FILE:WEIGHT"));
   }
   validate(request);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);
-  const LoraUse& lora = request.loras.front();
-  Examination found = examine(request.model, lora.file, single_weight(lora), events_of(bar));
+  const LoraUse& lora = request.files.loras.front();
+  Examination found = examine(request.files.model, lora.file, single_weight(lora), events_of(bar));
   bar.finish();
   const bool does_fit = !found.findings.front().is_problem;
-  if (does_fit || (request.lora_partial && !found.losses.empty())) {
-    const std::vector<Finding> more = request_findings(request);
-    found.findings.insert(found.findings.end(), more.begin(), more.end());
+  if (does_fit || (request.files.lora_partial && !found.losses.empty())) {
+    for (const LintFinding& one : lint_request(request)) {
+      found.findings.push_back({true, one.code, one.sentence, one.remedy});
+    }
   }
   fmt::print("{}", options.print.is_json ? dump_json(json_of(found), 1) + "\n" : text_of(found));
 }

@@ -10,7 +10,7 @@
 #include "io/output_check.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
-#include "pipeline/request.h"
+#include "request/request.h"
 #include "workbench/lora_convert.h"
 #include "workbench/lora_extract.h"
 #include "workbench/lora_merge.h"

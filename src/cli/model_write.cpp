@@ -11,8 +11,8 @@
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
 #include "io/fields_json.h"
-#include "pipeline/request.h"
 #include "pipeline/tokenizer_files.h"
+#include "request/request.h"
 #include "workbench/convert.h"
 #include "workbench/detect_report.h"
 

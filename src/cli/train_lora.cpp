@@ -14,14 +14,13 @@ void run_train_lora(const TrainingOptions& options) {
   const auto config = read_config<LoraTrainConfig>(options.file, options.flags);
   validate(config);
   ProgressBar bar = start_training(options);
-  Request request;
-  request.model = config.model;
-  request.vae = config.vae;
-  request.text_encoder = config.text_encoder;
-  request.text_encoder_2 = config.text_encoder_2;
+  const FileSettings files{.model = config.model,
+                           .vae = config.vae,
+                           .text_encoder = config.text_encoder,
+                           .text_encoder_2 = config.text_encoder_2};
   Placement placement{.device = device_from_text(options.device), .is_trained = true};
   placement.dtype = network_dtype(config.precision, placement.device);
-  Models models(request, placement);
+  Models models(files, placement);
   train_lora(models, config, options.is_resumed, events_of(bar));
   bar.finish();
 }

@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "cli/config_options.h"
+#include "cli/field_options.h"
 #include "cli/progress_bar.h"
 
 namespace fourstep {

@@ -6,7 +6,7 @@
 #include "data/image_folder.h"
 #include "io/safetensors.h"
 #include "nets/unet_config.h"
-#include "pipeline/shared_names.h"
+#include "request/file_tags.h"
 #include "train/captions.h"
 #include "train/latent_cache.h"
 #include "train/random.h"

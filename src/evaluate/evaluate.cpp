@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "pipeline/precision.h"
-#include "pipeline/shared_names.h"
+#include "request/file_tags.h"
 
 namespace fourstep {
 

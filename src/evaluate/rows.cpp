@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "pipeline/decode.h"
 #include "pipeline/precision.h"
+#include "pipeline/sampling_plan.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 #include "train/captions.h"
@@ -143,8 +144,9 @@ PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t
         captions.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), side);
     SampleOptions options = row.sampling;
     options.seed = set.first_seed + static_cast<uint64_t>(begin);
-    options.output = models.network_output({});
-    options.noise_schedule = models.noise_schedule({});
+    const ModelTraits traits = models.traits();
+    options.output = traits.output;
+    options.noise_schedule = noise_schedule_of(Dialect::kFourstep, traits.zero_snr);
     if (models.text_encoders(Events{}).state != ContextState::kPenultimate) {
       const std::vector<std::string> nothing(static_cast<size_t>(count));
       options.uncond = encode_captions(models.text_encoders(Events{}), nothing, side);
@@ -179,9 +181,7 @@ Models& model_of(OpenModel& open, const std::string& file, const std::vector<Lor
                  const Placement& placement, const Events& events) {
   if (!open.models || open.file != file) {
     open = OpenModel();  // first: two of them need not fit into memory
-    Request request;
-    request.model = file;
-    open.models = std::make_unique<Models>(request, placement);
+    open.models = std::make_unique<Models>(FileSettings{.model = file}, placement);
     open.file = file;
   }
   open.lora_lines = open.models->set_loras(loras, false, events);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "evaluate/subject.h"
+#include "request/request.h"
 #include "train/sample_batch.h"
 
 namespace fourstep {

@@ -16,14 +16,13 @@ namespace fourstep {
 namespace {
 
 /// What one stage reads.
-std::vector<EncodedTextUse> texts_of_stage(const Request& request, const StageTexts& stage,
-                                           bool has_two_encoders) {
+std::vector<EncodedTextUse> texts_of_stage(const ResolvedRequest& request,
+                                           const StageTexts& stage) {
   std::vector<EncodedTextUse> uses;
   for (const WeightedText& part : stage.parts) {
     uses.push_back({.role = "prompt", .text = part.text, .calls = "", .weight = part.weight});
   }
-  const bool is_zeros =
-      stage.negative.empty() && empty_negative(request, has_two_encoders) == EmptyPrompt::kZero;
+  const bool is_zeros = stage.negative.empty() && request.prompt.zero_empty_negative;
   uses.push_back({.role = "negative prompt",
                   .text = stage.negative,
                   .calls = "",
@@ -69,11 +68,11 @@ std::string calls_of(const std::vector<StageSpan>& spans, const std::vector<bool
 
 }  // namespace
 
-std::vector<EncodedTextUse> encoded_texts(const Request& request, const ModelFacts& model) {
+std::vector<EncodedTextUse> encoded_texts(const ResolvedRequest& request) {
   const TextPlan plan = plan_texts(request);
   std::vector<std::vector<EncodedTextUse>> stages;
   for (const StageTexts& stage : plan.stages) {
-    stages.push_back(texts_of_stage(request, stage, model.has_two_encoders));
+    stages.push_back(texts_of_stage(request, stage));
   }
   std::vector<EncodedTextUse> all;
   for (const auto& stage : stages) {

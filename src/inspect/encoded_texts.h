@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "inspect/model_facts.h"
-#include "pipeline/request.h"
+#include "engine/model_facts.h"
+#include "request/resolve.h"
 
 namespace fourstep {
 
@@ -19,8 +19,8 @@ struct EncodedTextUse {
   bool is_zeros = false;  ///< zeros stand in for the encoders' states
 };
 
-/// Each text once, in the order in which they come up (see plan_texts()). request: resolved.
-std::vector<EncodedTextUse> encoded_texts(const Request& request, const ModelFacts& model);
+/// Each text once, in the order in which they come up (see plan_texts()).
+std::vector<EncodedTextUse> encoded_texts(const ResolvedRequest& request);
 
 /// What there is to say about its use: "calls 0-2; weight 0.5"; may be empty.
 std::string note_of(const EncodedTextUse& use);

@@ -21,9 +21,7 @@ std::string_view bytes_of(const Tensor& noise) {
   return {static_cast<const char*>(noise.const_data_ptr()), noise.nbytes()};
 }
 
-NoiseView view_of(const Request& single) {
-  const ImageSeed seed = image_seed(single);
-  const Shape shape{1, 4, single.height / 8, single.width / 8};
+NoiseView view_of_noise(const ImageSeed& seed, const Shape& shape) {
   const Tensor noise = make_image_noise(seed)(shape).contiguous();
   const Tensor exact = noise.to(torch::kFloat64).flatten();
   NoiseView view{seed.seed,
@@ -39,9 +37,11 @@ NoiseView view_of(const Request& single) {
 
 }  // namespace
 
-std::vector<NoiseView> view_noise(const Request& request) {
+std::vector<NoiseView> view_noise(const ResolvedRequest& request) {
   std::vector<NoiseView> views;
-  for (int64_t i = 0; i < request.images; ++i) views.push_back(view_of(single_image(request, i)));
+  for (const ImageSeed& seed : image_seeds(request)) {
+    views.push_back(view_of_noise(seed, {1, 4, request.height / 8, request.width / 8}));
+  }
   return views;
 }
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/tensor.h"
-#include "pipeline/request.h"
 #include "report/table.h"
+#include "request/resolve.h"
 
 namespace fourstep {
 
@@ -23,8 +23,8 @@ struct NoiseView {
       sha256;  ///< of the fp32 numbers, little-endian, as they lie in memory; see sha256_of()
 };
 
-/// One of each image of the request. request: resolved. Throws InvalidRequest for seeds and sizes that cannot be used.
-std::vector<NoiseView> view_noise(const Request& request);
+/// One of each image of the request. Throws InvalidRequest for seeds and sizes that cannot be used.
+std::vector<NoiseView> view_noise(const ResolvedRequest& request);
 
 Table noise_table(const std::vector<NoiseView>& views);
 

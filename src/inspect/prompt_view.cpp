@@ -33,9 +33,9 @@ std::vector<PromptChunk> prompt_chunks_of(const TextTokens& text) {
 }
 
 std::vector<std::string> unknown_of(const std::string& prompt, const ModelFacts& model,
-                                    Dialect dialect) {
+                                    PromptSyntax syntax) {
   const std::string& known = model.traits.known_words;
-  const std::string words = plain_words(prompt, prompt_rules(dialect).syntax);
+  const std::string words = plain_words(prompt, syntax);
   return known.empty() ? std::vector<std::string>() : unknown_words(words, known);
 }
 
@@ -48,11 +48,11 @@ std::string note_of(const PromptView& view) {
 
 }  // namespace
 
-std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& model) {
-  const Dialect dialect = dialect_from_name(request.dialect);
+std::vector<PromptView> view_prompts(const ResolvedRequest& request, const ModelFacts& model) {
+  const PromptSyntax syntax = request.prompt.rules.syntax;
   std::vector<PromptView> views;
   for (const TextTokens& text : view_tokens(request, model).texts) {
-    views.push_back({text.use, prompt_chunks_of(text), unknown_of(text.use.text, model, dialect)});
+    views.push_back({text.use, prompt_chunks_of(text), unknown_of(text.use.text, model, syntax)});
   }
   return views;
 }

@@ -21,8 +21,8 @@ struct PromptView {
   std::vector<std::string> unknown;  ///< words that the model has never seen, where its file tells
 };
 
-/// Of encoded_texts(). request: resolved.
-std::vector<PromptView> view_prompts(const Request& request, const ModelFacts& model);
+/// Of encoded_texts().
+std::vector<PromptView> view_prompts(const ResolvedRequest& request, const ModelFacts& model);
 
 /// One row per chunk.
 Table prompt_table(const std::vector<PromptView>& views);

@@ -48,11 +48,11 @@ PlotSeries series_of(const ScheduleView& view) {
 
 }  // namespace
 
-ScheduleView view_schedule(const Request& request, const ModelFacts& model) {
-  const SamplingPlan plan = plan_sampling(request, model.schedule);
+ScheduleView view_schedule(const ResolvedRequest& request, const ModelFacts& model) {
+  const SamplingPlan plan = plan_sampling(request.sampling, model.schedule);
   const std::vector<double> trained = trained_sigmas(model.traits, model.schedule);
   ScheduleView view;
-  if (uses_schedule(request)) view.schedule = request.schedule;
+  if (uses_schedule(request.sampling)) view.schedule = request.sampling.schedule;
   for (const double sigma : plan.sigmas) view.levels.push_back(level_of(sigma, plan.timestep_of));
   for (size_t step = 0; step + 1 < plan.sigmas.size(); ++step) {
     view.levels[step].distance = log_distance(plan.sigmas[step], trained);
@@ -61,14 +61,16 @@ ScheduleView view_schedule(const Request& request, const ModelFacts& model) {
   return view;
 }
 
-std::vector<ScheduleView> view_all_schedules(Request request, const ModelFacts& model) {
+std::vector<ScheduleView> view_all_schedules(const ResolvedRequest& request,
+                                             const ModelFacts& model) {
   std::vector<ScheduleView> views;
   for (const ScheduleRow& row : schedule_rows()) {
-    request.schedule = row.name;
+    Request asked = request.written;
+    asked.sampling.schedule = row.name;
     try {
-      views.push_back(view_schedule(request, model));
+      views.push_back(view_schedule(resolve(asked, model.traits), model));
     } catch (const InvalidRequest& refusal) {
-      views.push_back({request.schedule, {}, {}, refusal.what()});
+      views.push_back({asked.sampling.schedule, {}, {}, refusal.what()});
     }
   }
   return views;

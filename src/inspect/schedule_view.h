@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "inspect/model_facts.h"
-#include "pipeline/request.h"
+#include "engine/model_facts.h"
 #include "report/table.h"
+#include "request/resolve.h"
 #include "sampling/grid_distance.h"
 
 namespace fourstep {
@@ -28,11 +28,12 @@ struct ScheduleView {
   std::string refusal;                ///< why there are no levels, in one sentence; else empty
 };
 
-/// request: resolved. Throws InvalidRequest for settings that cannot work.
-ScheduleView view_schedule(const Request& request, const ModelFacts& model);
+/// Throws InvalidRequest for settings that cannot work.
+ScheduleView view_schedule(const ResolvedRequest& request, const ModelFacts& model);
 
 /// One of each schedule under the request's other settings; those that cannot be made say why.
-std::vector<ScheduleView> view_all_schedules(Request request, const ModelFacts& model);
+std::vector<ScheduleView> view_all_schedules(const ResolvedRequest& request,
+                                             const ModelFacts& model);
 
 /// One row per level.
 Table level_table(const ScheduleView& view);

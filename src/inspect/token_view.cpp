@@ -105,18 +105,18 @@ nlohmann::ordered_json json_from_encoders(const std::vector<EncoderTokens>& enco
 
 }  // namespace
 
-TokenView view_tokens(const Request& request, const ModelFacts& model) {
+TokenView view_tokens(const ResolvedRequest& request, const ModelFacts& model) {
   const Tokenizer tokenizer(model.vocabulary.merges_text, model.vocabulary.source);
   PromptOptions options;
-  options.rules = prompt_rules(dialect_from_name(request.dialect), request.emphasis);
+  options.rules = request.prompt.rules;
   InversionFiles inversions;
-  const bool has_names = !request.embedding_dir.empty() || !model.bundles.empty();
+  const bool has_names = !request.prompt.embedding_dir.empty() || !model.bundles.empty();
   if (has_names && !model.text_widths.empty()) {
-    inversions = open_inversions(request.embedding_dir, model.text_widths, model.bundles);
+    inversions = open_inversions(request.prompt.embedding_dir, model.text_widths, model.bundles);
     options.inversions = &inversions.table;
   }
   TokenView view{model.vocabulary.source, tokenizer.vocab_size(), {}};
-  for (const EncodedTextUse& use : encoded_texts(request, model)) {
+  for (const EncodedTextUse& use : encoded_texts(request)) {
     view.texts.push_back(
         {use, tokens_of(use.text, tokenizer, options, model.has_two_encoders ? 2 : 1)});
   }

@@ -39,8 +39,8 @@ struct TokenView {
 };
 
 /// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual inversions of its folders and LoRAs.
-/// request: resolved. Throws as encode_prompt().
-TokenView view_tokens(const Request& request, const ModelFacts& model);
+/// Throws as encode_prompt().
+TokenView view_tokens(const ResolvedRequest& request, const ModelFacts& model);
 
 /// Valid UTF-8 as it is, other bytes as "\xE7".
 std::string readable(std::string_view bytes);

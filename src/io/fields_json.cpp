@@ -1,5 +1,9 @@
 #include "io/fields_json.h"
 
+#include <algorithm>
+
+#include "base/similar_names.h"
+
 namespace fourstep {
 
 using Json = nlohmann::ordered_json;
@@ -7,7 +11,8 @@ using Json = nlohmann::ordered_json;
 std::string text_of_json(const FieldInfo& field, const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_boolean() || json.is_number()) return json.dump();
-  throw InvalidRequest("{}: JSON {} is no text, number or boolean", field.name, json.type_name());
+  throw InvalidRequest("{}: JSON {} is no text, number or boolean", field_path(field),
+                       json.type_name());
 }
 
 namespace {
@@ -28,6 +33,39 @@ void read_json(const FieldInfo& field, const Json& json, std::vector<double>& va
 
 void read_json(const FieldInfo& field, const Json& json, std::vector<std::string>& value) {
   read_list(field, json, value);
+}
+
+const Json* KnownNames::find(const Json& json, const FieldInfo& field) {
+  const std::string prefix(field.prefix);
+  const Json* place = &json;
+  if (!prefix.empty()) {
+    names_[""].push_back(prefix);
+    const auto nested = json.find(prefix);
+    place = nested == json.end() || nested->is_null() ? nullptr : &*nested;
+    if (place && !place->is_object()) {
+      throw InvalidRequest("{}: JSON {} is no object", prefix, place->type_name());
+    }
+  }
+  const Json* found = nullptr;
+  for (const std::string& name : field_names(field)) {
+    names_[prefix].push_back(name);
+    if (!place) continue;
+    const auto member = place->find(name);
+    if (member != place->end() && !member->is_null()) found = &*member;
+  }
+  return found;
+}
+
+void KnownNames::check(const Json& json, const std::string& what) const {
+  for (const auto& [prefix, known] : names_) {
+    if (!prefix.empty() && !json.contains(prefix)) continue;
+    const Json& place = prefix.empty() ? json : json[prefix];
+    for (const auto& [name, value] : place.items()) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const std::string path = field_path(FieldInfo{.name = name, .help = "", .prefix = prefix});
+      throw InvalidRequest("\"{}\" is no field of {}{}", path, what, did_you_mean(name, known));
+    }
+  }
 }
 
 std::string dump_json(const Json& json, int indent) {

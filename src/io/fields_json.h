@@ -3,7 +3,6 @@
 // member that is no text, number, boolean or list of texts or numbers needs overloads of json_from() and read_json() in
 // this namespace.
 
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,13 +12,17 @@
 
 #include "base/error.h"
 #include "base/fields.h"
-#include "base/similar_names.h"
 
 namespace fourstep {
 
+/// Values of enums as their words (base/fields.h).
 template <typename T>
 nlohmann::ordered_json json_from(const T& value) {
-  return value;
+  if constexpr (std::is_enum_v<T>) {
+    return text_from_value(value);
+  } else {
+    return value;
+  }
 }
 
 template <typename T>
@@ -41,44 +44,52 @@ void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
 void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
                std::vector<std::string>& value);
 
-/// Every field under its name; unset optionals as null.
+/// Every field under its name, those with a prefix in an object of that name; unset optionals as null.
 template <typename Struct>
 nlohmann::ordered_json json_from_fields(const Struct& fields) {
   auto json = nlohmann::ordered_json::object();
   visit_fields(fields, [&](const FieldInfo& field, const auto& value) {
-    json[std::string(field.name)] = json_from(value);
+    auto& place = field.prefix.empty() ? json : json[std::string(field.prefix)];
+    place[std::string(field.name)] = json_from(value);
   });
   return json;
 }
 
-/// Fields that are absent or null keep their values; other names of a field (FieldInfo::aliases) count too. what: "a request", for messages. Throws InvalidRequest naming
-/// an unknown field, a wrong type or a number out of range.
+/// The names that a JSON object may have, and the objects in it.
+class KnownNames {
+ public:
+  /// The member for `field` or one of its other names; null where it is absent or null. Throws InvalidRequest when what
+  /// has the name of a prefix is no object.
+  const nlohmann::ordered_json* find(const nlohmann::ordered_json& json, const FieldInfo& field);
+
+  /// Throws InvalidRequest naming the first member that was never asked for. what: "a request".
+  void check(const nlohmann::ordered_json& json, const std::string& what) const;
+
+ private:
+  std::map<std::string, std::vector<std::string>> names_;  ///< by prefix; those of none under ""
+};
+
+/// Fields that are absent or null keep their values; other names of a field (FieldInfo::aliases) count too.
+/// what: "a request", for messages. Throws InvalidRequest naming an unknown field, a wrong type or a number out of range.
 template <typename Struct>
 void read_fields(const nlohmann::ordered_json& json, Struct& fields, const std::string& what) {
   if (!json.is_object()) {
     throw InvalidRequest("{} is a JSON object, not {}", what, json.type_name());
   }
-  std::vector<std::string> known;
+  KnownNames known;
   visit_fields(fields, [&](const FieldInfo& field, auto& value) {
-    for (const std::string& name : field_names(field)) {
-      known.push_back(name);
-      const auto entry = json.find(name);
-      if (entry != json.end() && !entry->is_null()) read_json(field, *entry, value);
-    }
+    if (const auto* member = known.find(json, field)) read_json(field, *member, value);
   });
-  for (const auto& [name, value] : json.items()) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    throw InvalidRequest("\"{}\" is no field of {}{}", name, what, did_you_mean(name, known));
-  }
+  known.check(json, what);
 }
 
-/// The text of every field by its name, but of those in `left_out`.
+/// The text of every field by its path (field_path()), but of those in `left_out`.
 template <typename Struct>
 std::map<std::string, std::string> texts_of_fields(const Struct& fields,
                                                    const std::set<std::string>& left_out = {}) {
   std::map<std::string, std::string> texts;
   visit_fields(fields, [&](const FieldInfo& field, const auto& value) {
-    const std::string name(field.name);
+    const std::string name = field_path(field);
     if (!left_out.count(name)) texts[name] = text_from_value(value);
   });
   return texts;

@@ -41,7 +41,7 @@ void take_unet(const std::string& path, ModelParts& parts) {
   checkpoint.zero_terminal_snr = other.zero_terminal_snr;
   checkpoint.family = other.family;
   parts.paths[Component::kUnet] = path;
-  parts.unet_licence = licence_of(other.metadata);
+  parts.unet_metadata = std::move(other.metadata);
 }
 
 void take_vae(const std::string& path, ModelParts& parts) {

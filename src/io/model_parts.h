@@ -18,8 +18,8 @@ struct ModelPaths {
 struct ModelParts {
   Checkpoint checkpoint;
   std::map<Component, std::filesystem::path>
-      paths;                 ///< of the parts that came from files of their own
-  std::string unet_licence;  ///< of a separate UNet
+      paths;               ///< of the parts that came from files of their own
+  Metadata unet_metadata;  ///< of a separate UNet
 
   /// The file or folder of a part, for messages.
   const std::filesystem::path& path_of(Component component) const;

@@ -22,7 +22,7 @@ SizeConditioning consistent_size(int64_t width, int64_t height) {
 
 bool is_emphasized(double timestep, double share) { return timestep > 999 * (1 - share); }
 
-SizeOverSteps size_over_steps(const Request& request, bool negative, torch::Device device) {
+SizeOverSteps size_over_steps(const ResolvedRequest& request, bool negative, torch::Device device) {
   const int64_t width = request.width, height = request.height;
   const auto on_device = [&](const SizeConditioning& size) {
     return size_time_ids(size).to(device);

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "pipeline/request.h"
+#include "request/resolve.h"
 #include "text/conditioning.h"
 
 namespace fourstep {
@@ -30,6 +30,6 @@ struct SizeOverSteps {
 };
 
 /// negative: for the negative prompt.
-SizeOverSteps size_over_steps(const Request& request, bool negative, torch::Device device);
+SizeOverSteps size_over_steps(const ResolvedRequest& request, bool negative, torch::Device device);
 
 }  // namespace fourstep

@@ -15,36 +15,37 @@ namespace fourstep {
 namespace {
 
 /// The list's spacing where a schedule is nothing but that, as it is asked for.
-std::optional<Spacing> spacing_of(const Request& request) {
-  if (!uses_schedule(request)) return std::nullopt;
-  if (request.schedule == "trailing") return Spacing::kTrailing;
-  if (request.schedule == "leading") return Spacing::kLeading;
-  if (request.schedule == "linspace") return Spacing::kLinspace;
+std::optional<Spacing> spacing_of(const ResolvedSampling& asked) {
+  if (!uses_schedule(asked)) return std::nullopt;
+  if (asked.schedule == "trailing") return Spacing::kTrailing;
+  if (asked.schedule == "leading") return Spacing::kLeading;
+  if (asked.schedule == "linspace") return Spacing::kLinspace;
   return std::nullopt;
 }
 
-Remap remap_of(const Request& request) {
-  if (!uses_schedule(request)) return Remap::kNone;
-  if (request.schedule == "karras") return Remap::kKarras;
-  if (request.schedule == "exponential") return Remap::kExponential;
-  return request.schedule == "beta" ? Remap::kBeta : Remap::kNone;
+Remap remap_of(const ResolvedSampling& asked) {
+  if (!uses_schedule(asked)) return Remap::kNone;
+  if (asked.schedule == "karras") return Remap::kKarras;
+  if (asked.schedule == "exponential") return Remap::kExponential;
+  return asked.schedule == "beta" ? Remap::kBeta : Remap::kNone;
 }
 
 /// The timesteps of a request that names them, by its list or its schedule; else none.
-std::vector<double> named_timesteps(const Request& request, SolverKind solver) {
-  if (!request.timesteps.empty()) return request.timesteps;
-  const auto spacing = spacing_of(request);
+std::vector<double> named_timesteps(const ResolvedSampling& asked, SolverKind solver) {
+  if (!asked.timesteps.empty()) return asked.timesteps;
+  const auto spacing = spacing_of(asked);
   if (!spacing) return {};
-  return diffusers_timesteps(solver, *spacing, static_cast<int>(*request.steps));
+  return diffusers_timesteps(solver, *spacing, static_cast<int>(asked.steps));
 }
 
 /// The timesteps at the levels of a list, and by the scheduler's rule between them.
-TimestepOf told_timesteps(const Request& request, const SamplingPlan& plan, SolverKind solver) {
-  std::vector<double> timesteps = named_timesteps(request, solver);
+TimestepOf told_timesteps(const ResolvedSampling& asked, const SamplingPlan& plan,
+                          SolverKind solver) {
+  std::vector<double> timesteps = named_timesteps(asked, solver);
   if (timesteps.empty()) {
     for (const double sigma : plan.sigmas) {
       if (sigma == 0) continue;
-      timesteps.push_back(diffusers_told_timestep(plan.schedule, sigma, solver, remap_of(request)));
+      timesteps.push_back(diffusers_told_timestep(plan.schedule, sigma, solver, remap_of(asked)));
     }
   }
   return [schedule = plan.schedule, sigmas = plan.sigmas, timesteps = std::move(timesteps),
@@ -70,26 +71,26 @@ bool end_at_timestep_0(SamplingPlan& plan) {
 
 }  // namespace
 
-void follow_diffusers(const Request& request, SamplingPlan& plan) {
+void follow_diffusers(const ResolvedSampling& asked, SamplingPlan& plan) {
   plan.settings.last_step = LastStep::kEstimate;
-  const auto scheduler = find_diffusers_scheduler(request.sampler);
+  const auto scheduler = find_diffusers_scheduler(asked.sampler);
   if (!scheduler) return;
-  const auto spacing = spacing_of(request);
+  const auto spacing = spacing_of(asked);
   if (scheduler->is_linspace_only && spacing && *spacing != Spacing::kLinspace) {
     throw InvalidRequest(
         "--dialect diffusers: {} ({}) has no {} timesteps; use --schedule linspace, karras, "
         "exponential or beta",
-        scheduler->name, scheduler->sampler, request.schedule);
+        scheduler->name, scheduler->sampler, asked.schedule);
   }
   const int steps = static_cast<int>(plan.sigmas.size()) - 1;
-  if (scheduler->ends_at_timestep_0 && steps == 1 && remap_of(request) != Remap::kNone) {
+  if (scheduler->ends_at_timestep_0 && steps == 1 && remap_of(asked) != Remap::kNone) {
     throw InvalidRequest(
         "--dialect diffusers: {} ({}) ends at the last level of {}, which leaves no step to make "
         "for "
         "--steps 1; use more steps",
-        scheduler->name, scheduler->sampler, request.schedule);
+        scheduler->name, scheduler->sampler, asked.schedule);
   }
-  plan.timestep_of = told_timesteps(request, plan, scheduler->solver);
+  plan.timestep_of = told_timesteps(asked, plan, scheduler->solver);
   plan.settings.last_step = scheduler->last_step;
   const bool has_step_to_end = !scheduler->ends_at_timestep_0 || end_at_timestep_0(plan);
   if (has_step_to_end && steps < scheduler->first_order_below) {
@@ -100,7 +101,7 @@ void follow_diffusers(const Request& request, SamplingPlan& plan) {
   if (scheduler->draws_from_stream) plan.sampler.needs.noise = NoiseKind::kFresh;
   if (scheduler->has_stride && spacing) {
     plan.settings.timestep_stride =
-        static_cast<int>(plan.schedule.alphas_cumprod.size()) / static_cast<int>(*request.steps);
+        static_cast<int>(plan.schedule.alphas_cumprod.size()) / static_cast<int>(asked.steps);
   }
   const bool is_euler =
       scheduler->solver == SolverKind::kEuler || scheduler->solver == SolverKind::kKdpm2;

@@ -88,8 +88,8 @@ StageCalls make_stage_calls(const std::shared_ptr<GuidedCalls>& calls) {
 }
 
 /// ComfyUI's RescaleCFG measures spreads of v, diffusers those of what the network returns.
-NetworkOutput rescaled_output(const Request& request, NetworkOutput own) {
-  const bool is_own = dialect_from_name(request.dialect) == Dialect::kDiffusers;
+NetworkOutput rescaled_output(const ResolvedRequest& request, NetworkOutput own) {
+  const bool is_own = request.sampling.dialect == Dialect::kDiffusers;
   return is_own ? own : NetworkOutput::kV;
 }
 
@@ -132,13 +132,13 @@ Guided at_calls(const std::vector<Guided>& stages, const std::vector<StageSpan>&
 
 }  // namespace
 
-Guided make_guided(const std::vector<PromptNetwork>& networks, const Models& models,
-                   const Request& request, const PromptPlan& prompts, const SamplingPlan& plan) {
+Guided make_guided(const std::vector<PromptNetwork>& networks, const ResolvedRequest& request,
+                   const PromptPlan& prompts, const SamplingPlan& plan) {
   const GuidanceRun run{request.guidance,
-                        *request.cfg_scale,
+                        request.sampling.cfg_scale,
                         plan.sigmas,
                         plan.schedule,
-                        rescaled_output(request, models.network_output(request)),
+                        rescaled_output(request, request.output),
                         plan.sampler.needs.uncond};
   std::vector<Guided> stages;
   for (size_t i = 0; i < networks.size(); ++i) {

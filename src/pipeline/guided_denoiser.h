@@ -17,7 +17,7 @@ struct Guided {
 
 /// For one image: it counts its calls, each of which has the prompts of its stage, and some methods remember earlier
 /// steps. networks: of make_prompt_networks().
-Guided make_guided(const std::vector<PromptNetwork>& networks, const Models& models,
-                   const Request& request, const PromptPlan& prompts, const SamplingPlan& plan);
+Guided make_guided(const std::vector<PromptNetwork>& networks, const ResolvedRequest& request,
+                   const PromptPlan& prompts, const SamplingPlan& plan);
 
 }  // namespace fourstep

@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "pipeline/distilled_names.h"
 #include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
+#include "request/model_traits.h"
 #include "sampling/grid_distance.h"
 #include "text/prompt_rules.h"
 #include "text/weight_slips.h"
@@ -35,12 +35,12 @@ bool draws_noise(const LintSubject& s) {
 /// deterministic sampler takes over from the level above was never in their training. A single step draws
 /// nothing anyway.
 MaybeFinding sampler_without_noise(const LintSubject& s) {
-  if (!is_distilled(s) || *s.request.steps == 1 || draws_noise(s)) return {};
+  if (!is_distilled(s) || s.request.sampling.steps == 1 || draws_noise(s)) return {};
   return Finding{
       fmt::format(
           "the sampler {} adds no noise between steps, and distilled models are made for samplers "
           "that do: expect blotches",
-          s.request.sampler),
+          s.request.sampling.sampler),
       "use --sampler lcm or euler_ancestral"};
 }
 
@@ -52,7 +52,7 @@ MaybeFinding schedule_off_grid(const LintSubject& s) {
   if (!is_distilled(s)) return {};
   const auto trained = trained_sigmas(s.traits, s.plan.schedule);
   const GridDistance distance = grid_distance(s.plan.sigmas, trained);
-  const bool can_meet_all = *s.request.steps >= static_cast<int64_t>(trained.size());
+  const bool can_meet_all = s.request.sampling.steps >= static_cast<int64_t>(trained.size());
   const bool misses = can_meet_all && distance.missed > kMissed;
   if (!misses && distance.visited <= kVisited) return {};
   return Finding{
@@ -65,7 +65,7 @@ MaybeFinding schedule_off_grid(const LintSubject& s) {
 
 MaybeFinding cfg_burns(const LintSubject& s) {
   constexpr double kBurns = 1.5;
-  const double scale = highest_cfg_scale(s.request.guidance, *s.request.cfg_scale);
+  const double scale = highest_cfg_scale(s.request.guidance, s.request.sampling.cfg_scale);
   if (!is_distilled(s) || scale <= kBurns) return {};
   return Finding{
       fmt::format(
@@ -77,10 +77,10 @@ MaybeFinding cfg_burns(const LintSubject& s) {
 MaybeFinding too_many_steps(const LintSubject& s) {
   constexpr int64_t kUsefulFactor = 3;
   const int64_t made_for = distilled_steps(s.traits);
-  if (!is_distilled(s) || *s.request.steps <= kUsefulFactor * made_for) return {};
+  if (!is_distilled(s) || s.request.sampling.steps <= kUsefulFactor * made_for) return {};
   return Finding{
       fmt::format("{} steps are beyond what helps a model distilled to {}: pictures get worse",
-                  *s.request.steps, made_for),
+                  s.request.sampling.steps, made_for),
       fmt::format("use --steps {}, at most {}", made_for, kUsefulFactor * made_for)};
 }
 
@@ -94,10 +94,11 @@ bool is_distilled_otherwise(const LintSubject& s) {
 
 MaybeFinding too_few_steps(const LintSubject& s) {
   constexpr int64_t kFewest = 10;
-  if (is_distilled(s) || *s.request.steps >= kFewest || is_distilled_otherwise(s)) return {};
+  if (is_distilled(s) || s.request.sampling.steps >= kFewest || is_distilled_otherwise(s))
+    return {};
   return Finding{
       fmt::format("{} steps are too few for a model that is not distilled: expect a blur",
-                  *s.request.steps),
+                  s.request.sampling.steps),
       "use --steps 20 to 30, or a DMD2 LoRA with --lora"};
 }
 
@@ -135,8 +136,8 @@ MaybeFinding size_too_small(const LintSubject& s) {
 
 MaybeFinding idle_negative_prompt(const LintSubject& s) {
   const GuidanceOptions& guidance = s.request.guidance;
-  if (s.request.negative_prompt.empty() || has_nag(guidance) ||
-      needs_uncond(guidance, *s.request.cfg_scale, s.plan.sampler.needs.uncond)) {
+  if (s.request.prompt.negative.empty() || has_nag(guidance) ||
+      needs_uncond(guidance, s.request.sampling.cfg_scale, s.plan.sampler.needs.uncond)) {
     return {};
   }
   return Finding{"the negative prompt has no effect at CFG scale 1",
@@ -145,7 +146,7 @@ MaybeFinding idle_negative_prompt(const LintSubject& s) {
 }
 
 MaybeFinding idle_guidance(const LintSubject& s) {
-  const auto idle = methods_without_effect(s.request.guidance, *s.request.cfg_scale);
+  const auto idle = methods_without_effect(s.request.guidance, s.request.sampling.cfg_scale);
   if (idle.empty()) return {};
   return Finding{fmt::format("without effect at CFG scale 1: {}", fmt::join(idle, ", ")),
                  "leave it out or raise --cfg-scale"};
@@ -176,15 +177,15 @@ MaybeFinding missing_text_part(const LintSubject& s) {
 /// into the checkpoint; a negative weight takes that one out again. Sliders and other LoRAs are made for wider ranges.
 MaybeFinding lora_strength(const LintSubject& s) {
   constexpr double kLowest = -1, kHighest = 1.3, kLeast = 0.02;
-  const double merged = merged_dmd2(s.traits), sum = dmd2_in_all(s.traits), worn = sum - merged;
-  if (worn < 0 && std::abs(merged) < kLeast) {
+  const double merged = merged_dmd2(s.traits), sum = dmd2_in_all(s.traits), in_use = sum - merged;
+  if (in_use < 0 && std::abs(merged) < kLeast) {
     return Finding{
         fmt::format("the DMD2 LoRAs have weight {:.3g} in all, and nothing tells that one is "
                     "merged into {}",
-                    worn, s.traits.file_name),
+                    in_use, s.traits.file_name),
         "use a negative weight only to take a merged one out; \"fourstep lora detect\" finds it"};
   }
-  if (worn == 0 || (sum >= kLowest && sum <= kHighest)) return {};
+  if (in_use == 0 || (sum >= kLowest && sum <= kHighest)) return {};
   const std::string merged_too =
       std::abs(merged) < kLeast
           ? ""
@@ -214,25 +215,26 @@ struct GivenOption {
 
 MaybeFinding idle_options(const LintSubject& s) {
   const Request& asked = s.asked;
-  const bool has_schedule = uses_schedule(s.request);
-  const bool has_rho = s.request.schedule == "karras" || s.request.schedule == "polyexponential";
+  const bool has_schedule = uses_schedule(s.request.sampling);
+  const bool has_rho =
+      s.request.sampling.schedule == "karras" || s.request.sampling.schedule == "polyexponential";
   const bool can_draw = s.plan.sampler.needs.noise != NoiseKind::kNone;
   const GivenOption options[] = {
-      {"--schedule", asked.schedule != "auto", has_schedule},
-      {"--rho", asked.rho.has_value(), has_schedule && has_rho},
-      {"--eta", asked.eta.has_value(), can_draw},
-      {"--s-noise", asked.s_noise != 1, draws_noise(s) || asked.s_churn > 0},
-      {"--ensd", asked.ensd != 0, draws_noise(s)},
-      {"--variation-seed", asked.variation_seed != 0, asked.variation_strength > 0},
+      {"--schedule", asked.sampling.schedule != "auto", has_schedule},
+      {"--rho", asked.sampling.rho.has_value(), has_schedule && has_rho},
+      {"--eta", asked.sampling.eta.has_value(), can_draw},
+      {"--s-noise", asked.sampling.s_noise != 1, draws_noise(s) || asked.sampling.s_churn > 0},
+      {"--ensd", asked.noise.ensd != 0, draws_noise(s)},
+      {"--variation-seed", asked.noise.variation_seed != 0, asked.noise.variation_strength > 0},
   };
   std::vector<std::string> idle;
   for (const GivenOption& option : options) {
     if (option.is_given && !option.has_effect) idle.emplace_back(option.flag);
   }
   if (idle.empty()) return {};
-  const char* reason = !asked.timesteps.empty() ? " (--timesteps replaces the schedule)"
-                       : !asked.sigmas.empty()  ? " (--sigmas replaces the schedule)"
-                                                : "";
+  const char* reason = !asked.sampling.timesteps.empty() ? " (--timesteps replaces the schedule)"
+                       : !asked.sampling.sigmas.empty()  ? " (--sigmas replaces the schedule)"
+                                                         : "";
   return Finding{fmt::format("{} {} no effect here{}", fmt::join(idle, ", "),
                              idle.size() == 1 ? "has" : "have", reason),
                  idle.size() == 1 ? "leave it out" : "leave them out"};
@@ -240,9 +242,8 @@ MaybeFinding idle_options(const LintSubject& s) {
 
 /// To the grammar such a weight is text, and is drawn.
 MaybeFinding mistyped_weights(const LintSubject& s) {
-  const auto dialect = dialect_from_name(s.request.dialect);
-  if (prompt_rules(dialect).syntax == PromptSyntax::kPlain) return {};
-  for (const std::string& prompt : {s.request.prompt, s.request.negative_prompt}) {
+  if (s.request.prompt.rules.syntax == PromptSyntax::kPlain) return {};
+  for (const std::string& prompt : {s.request.prompt.text, s.request.prompt.negative}) {
     if (const auto slip = find_weight_slip(prompt)) {
       return Finding{
           fmt::format("\"{}\" in the prompt is no weight but text{}", slip->text, slip->hint),
@@ -276,14 +277,14 @@ constexpr Rule kRules[] = {
 
 }  // namespace
 
-std::vector<Problem> lint(const LintSubject& subject) {
-  std::vector<Problem> problems;
+std::vector<LintFinding> lint(const LintSubject& subject) {
+  std::vector<LintFinding> findings;
   for (const Rule& rule : kRules) {
     if (const MaybeFinding found = rule.find(subject)) {
-      problems.push_back({std::string(rule.code), found->sentence, found->remedy});
+      findings.push_back({std::string(rule.code), found->sentence, found->remedy});
     }
   }
-  return problems;
+  return findings;
 }
 
 std::vector<std::string_view> lint_codes() {
@@ -292,13 +293,13 @@ std::vector<std::string_view> lint_codes() {
   return codes;
 }
 
-std::string text_of(const Problem& problem) { return problem.sentence + "; " + problem.remedy; }
+std::string text_of(const LintFinding& finding) { return finding.sentence + "; " + finding.remedy; }
 
-nlohmann::ordered_json json_from(const std::vector<Problem>& problems) {
+nlohmann::ordered_json json_from(const std::vector<LintFinding>& findings) {
   auto list = nlohmann::ordered_json::array();
-  for (const Problem& problem : problems) {
+  for (const LintFinding& finding : findings) {
     list.push_back(
-        {{"code", problem.code}, {"sentence", problem.sentence}, {"remedy", problem.remedy}});
+        {{"code", finding.code}, {"sentence", finding.sentence}, {"remedy", finding.remedy}});
   }
   return list;
 }

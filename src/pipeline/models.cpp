@@ -10,9 +10,8 @@
 #include "layers/layers.h"
 #include "layers/packed_weights.h"
 #include "lora/lora_keys.h"
-#include "pipeline/distilled_names.h"
-#include "pipeline/resources.h"
-#include "pipeline/sampling_plan.h"
+#include "request/model_traits.h"
+#include "request/resources.h"
 #include "text/known_words.h"
 
 namespace fourstep {
@@ -62,15 +61,15 @@ std::map<ParameterId, LiveWeight> live_weights(
 
 }  // namespace
 
-Models::Models(const Request& request, Placement placement)
+Models::Models(const FileSettings& files, Placement placement)
     : placement_(placement),
-      parts_(open_model_parts({request.model, request.unet, request.vae, request.text_encoder,
-                               request.text_encoder_2})) {
+      parts_(open_model_parts(
+          {files.model, files.unet, files.vae, files.text_encoder, files.text_encoder_2})) {
   check_whole(parts_);
 }
 
-std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
-                                           bool is_partial_allowed, const Events& events) {
+std::vector<std::string> Models::choose_loras(const std::vector<LoraUse>& loras,
+                                              bool is_partial_allowed) {
   std::optional<LoraTargets>
       targets;  // thousands of spellings: only where there is a LoRA to match
   if (!loras.empty()) targets.emplace(lora_targets_of(checkpoint()));
@@ -87,18 +86,31 @@ std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
     applied.push_back({std::move(match), use.unet_weight.first(), use.text_weight});
   }
   lora_uses_ = loras;
+  is_partial_allowed_ = is_partial_allowed;
   loras_ = std::move(applied);
   lora_traits_ = std::move(traits);
-  if (text_stack_) wear(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);
-  if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
+  is_text_stale_ = is_unet_stale_ = true;
   return lines;
+}
+
+std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,
+                                           bool is_partial_allowed, const Events& events) {
+  std::vector<std::string> lines = choose_loras(loras, is_partial_allowed);
+  if (text_stack_) text_encoders(events);
+  if (unet_stack_) unet(events);
+  return lines;
+}
+
+bool Models::has_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed) const {
+  return lora_uses_ == loras && is_partial_allowed_ == is_partial_allowed;
 }
 
 void Models::set_lora_step(int64_t step, int64_t num_steps, const Events& events) {
   for (size_t i = 0; i < loras_.size(); ++i) {
     loras_[i].unet_weight = weight_at(lora_uses_[i].unet_weight, step, num_steps);
   }
-  if (unet_stack_) wear(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
+  is_unet_stale_ = true;
+  if (unet_stack_) unet(events);
 }
 
 std::vector<InversionBundle> Models::inversion_bundles() const {
@@ -112,7 +124,7 @@ std::vector<InversionBundle> Models::inversion_bundles() const {
 std::vector<FileLicence> Models::licences() const {
   std::vector<FileLicence> licences{{checkpoint().path, licence_of(checkpoint().metadata)}};
   if (parts_.paths.count(Component::kUnet)) {
-    licences.push_back({parts_.path_of(Component::kUnet), parts_.unet_licence});
+    licences.push_back({parts_.path_of(Component::kUnet), licence_of(parts_.unet_metadata)});
   }
   for (const AppliedLora& lora : loras_) {
     licences.push_back({lora.match.path, licence_of(lora.match.metadata)});
@@ -124,10 +136,16 @@ ModelTraits Models::traits() const {
   ModelTraits traits;
   const std::filesystem::path& path = parts_.path_of(Component::kUnet);
   traits.file_name = (path.has_filename() ? path : path.parent_path()).filename().string();
-  traits.merged_dmd2 = merged_dmd2_weight(checkpoint().metadata);
+  const bool is_separate = parts_.paths.count(Component::kUnet) != 0;
+  traits.merged_dmd2 =
+      merged_dmd2_weight(is_separate ? parts_.unet_metadata : checkpoint().metadata);
   traits.known_words = entry_of(checkpoint().metadata, kKnownWordsKey);
   traits.loras = lora_traits_;
   traits.native_side = native_side_of(checkpoint());
+  traits.zero_snr = checkpoint().zero_terminal_snr;
+  const bool is_v = checkpoint().prediction == Prediction::kV;
+  traits.output = is_v ? NetworkOutput::kV : NetworkOutput::kEps;
+  traits.has_two_encoders = checkpoint().has(Component::kTextEncoder2);
   return traits;
 }
 
@@ -159,7 +177,7 @@ Models::Networks Models::text_networks(ClipText first, ClipText second) {
   return networks;
 }
 
-void Models::wear(LoraStack& stack, const Networks& networks, const Events& events) {
+void Models::fuse(LoraStack& stack, const Networks& networks, const Events& events) {
   const bool is_unet = networks.front().first == Component::kUnet;
   // The text encoders run once: not worth it.
   const bool is_packed = is_unet && !placement_.is_trained;
@@ -219,11 +237,14 @@ TextEncoders Models::text_encoders(const Events& events) {
     std::map<Component, NamedTensors> pristine = checkpoint().components;
     pristine.erase(Component::kUnet);
     LoraStack loras(std::move(pristine));
-    wear(loras, text_networks(first, second), events);
+    fuse(loras, text_networks(first, second), events);
     text_encoder_ = first;
     text_encoder_2_ = second;
     text_stack_ = std::move(loras);
+    is_text_stale_ = false;
   }
+  if (is_text_stale_) fuse(*text_stack_, text_networks(text_encoder_, text_encoder_2_), events);
+  is_text_stale_ = false;  // not before the last weight has them
   if (!has_two) return sd15_text_encoders(*tokenizer_, *text_encoder_);
   return sdxl_text_encoders(*tokenizer_, *text_encoder_, *tokenizer_, *text_encoder_2_);
 }
@@ -242,10 +263,13 @@ UNet Models::unet(const Events& events) {
                                       what(Component::kUnet)));
     load_part(*unet, Component::kUnet, placement_.dtype, events);
     LoraStack loras({{Component::kUnet, weights}});
-    wear(loras, {{Component::kUnet, unet.get()}}, events);
+    fuse(loras, {{Component::kUnet, unet.get()}}, events);
     unet_ = unet;
     unet_stack_ = std::move(loras);
+    is_unet_stale_ = false;
   }
+  if (is_unet_stale_) fuse(*unet_stack_, {{Component::kUnet, unet_.get()}}, events);
+  is_unet_stale_ = false;  // not before the last weight has them
   return unet_;
 }
 
@@ -278,14 +302,29 @@ const ImageCodec& Models::image_codec_in_fp32(const Events& events) {
   return codec_;
 }
 
-NoiseSchedule Models::noise_schedule(const Request& request) const {
-  return noise_schedule_of(request, checkpoint().zero_terminal_snr);
+uint64_t Models::loaded_bytes() const {
+  uint64_t bytes = 0;
+  const auto add = [&](const auto& holder) {
+    if (!holder) return;
+    for (const Tensor& weight : holder->parameters())
+      bytes += weight.numel() * weight.element_size();
+  };
+  add(text_encoder_);
+  add(text_encoder_2_);
+  add(unet_);
+  add(codec_.vae);
+  add(codec_.tiny_vae);
+  return bytes;
 }
 
-NetworkOutput Models::network_output(const Request& request) const {
-  if (request.prediction == "epsilon") return NetworkOutput::kEps;
-  if (request.prediction == "v_prediction") return NetworkOutput::kV;
-  return checkpoint().prediction == Prediction::kV ? NetworkOutput::kV : NetworkOutput::kEps;
+uint64_t Models::whole_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [component, weights] : checkpoint().components) {
+    const bool is_vae = component == Component::kVae;
+    const auto size = c10::elementSize(is_vae ? placement_.vae_dtype : placement_.dtype);
+    for (const auto& [name, weight] : weights) bytes += weight.numel() * size;
+  }
+  return bytes;
 }
 
 }  // namespace fourstep

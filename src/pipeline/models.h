@@ -12,10 +12,9 @@
 #include "nets/tiny_vae.h"
 #include "nets/unet.h"
 #include "nets/vae.h"
-#include "pipeline/defaults.h"
-#include "pipeline/file_tags.h"
-#include "pipeline/request.h"
 #include "pipeline/textual_inversions.h"
+#include "request/file_tags.h"
+#include "request/resolve.h"
 #include "sampling/parameterization.h"
 #include "text/conditioning.h"
 
@@ -39,16 +38,20 @@ struct ImageCodec {
 /// Not thread-safe: one worker uses it at a time.
 class Models {
  public:
-  /// Maps the checkpoint (and the separate UNet, VAE and text encoders) that `request` names and checks that nothing is missing;
-  /// reads no weights. Throws Error naming the file and what is wrong or missing.
-  Models(const Request& request, Placement placement);
+  /// Maps the checkpoint (and the separate UNet, VAE and text encoders) that `files` names and checks that nothing is
+  /// missing; reads no weights. Throws Error naming the file and what is wrong or missing.
+  Models(const FileSettings& files, Placement placement);
 
   const Checkpoint& checkpoint() const { return parts_.checkpoint; }
   const Placement& placement() const { return placement_; }
 
-  /// Files and weights that the networks wear from now on; networks already loaded are re-fused where
-  /// they change. Returns a line per file, "NAME: 788/788 modules", and one for each of its notes.
-  /// Throws Error when a LoRA does not fit (see check_complete).
+  /// Files and weights that the networks have from now on: text_encoders() and unet() fuse them where they change.
+  /// Returns a line per file, "NAME: 788/788 modules", and one for each of its notes.
+  /// Throws Error when a LoRA does not fit (see check_complete); the networks keep what they had.
+  std::vector<std::string> choose_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed);
+
+  /// choose_loras(), and fuses them into the networks that are loaded. After an exception while fusing (Cancelled, no
+  /// memory) some weights have them and some have not, until text_encoders() and unet() repair the rest.
   std::vector<std::string> set_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed,
                                      const Events& events);
 
@@ -56,8 +59,11 @@ class Models {
   /// next call or set_loras(), which begins with step 0. After an exception the next call repairs what it left.
   void set_lora_step(int64_t step, int64_t num_steps, const Events& events);
 
-  /// What set_loras() was last given.
+  /// What choose_loras() was last given.
   const std::vector<LoraUse>& loras() const { return lora_uses_; }
+
+  /// Whether that was exactly this, so that calling it again would change nothing.
+  bool has_loras(const std::vector<LoraUse>& loras, bool is_partial_allowed) const;
 
   /// The embeddings bundled in the LoRAs of set_loras(), whatever their weights: a prompt that wants none of them
   /// leaves the LoRA out, as in A1111.
@@ -66,9 +72,14 @@ class Models {
   /// Those that the checkpoint, a separate UNet and the LoRAs in use state.
   std::vector<FileLicence> licences() const;
 
-  /// What resolve_defaults() needs to know; after set_loras().
+  /// What resolve() needs to know; after set_loras(). Of a separate UNet, what is merged into it counts.
   ModelTraits traits() const;
 
+  /// Bytes of the weights of the networks that are loaded, and of all of them at once in this precision.
+  uint64_t loaded_bytes() const;
+  uint64_t whole_bytes() const;
+
+  /// The networks with their LoRAs, loaded and fused where they are not.
   TextEncoders text_encoders(const Events& events);
   void free_text_encoders();
   UNet unet(const Events& events);
@@ -83,10 +94,6 @@ class Models {
   /// Loads the VAE again in fp32: after its half-precision result was not finite.
   const ImageCodec& image_codec_in_fp32(const Events& events);
 
-  /// The training noise schedule and output kind; the request may override what the file says.
-  NoiseSchedule noise_schedule(const Request& request) const;
-  NetworkOutput network_output(const Request& request) const;
-
  private:
   void load_codec(const Events& events, torch::Dtype dtype);
   void load_part(nn::Module& module, Component component, torch::Dtype dtype, const Events& events);
@@ -95,11 +102,14 @@ class Models {
   /// The networks that one stack of LoRAs is for: the UNet alone, or the text encoders.
   using Networks = std::vector<std::pair<Component, nn::Module*>>;
   static Networks text_networks(ClipText first, ClipText second);
-  void wear(LoraStack& stack, const Networks& networks, const Events& events);
+  void fuse(LoraStack& stack, const Networks& networks, const Events& events);
 
   Placement placement_;
   ModelParts parts_;
   std::vector<LoraUse> lora_uses_;
+  bool is_partial_allowed_ = false;  ///< with these
+  bool is_text_stale_ = false,
+       is_unet_stale_ = false;  ///< loaded, and not all of loras_ is in their weights
   std::vector<AppliedLora> loras_;
   std::vector<LoraTraits> lora_traits_;  ///< of the same
 

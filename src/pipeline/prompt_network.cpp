@@ -35,6 +35,17 @@ Tensor call(const NetworkCalls& calls, const Conditioning& cond, const Tensor& x
   return make_denoiser(network, calls.timestep_of, calls.output)(x, sigma);
 }
 
+/// One row counts for all images of a batch.
+Conditioning with_rows(const Conditioning& cond, int64_t rows) {
+  const auto repeated = [rows](const Tensor& tensor) {
+    if (!tensor.defined() || tensor.size(0) == rows) return tensor;
+    Shape shape = shape_of(tensor);
+    shape[0] = rows;
+    return tensor.expand(shape);
+  };
+  return {repeated(cond.context), repeated(cond.pooled), repeated(cond.time_ids)};
+}
+
 /// uncond first, then cond: the order that in_one_batch() expects.
 Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
   const auto join = [](const Tensor& a, const Tensor& b) {
@@ -59,7 +70,7 @@ UNetExtras without_map(const UNetExtras& hooks) {
 HookedDenoiser hooked(const NetworkCalls& calls, ConditioningAt cond) {
   return [calls, cond = std::move(cond)](const Tensor& x, const Tensor& sigma,
                                          const UNetExtras* hooks) {
-    return call(calls, cond(level_of(sigma)), x, sigma, hooks);
+    return call(calls, with_rows(cond(level_of(sigma)), x.size(0)), x, sigma, hooks);
   };
 }
 
@@ -145,7 +156,8 @@ PromptNetwork first_part(const NetworkCalls& calls, const ConditioningAt& cond,
   network.uncond = hooked(calls, *uncond);
   network.pair = [calls, cond, without = *uncond, network](const Tensor& x, const Tensor& sigma,
                                                            const UNetExtras* hooks) {
-    const Conditioning with = cond(level_of(sigma)), negative = without(level_of(sigma));
+    const Conditioning with = with_rows(cond(level_of(sigma)), x.size(0));
+    const Conditioning negative = with_rows(without(level_of(sigma)), x.size(0));
     if (with.context.size(1) != negative.context.size(1)) {
       return call_twice(network.cond, network.uncond, x, sigma, hooks);
     }
@@ -178,11 +190,10 @@ PromptNetwork network_of_stage(const NetworkCalls& calls, const Prompts& prompts
 
 }  // namespace
 
-std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
+std::vector<PromptNetwork> make_prompt_networks(Models& models, const ResolvedRequest& request,
                                                 const PromptPlan& prompts, const SamplingPlan& plan,
                                                 const Events& events) {
-  const NetworkCalls calls{models.unet(events), plan.schedule, plan.timestep_of,
-                           models.network_output(request)};
+  const NetworkCalls calls{models.unet(events), plan.schedule, plan.timestep_of, request.output};
   check_guided_layers(request.guidance, calls.unet->config);
   const torch::Device device = models.placement().device;
   const Sizes sizes{size_over_steps(request, false, device),

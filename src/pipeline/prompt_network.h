@@ -27,7 +27,7 @@ struct PromptNetwork {
 };
 
 /// One for each stage of the prompts. Loads the UNet where it is not. Throws InvalidRequest as check_guided_layers().
-std::vector<PromptNetwork> make_prompt_networks(Models& models, const Request& request,
+std::vector<PromptNetwork> make_prompt_networks(Models& models, const ResolvedRequest& request,
                                                 const PromptPlan& prompts, const SamplingPlan& plan,
                                                 const Events& events);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/dialect.h"
@@ -17,10 +18,6 @@
 namespace fourstep {
 
 namespace {
-
-PromptRules rules_of(const Request& request) {
-  return prompt_rules(dialect_from_name(request.dialect), request.emphasis);
-}
 
 /// A1111 counts two calls for each step of these.
 int64_t calls_per_step(const std::string& sampler) {
@@ -50,15 +47,16 @@ const std::string& text_at(const Schedule& schedule, int64_t call) {
 
 TextPlan unchanging(StageTexts texts) { return {{std::move(texts)}, {{0, 0}}}; }
 
-TextPlan plan_scheduled(const Request& request) {
-  const PromptClock clock{
-      *request.steps * calls_per_step(request.sampler), {}, request.old_prompt_schedules};
-  const auto parts = parse_composition(parse_network_tags(request.prompt).text);
+TextPlan plan_scheduled(const ResolvedRequest& request) {
+  const PromptClock clock{request.sampling.steps * calls_per_step(request.sampling.sampler),
+                          {},
+                          request.prompt.old_prompt_schedules};
+  const auto parts = parse_composition(parse_network_tags(request.prompt.text).text);
   std::vector<Schedule> schedules;
   for (const WeightedText& part : parts) {
     schedules.push_back(parse_prompt_schedule(part.text, clock));
   }
-  const Schedule negative = parse_prompt_schedule(request.negative_prompt, clock);
+  const Schedule negative = parse_prompt_schedule(request.prompt.negative, clock);
   std::set<int64_t> ends;
   for (const ScheduledText& text : negative) ends.insert(text.last_call);
   for (const Schedule& schedule : schedules) {
@@ -82,23 +80,26 @@ void add_once(std::vector<std::filesystem::path>& files, const std::filesystem::
 /// What all texts of a request have in common on their way through the encoders.
 class PromptEncoder {
  public:
-  PromptEncoder(Models& models, const Request& request, const Events& events, EncodingCache& cache)
-      : encoders_(models.text_encoders(events)), cache_(cache) {
-    options_.rules = rules_of(request);
-    options_.clip_skip = request.clip_skip;
+  PromptEncoder(Models& models, const ResolvedRequest& request, const Events& events,
+                EncodingCache& cache)
+      : models_(models), events_(events), cache_(cache) {
+    const ResolvedPrompt& prompt = request.prompt;
+    options_.rules = prompt.rules;
+    options_.clip_skip = prompt.clip_skip;
+    const std::vector<InversionBundle> bundles = models.inversion_bundles();
+    empty_negative_ = prompt.zero_empty_negative ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
+    const std::string settings =
+        fmt::format("{} {} {} {} {}", dialect_name(request.sampling.dialect),
+                    static_cast<int>(prompt.rules.emphasis), prompt.clip_skip,
+                    text_from_value(prompt.embedding_dir), text_from_value(models.loras()));
+    const bool is_new = cache.settings != settings;
+    if (is_new) cache = {.settings = settings, .max_bytes = cache.max_bytes};
+    if (prompt.embedding_dir.empty() && bundles.empty()) return;
     std::vector<int64_t> widths;
-    for (const TextEncoder& encoder : encoders_.encoders) {
+    for (const TextEncoder& encoder : encoders().encoders) {
       widths.push_back(encoder.model.config.width);
     }
-    const std::vector<InversionBundle> bundles = models.inversion_bundles();
-    empty_negative_ = empty_negative(request, encoders_.state == ContextState::kPenultimate);
-    const std::string settings =
-        fmt::format("{} {} {} {} {}", request.dialect, request.emphasis, request.clip_skip,
-                    text_from_value(request.embedding_dir), text_from_value(models.loras()));
-    const bool is_new = cache.settings != settings;
-    if (is_new) cache = {settings, {}};
-    if (request.embedding_dir.empty() && bundles.empty()) return;
-    InversionFiles files = open_inversions(request.embedding_dir, widths, bundles);
+    InversionFiles files = open_inversions(prompt.embedding_dir, widths, bundles);
     for (const std::string& note : files.notes) {
       if (is_new) events.notice(note);
     }
@@ -128,14 +129,43 @@ class PromptEncoder {
     if (known == cache_.by_text.end()) {
       options_.empty = empty;
       used_by_text_.clear();
-      const Conditioning cond = encode_prompt(encoders_, text, options_);
-      known = cache_.by_text.insert({key, {cond, used_by_text_}}).first;
+      const Conditioning cond = encode_prompt(encoders(), text, options_);
+      remember(key, {cond, used_by_text_});
+      known = cache_.by_text.find(key);
     }
     for (const std::filesystem::path& file : known->second.inversions) add_once(used_, file);
     return known->second.cond;
   }
 
-  TextEncoders encoders_;
+  /// Loaded when a text is new.
+  const TextEncoders& encoders() {
+    if (!encoders_) encoders_ = models_.text_encoders(events_);
+    return *encoders_;
+  }
+
+  static uint64_t bytes_of(const EncodedText& text) {
+    uint64_t bytes = 0;
+    for (const Tensor& part : {text.cond.context, text.cond.pooled}) {
+      if (part.defined()) bytes += part.nbytes();
+    }
+    return bytes;
+  }
+
+  void remember(const std::string& key, EncodedText text) {
+    cache_.bytes += bytes_of(text);
+    cache_.by_text.insert({key, std::move(text)});
+    cache_.order.push_back(key);
+    while (cache_.bytes > cache_.max_bytes && cache_.order.size() > 1) {
+      const auto oldest = cache_.by_text.find(cache_.order.front());
+      cache_.bytes -= bytes_of(oldest->second);
+      cache_.by_text.erase(oldest);
+      cache_.order.pop_front();
+    }
+  }
+
+  Models& models_;
+  const Events& events_;
+  std::optional<TextEncoders> encoders_;
   EncodingCache& cache_;
   InversionTable inversions_;
   PromptOptions options_;
@@ -144,7 +174,8 @@ class PromptEncoder {
       used_by_text_;  ///< the latter of the text being encoded
 };
 
-Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Request& request) {
+Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts,
+                     const ResolvedRequest& request) {
   Prompts prompts;
   prompts.cond = encoder.prompt(texts.parts[0].text);
   prompts.weight = texts.parts[0].weight;
@@ -157,12 +188,14 @@ Prompts encode_stage(PromptEncoder& encoder, const StageTexts& texts, const Requ
   return prompts;
 }
 
-void report_references_without_folder(const Models& models, const Request& request,
+void report_references_without_folder(const Models& models, const ResolvedRequest& request,
                                       const Events& events) {
-  const bool is_comfy = rules_of(request).syntax == PromptSyntax::kComfy;
-  const bool has_names = !request.embedding_dir.empty() || !models.inversion_bundles().empty();
+  const bool is_comfy = request.prompt.rules.syntax == PromptSyntax::kComfy;
+  const bool has_names =
+      !request.prompt.embedding_dir.empty() || !models.inversion_bundles().empty();
   if (!is_comfy || has_names) return;
-  if (has_inversion_reference(request.prompt) || has_inversion_reference(request.negative_prompt)) {
+  if (has_inversion_reference(request.prompt.text) ||
+      has_inversion_reference(request.prompt.negative)) {
     events.notice("\"embedding:\" in the prompt is text as long as no --embedding-dir is given");
   }
 }
@@ -182,41 +215,33 @@ double Prompts::total_weight() const {
   return total;
 }
 
-TextPlan plan_texts(const Request& request) {
-  switch (rules_of(request).syntax) {
+TextPlan plan_texts(const ResolvedRequest& request) {
+  switch (request.prompt.rules.syntax) {
     case PromptSyntax::kA1111:
       return plan_scheduled(request);
     case PromptSyntax::kComfy:
-      return unchanging({{{without_brace_escapes(request.prompt), 1}},
-                         without_brace_escapes(request.negative_prompt)});
+      return unchanging({{{without_brace_escapes(request.prompt.text), 1}},
+                         without_brace_escapes(request.prompt.negative)});
     case PromptSyntax::kPlain:
       break;
   }
-  return unchanging({{{request.prompt, 1}}, request.negative_prompt});
+  return unchanging({{{request.prompt.text, 1}}, request.prompt.negative});
 }
 
-bool uses_negative(const Request& request, const StageTexts& texts) {
+bool uses_negative(const ResolvedRequest& request, const StageTexts& texts) {
   double total_weight = 0;
   for (const WeightedText& part : texts.parts) total_weight += part.weight;
-  return needs_uncond(request.guidance, *request.cfg_scale,
-                      find_sampler(request.sampler).needs.uncond) ||
+  return needs_uncond(request.guidance, request.sampling.cfg_scale,
+                      find_sampler(request.sampling.sampler).needs.uncond) ||
          !is_neutral_scale(total_weight);
 }
 
-EmptyPrompt empty_negative(const Request& request, bool is_sdxl) {
-  // SDXL was trained with zeros for a dropped prompt, SD 1.5 with the encoded empty text.
-  const bool is_zero =
-      request.empty_negative == "zeros" || (request.empty_negative == "auto" && is_sdxl &&
-                                            dialect_from_name(request.dialect) != Dialect::kComfy);
-  return is_zero ? EmptyPrompt::kZero : EmptyPrompt::kEncode;
-}
-
-const std::string& nag_text(const Request& request, const StageTexts& texts) {
+const std::string& nag_text(const ResolvedRequest& request, const StageTexts& texts) {
   const std::string& own = request.guidance.nag_prompt;
   return own.empty() ? texts.negative : own;
 }
 
-PromptPlan encode_prompts(Models& models, const Request& request, const Events& events,
+PromptPlan encode_prompts(Models& models, const ResolvedRequest& request, const Events& events,
                           EncodingCache& cache) {
   const torch::NoGradGuard no_grad;
   report_references_without_folder(models, request, events);
@@ -233,7 +258,7 @@ PromptPlan encode_prompts(Models& models, const Request& request, const Events& 
   return plan;
 }
 
-PromptPlan encode_prompts(Models& models, const Request& request, const Events& events) {
+PromptPlan encode_prompts(Models& models, const ResolvedRequest& request, const Events& events) {
   EncodingCache cache;
   return encode_prompts(models, request, events, cache);
 }

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/image_noise.h"
-#include "pipeline/request.h"
+#include "request/resolve.h"
 #include "sampling/parameterization.h"
 #include "sampling/samplers.h"
 
@@ -21,23 +21,19 @@ struct SamplingPlan {
   TimestepOf timestep_of;  ///< what the network is told
 };
 
-/// The noise levels of training, rounded as the request's dialect has them. file_zero_snr: what the model's file says
-/// of zero terminal SNR; the request may say otherwise.
-NoiseSchedule noise_schedule_of(const Request& request, bool file_zero_snr);
+/// The noise levels of training, rounded as the dialect has them.
+NoiseSchedule noise_schedule_of(Dialect dialect, bool zero_snr);
 
-/// request: resolved (resolve_defaults). schedule: the model's.
-/// Throws InvalidRequest for settings that cannot work.
-SamplingPlan plan_sampling(const Request& request, NoiseSchedule schedule);
+/// schedule: the model's. Throws InvalidRequest for settings that cannot work.
+SamplingPlan plan_sampling(const ResolvedSampling& asked, NoiseSchedule schedule);
 
 /// Whether the name of a schedule decides the noise levels: not with explicit lists, nor for A1111's timestep
-/// samplers, which have lists of their own. request: resolved.
-bool uses_schedule(const Request& request);
+/// samplers, which have lists of their own.
+bool uses_schedule(const ResolvedSampling& asked);
 
-/// The seed of an image with its variations. single: see single_image().
-ImageSeed image_seed(const Request& single);
-
-/// The noise between steps: `stream`, the image's, or the Brownian path of its seed over the levels in use.
-/// The result must not outlive the plan.
-StepNoise step_noise(const SamplingPlan& plan, const ImageSeed& seed, const NoiseSource& stream);
+/// The noise between steps of a batch, one seed a row: `stream` (make_image_noise(seeds)), or the Brownian path of each
+/// seed over the levels in use.
+StepNoise step_noise(const SamplingPlan& plan, std::span<const ImageSeed> seeds,
+                     const NoiseSource& stream);
 
 }  // namespace fourstep

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
-#include "pipeline/resources.h"
+#include "request/resources.h"
 #include "text/bpe.h"
 
 namespace fourstep {

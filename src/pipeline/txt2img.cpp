@@ -3,13 +3,14 @@
 
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
-#include "base/error.h"
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
 #include "pipeline/guided_denoiser.h"
-#include "pipeline/lora_steps.h"
+#include "pipeline/sample_pass.h"
 #include "pipeline/sampling_plan.h"
 
 namespace fourstep {
@@ -20,47 +21,61 @@ void wait_for(const torch::Device& device) {
   if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+/// Seconds since it was last asked.
+class Lap {
+ public:
+  double operator()() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+/// An adaptive sampler chooses its steps for the whole batch, so that an image would depend on its neighbours.
+size_t images_at_once(const ResolvedRequest& request) {
+  return request.sampling.sampler == "dpm_adaptive" ? 1 : static_cast<size_t>(request.batch);
 }
 
 }  // namespace
 
-void txt2img(Models& models, const Request& request, const PromptPlan& prompts,
+void txt2img(Models& models, const ResolvedRequest& request, const PromptPlan& prompts,
              const Events& events, const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
-  const SamplingPlan plan = plan_sampling(request, models.noise_schedule(request));
+  const SamplingPlan plan = plan_sampling(
+      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
   const std::vector<PromptNetwork> networks =
       make_prompt_networks(models, request, prompts, plan, events);
-
-  for (int64_t i = 0; i < request.images; ++i) {
-    const ImageSeed seed = image_seed(single_image(request, i));
-    GeneratedImage result{i, seed.seed, {}, {}, 0, 0};
-    const auto start = std::chrono::steady_clock::now();
-    const NoiseSource noise = make_image_noise(seed);
-    const Tensor first =
-        noise({1, 4, request.height / 8, request.width / 8}).to(models.placement().device);
-    const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
+  const torch::Device device = models.placement().device;
+  const OnStep on_step = [&](const StepReport& step) {
+    wait_for(device);  // else the bar would show queued steps, and Ctrl-C come late
+    events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});
+  };
+  const std::vector<ImageSeed> all_seeds = image_seeds(request);
+  for (size_t done = 0; done < all_seeds.size();) {
+    const size_t count = std::min(images_at_once(request), all_seeds.size() - done);
+    const std::span seeds = std::span(all_seeds).subspan(done, count);
+    Lap lap;
     events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
-    const Guided guided = make_guided(networks, models, request, prompts, plan);
-    const SamplerRun run{with_lora_steps(models, plan.sigmas, guided.denoise, events),
-                         plan.sigmas,
-                         plan.schedule,
-                         plan.settings,
-                         step_noise(plan, seed, noise),
-                         guided.uncond,
-                         plan.timestep_of};
-    const auto on_step = [&](const StepReport& step) {
-      wait_for(x.device());  // else the bar would show queued steps, and Ctrl-C come late
-      events.report({Stage::kSample, step.step + 1, step.num_steps, step.sigma, step.denoised});
-    };
-    Tensor latent = sample(plan.sampler, run, x, on_step);
-    if (plan.output_scale != 1) latent = latent * plan.output_scale;
-    result.latent = latent.to(torch::kCPU, torch::kFloat32);
-    result.sample_seconds = seconds_since(start);
-    result.image = decode_latent(models, latent, request.vae_tile, events);
-    result.decode_seconds = seconds_since(start) - result.sample_seconds;
-    on_image(result);
+    const Guided guided = make_guided(networks, request, prompts, plan);
+    const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, events),
+                                  guided.uncond};
+    const Tensor latents =
+        sample_pass(plan, estimates, {seeds, request.width, request.height, device}, on_step);
+    const double sample_seconds = lap() / static_cast<double>(count);
+    for (const Tensor& latent : latents.split(1)) {
+      const auto row = static_cast<int64_t>(done++);
+      GeneratedImage made;
+      made.index = row;
+      made.seed = all_seeds[row].seed;
+      made.latent = latent.to(torch::kCPU, torch::kFloat32);
+      made.image = decode_latent(models, latent, request.vae_tile, events);
+      made.sample_seconds = sample_seconds;
+      made.decode_seconds = lap();
+      on_image(made);
+      lap();
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "train/lora_run.h"
 
 #include "base/error.h"
+#include "pipeline/sampling_plan.h"
 #include "train/captions.h"
 #include "train/random.h"
 
@@ -22,11 +23,10 @@ BucketOrder order_of(const TrainingImages& data, const LoraTrainConfig& config) 
   return BucketOrder(images, config.batch, config.seed);
 }
 
-Request request_of(const LoraTrainConfig& config) {
-  Request request;
-  request.model = config.model;
-  request.prediction = config.prediction;
-  return request;
+/// The settings may know better than the file.
+NetworkOutput output_of(const Models& models, const LoraTrainConfig& config) {
+  if (config.prediction == "auto") return models.traits().output;
+  return config.prediction == "v_prediction" ? NetworkOutput::kV : NetworkOutput::kEps;
 }
 
 Tensor noise_of(const LoraRun& run, const Tensor& latents, int64_t iteration) {
@@ -100,7 +100,7 @@ LoraRun make_lora_run(Models& models, const LoraTrainConfig& settings, const Eve
   const auto adapter = std::make_shared<Adapter>(unet, options, config.seed);
   const NamedTensors factors = adapter->parameters();
   require_gradients(factors, true);
-  const NoiseSchedule schedule = models.noise_schedule(request_of(config));
+  const NoiseSchedule schedule = noise_schedule_of(Dialect::kFourstep, models.traits().zero_snr);
   return {config,
           models,
           std::move(data),
@@ -112,7 +112,7 @@ LoraRun make_lora_run(Models& models, const LoraTrainConfig& settings, const Eve
           AdamW(factors, {.beta2 = config.beta2, .weight_decay = config.weight_decay}),
           schedule,
           noise_levels_of(schedule, models.placement().device),
-          models.network_output(request_of(config)),
+          output_of(models, config),
           side,
           encoder.identity};
 }

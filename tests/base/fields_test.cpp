@@ -90,6 +90,38 @@ TEST(Fields, UnknownWordsAreRefusedWithTheKnownOnes) {
             "--noise: \"x\" is none of torch, nv");
 }
 
+enum class Fruit { kApple, kPear };
+
+std::span<const Word<Fruit>> words_of(Fruit) {
+  static constexpr Word<Fruit> kWords[] = {
+      {"apple", Fruit::kApple}, {"pear", Fruit::kPear}, {"nashi", Fruit::kPear}};
+  return kWords;
+}
+
+TEST(Fields, WordsOfAnEnumAreReadAndTheFirstOneIsPrinted) {
+  constexpr FieldInfo kFruit{"best_fruit", ""};
+  Fruit fruit = Fruit::kApple;
+  value_from_text(kFruit, "nashi", fruit);
+  EXPECT_EQ(fruit, Fruit::kPear);
+  EXPECT_EQ(text_from_value(fruit), "pear");
+  EXPECT_EQ(testing::message_of<InvalidRequest>([&] { value_from_text(kFruit, "plum", fruit); }),
+            "--best-fruit: \"plum\" is none of apple, pear, nashi");
+  EXPECT_EQ(fruit, Fruit::kPear);
+}
+
+TEST(Fields, AStructWithinAStructGivesItsFieldsAPrefix) {
+  std::vector<std::string> flags, paths;
+  int64_t steps = 0;
+  const auto visit_own = [&](auto&& visit) { visit(FieldInfo{"upscale_steps", ""}, steps); };
+  visit_prefixed("hires", visit_own, [&](const FieldInfo& field, int64_t&) {
+    flags.push_back(flag_name(field));
+    paths.push_back(field_path(field));
+  });
+  EXPECT_EQ(flags, (std::vector<std::string>{"--hires-upscale-steps"}));
+  EXPECT_EQ(paths, (std::vector<std::string>{"hires.upscale_steps"}));
+  EXPECT_EQ(field_path(kScale), "cfg_scale");
+}
+
 TEST(Fields, FlagsHaveDashes) { EXPECT_EQ(flag_name(kScale), "--cfg-scale"); }
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include "io/image.h"
 #include "io/safetensors.h"
-#include "pipeline/request.h"
+#include "request/request.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 

@@ -7,19 +7,17 @@
 namespace fourstep {
 namespace {
 
-ModelFacts sdxl() { return {{}, make_sdxl_noise_schedule(), {"a t</w>\n", "toy"}}; }
-
 Request text_request(const std::string& prompt, double cfg_scale) {
   Request request;
-  request.prompt = prompt;
-  request.sampler = "lcm";
-  request.cfg_scale = cfg_scale;
-  request.steps = 4;
+  request.prompt.text = prompt;
+  request.sampling.sampler = "lcm";
+  request.sampling.cfg_scale = cfg_scale;
+  request.sampling.steps = 4;
   return request;
 }
 
 TEST(EncodedTexts, EachStandsOnceWithItsCalls) {
-  const auto texts = encoded_texts(text_request("a [cat|hat]", 1), sdxl());
+  const auto texts = encoded_texts(resolve(text_request("a [cat|hat]", 1), {}));
   ASSERT_EQ(texts.size(), 3u);
   EXPECT_EQ(texts[0].text, "a cat");
   EXPECT_EQ(texts[0].calls, "0-1, 3");
@@ -29,14 +27,15 @@ TEST(EncodedTexts, EachStandsOnceWithItsCalls) {
 }
 
 TEST(EncodedTexts, ZerosAndUnusedOnesAreSaid) {
-  const auto burning = encoded_texts(text_request("cat", 5), sdxl());
+  const auto burning = encoded_texts(resolve(text_request("cat", 5), {}));
   ASSERT_EQ(burning.size(), 2u);
   EXPECT_TRUE(burning[1].is_used && burning[1].is_zeros);
   EXPECT_EQ(json_from(burning[1])["zeros"], true);
-  EXPECT_EQ(note_of(encoded_texts(text_request("cat", 1), sdxl())[1]), "not used at CFG scale 1");
+  EXPECT_EQ(note_of(encoded_texts(resolve(text_request("cat", 1), {}))[1]),
+            "not used at CFG scale 1");
   Request comfy = text_request("cat", 5);
-  comfy.dialect = "comfyui";
-  EXPECT_FALSE(encoded_texts(comfy, sdxl())[1].is_zeros);
+  comfy.sampling.dialect = Dialect::kComfy;
+  EXPECT_FALSE(encoded_texts(resolve(comfy, {}))[1].is_zeros);
 }
 
 }  // namespace

@@ -7,17 +7,17 @@
 namespace fourstep {
 namespace {
 
-Request small(const char* noise) {
+Request small(NoiseChoice noise) {
   Request request;
-  request.seed = 7;
-  request.width = request.height = 128;
-  request.noise = noise;
+  request.picture.seed = 7;
+  request.picture.width = request.picture.height = 128;
+  request.noise.origin = noise;
   return request;
 }
 
 TEST(NoiseView, ShowsTorchsNoise) {
   // torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7)) of PyTorch 2.13, hashed by hashlib.
-  const NoiseView view = view_noise(small("torch")).at(0);
+  const NoiseView view = view_noise(resolve(small(NoiseChoice::kTorch), {})).at(0);
   EXPECT_EQ(view.shape, (Shape{1, 4, 16, 16}));
   EXPECT_EQ(view.first.size(), 8u);
   EXPECT_FLOAT_EQ(view.first[0], -0.8201345205307007);
@@ -30,14 +30,15 @@ TEST(NoiseView, ShowsTorchsNoise) {
 }
 
 TEST(NoiseView, EachImageIsThatOfItsOwnSeed) {
-  Request three = small("nv"), second = small("nv");
-  three.images = 3;
-  second.seed = 8;
-  const auto views = view_noise(three);
+  Request three = small(NoiseChoice::kNv), second = small(NoiseChoice::kNv);
+  three.picture.images = 3;
+  second.picture.seed = 8;
+  const auto views = view_noise(resolve(three, {}));
   ASSERT_EQ(views.size(), 3u);
   EXPECT_EQ(views[1].seed, 8u);
-  EXPECT_EQ(views[1].first, view_noise(second).at(0).first);
-  EXPECT_NE(views[0].first, view_noise(small("torch")).at(0).first) << "another source";
+  EXPECT_EQ(views[1].first, view_noise(resolve(second, {})).at(0).first);
+  EXPECT_NE(views[0].first, view_noise(resolve(small(NoiseChoice::kTorch), {})).at(0).first)
+      << "another source";
   EXPECT_EQ(noise_table(views).rows.size(), 3u);
   EXPECT_EQ(json_from(views[0])["shape"].dump(), "[1,4,16,16]");
 }

@@ -14,14 +14,14 @@ ModelFacts knowing_model() {
   return model;
 }
 
-Request request_for(const std::string& prompt, double cfg_scale) {
+ResolvedRequest request_for(const std::string& prompt, double cfg_scale) {
   Request request;
-  request.prompt = prompt;
-  request.negative_prompt = "dog";
-  request.sampler = "lcm";
-  request.cfg_scale = cfg_scale;
-  request.steps = 4;
-  return request;
+  request.prompt.text = prompt;
+  request.prompt.negative = "dog";
+  request.sampling.sampler = "lcm";
+  request.sampling.cfg_scale = cfg_scale;
+  request.sampling.steps = 4;
+  return resolve(request, {});
 }
 
 TEST(PromptView, ShowsTextUnknownWordsAndUse) {

@@ -21,8 +21,8 @@ ModelFacts four_step_model() {
   return {traits, make_sdxl_noise_schedule(), {}};
 }
 
-Request resolved(Request asked, const ModelFacts& model) {
-  return resolve_defaults(std::move(asked), model.traits, {});
+ResolvedRequest resolved(const Request& asked, const ModelFacts& model) {
+  return resolve(asked, model.traits);
 }
 
 TEST(ScheduleView, TheDefaultIsTheTrainedGrid) {
@@ -46,16 +46,16 @@ TEST(ScheduleView, TheDefaultIsTheTrainedGrid) {
 TEST(ScheduleView, FollowsTheDialect) {
   const ModelFacts model = four_step_model();
   Request asked;
-  asked.schedule = "beta";
+  asked.sampling.schedule = "beta";
   EXPECT_EQ(view_schedule(resolved(asked, model), model).levels[1].timestep, 823) << "ComfyUI's";
-  asked.dialect = "a1111";
+  asked.sampling.dialect = Dialect::kA1111;
   EXPECT_NEAR(view_schedule(resolved(asked, model), model).levels[1].sigma, 10.60, 0.01);
 }
 
 TEST(ScheduleView, AllSchedulesAreListedEvenThoseThatCannotBeMade) {
   const ModelFacts model = four_step_model();
   Request asked;
-  asked.steps = 12;
+  asked.sampling.steps = 12;
   const auto views = view_all_schedules(resolved(asked, model), model);
   EXPECT_EQ(views.size(), schedule_rows().size());
   const auto turbo = std::find_if(views.begin(), views.end(),
@@ -71,7 +71,7 @@ TEST(ScheduleView, AllSchedulesAreListedEvenThoseThatCannotBeMade) {
 TEST(ScheduleView, ExplicitListsHaveNoName) {
   const ModelFacts model = four_step_model();
   Request asked;
-  asked.timesteps = {999, 499};
+  asked.sampling.timesteps = {999, 499};
   const ScheduleView view = view_schedule(resolved(asked, model), model);
   EXPECT_EQ(view.schedule, "");
   EXPECT_EQ(view.levels.size(), 3u);

@@ -20,13 +20,18 @@ ModelFacts toy_model(bool has_two_encoders = true) {
 
 Request token_request(const std::string& prompt, const std::string& dialect = "fourstep") {
   Request request;
-  request.prompt = prompt;
-  request.negative_prompt = "at";
-  request.sampler = "lcm";
-  request.dialect = dialect;
-  request.cfg_scale = 2;
-  request.steps = 4;
+  request.prompt.text = prompt;
+  request.prompt.negative = "at";
+  request.sampling.sampler = "lcm";
+  request.sampling.dialect = dialect_from_name(dialect);
+  request.sampling.cfg_scale = 2;
+  request.sampling.steps = 4;
   return request;
+}
+
+ResolvedRequest resolved_request(const std::string& prompt,
+                                 const std::string& dialect = "fourstep") {
+  return resolve(token_request(prompt, dialect), {});
 }
 
 std::vector<int64_t> ids_of(const EncoderTokens& encoder, size_t chunk = 0) {
@@ -36,7 +41,7 @@ std::vector<int64_t> ids_of(const EncoderTokens& encoder, size_t chunk = 0) {
 }
 
 TEST(TokenView, ShowsIdsWithTheirSpelling) {
-  const TokenView view = view_tokens(token_request("cat at"), toy_model());
+  const TokenView view = view_tokens(resolved_request("cat at"), toy_model());
   EXPECT_EQ(view.vocab_size, 516);
   ASSERT_EQ(view.texts.size(), 2u) << "the prompt and the negative one";
   ASSERT_EQ(view.texts[0].encoders.size(), 2u);
@@ -55,7 +60,7 @@ TEST(TokenView, ShowsIdsWithTheirSpelling) {
 TEST(TokenView, LongPromptsHaveChunksOf75) {
   std::string prompt;
   for (int i = 0; i < 76; ++i) prompt += "cat ";
-  const TokenView view = view_tokens(token_request(prompt), toy_model());
+  const TokenView view = view_tokens(resolved_request(prompt), toy_model());
   const EncoderTokens& encoder = view.texts[0].encoders[0];
   ASSERT_EQ(encoder.chunks.size(), 2u);
   EXPECT_EQ(encoder.chunks[0].size(), 75u);
@@ -65,7 +70,7 @@ TEST(TokenView, LongPromptsHaveChunksOf75) {
 
 TEST(TokenView, WeightsStandBesideTheirTokensByTheDialect) {
   const auto tokens = [](const std::string& dialect) {
-    return view_tokens(token_request("(cat:1.5) [at] <lora:x:1>", dialect), toy_model())
+    return view_tokens(resolved_request("(cat:1.5) [at] <lora:x:1>", dialect), toy_model())
         .texts[0]
         .encoders[0]
         .chunks[0];
@@ -77,7 +82,7 @@ TEST(TokenView, WeightsStandBesideTheirTokensByTheDialect) {
 }
 
 TEST(TokenView, EveryTextOfSchedulesAndPartsHasItsIds) {
-  const TokenView view = view_tokens(token_request("[cat:at:2] AND cat :0.5"), toy_model());
+  const TokenView view = view_tokens(resolved_request("[cat:at:2] AND cat :0.5"), toy_model());
   ASSERT_EQ(view.texts.size(), 4u);
   EXPECT_EQ(ids_of(view.texts[0].encoders[0]), std::vector<int64_t>{513});
   EXPECT_EQ(view.texts[0].use.calls, "0-2");
@@ -89,7 +94,8 @@ TEST(TokenView, EveryTextOfSchedulesAndPartsHasItsIds) {
 
 TEST(TokenView, TextIsCleanedByTheDialect) {
   const auto ids = [](const std::string& dialect) {
-    const TokenView view = view_tokens(token_request("\uFF43\uFF41\uFF54", dialect), toy_model());
+    const TokenView view =
+        view_tokens(resolved_request("\uFF43\uFF41\uFF54", dialect), toy_model());
     return ids_of(view.texts[0].encoders[0]);
   };
   EXPECT_EQ(ids("a1111"), std::vector<int64_t>{513}) << "full width";
@@ -97,20 +103,20 @@ TEST(TokenView, TextIsCleanedByTheDialect) {
 }
 
 TEST(TokenView, TheEncodersOfDiffusersDifferInTheExclamationMark) {
-  const TokenView view = view_tokens(token_request("cat!", "diffusers"), toy_model());
+  const TokenView view = view_tokens(resolved_request("cat!", "diffusers"), toy_model());
   EXPECT_EQ(ids_of(view.texts[0].encoders[0]), (std::vector<int64_t>{513, 256}));
   EXPECT_EQ(ids_of(view.texts[0].encoders[1]), (std::vector<int64_t>{513, 0}));
   const Table table = token_table(view.texts[0]);
   ASSERT_EQ(table.rows.size(), 4u);
   EXPECT_EQ(table.rows[3][0], "text_encoder_2");
-  const TokenView other = view_tokens(token_request("cat!", "a1111"), toy_model());
+  const TokenView other = view_tokens(resolved_request("cat!", "a1111"), toy_model());
   EXPECT_EQ(token_table(other.texts[0]).rows.at(1)[0], "both");
 }
 
 TEST(TokenView, TextBeyondAsciiIsReadable) {
   EXPECT_EQ(readable("caf\u00E9"), "caf\u00E9");
   EXPECT_EQ(readable("a\xC3"), "a\\xC3") << "half a character";
-  const TokenView view = view_tokens(token_request("\u00E9"), toy_model());
+  const TokenView view = view_tokens(resolved_request("\u00E9"), toy_model());
   EXPECT_THAT(text_from_tokens(view), HasSubstr("prompt: \u00E9\n"));
   EXPECT_EQ(json_from(view)["texts"][0]["text"], "\u00E9");
   EXPECT_EQ(json_from(view)["encoders"][0]["chunks"][0][0]["token"], "\\xC3");
@@ -118,10 +124,10 @@ TEST(TokenView, TextBeyondAsciiIsReadable) {
 
 TEST(TokenView, NagAndPerpNegReadTextsOfTheirOwn) {
   Request request = token_request("cat");
-  request.cfg_scale = 1;
+  request.sampling.cfg_scale = 1;
   request.guidance.nag_scale = 3;
   request.guidance.nag_prompt = "at at";
-  const TokenView view = view_tokens(request, toy_model());
+  const TokenView view = view_tokens(resolve(request, {}), toy_model());
   ASSERT_EQ(view.texts.size(), 3u);
   EXPECT_FALSE(view.texts[1].use.is_used);
   EXPECT_EQ(view.texts[2].use.role, "NAG prompt");
@@ -130,7 +136,7 @@ TEST(TokenView, NagAndPerpNegReadTextsOfTheirOwn) {
 
 TEST(TokenView, OneEncoderIsOne) {
   const auto json =
-      json_from(view_tokens(token_request("cat"), toy_model(/*has_two_encoders=*/false)));
+      json_from(view_tokens(resolved_request("cat"), toy_model(/*has_two_encoders=*/false)));
   ASSERT_EQ(json["encoders"].size(), 1u);
   EXPECT_EQ(json["encoders"][0]["chunks"][0][0]["token"], "cat</w>");
   EXPECT_EQ(json["texts"].size(), 2u);
@@ -142,8 +148,8 @@ TEST(TokenView, TextualInversionsTakeThePlacesOfTheirVectors) {
   ModelFacts model = toy_model();
   model.text_widths = {testing::kTinyTextWidth, testing::kTinyTextWidth2};
   Request request = token_request("cat blue");
-  request.embedding_dir = {folder.path().string()};
-  const TokenView view = view_tokens(request, model);
+  request.prompt.embedding_dir = {folder.path().string()};
+  const TokenView view = view_tokens(resolve(request, {}), model);
   const auto& tokens = view.texts[0].encoders[1].chunks[0];
   ASSERT_EQ(tokens.size(), 3u);
   EXPECT_TRUE(tokens[1].is_vector && tokens[2].is_vector);
@@ -156,23 +162,10 @@ TEST(TokenView, EmbeddingsInLorasAreShownToo) {
   model.bundles = {
       {"ink.safetensors",
        {{"blue", {{"clip_l", torch::ones({2, 4})}, {"clip_g", torch::ones({2, 6})}}}}}};
-  const TokenView view = view_tokens(token_request("cat blue"), model);
+  const TokenView view = view_tokens(resolved_request("cat blue"), model);
   const auto& tokens = view.texts[0].encoders[0].chunks[0];
   ASSERT_EQ(tokens.size(), 3u);
   EXPECT_TRUE(tokens[2].is_vector);
-}
-
-TEST(ModelFacts, AreThoseOfTheFile) {
-  const testing::TemporaryFolder folder;
-  testing::write_tiny_sdxl(folder.path() / "tiny.safetensors");
-  Request request;
-  request.model = (folder.path() / "tiny.safetensors").string();
-  const ModelFacts facts = model_facts(request);
-  EXPECT_EQ(facts.traits.file_name, "tiny.safetensors");
-  EXPECT_TRUE(facts.has_two_encoders);
-  EXPECT_EQ(facts.text_widths,
-            (std::vector<int64_t>{testing::kTinyTextWidth, testing::kTinyTextWidth2}));
-  EXPECT_THAT(facts.vocabulary.source, HasSubstr("tiny.safetensors"));
 }
 
 }  // namespace

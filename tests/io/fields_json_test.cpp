@@ -91,6 +91,49 @@ TEST(FieldsJson, ErrorsNameTheField) {
   EXPECT_NE(message_for(R"({"timesteps": [1, [2]]})"), "");
 }
 
+struct Outer {
+  int64_t steps = 4;
+  Settings inner;
+};
+
+template <typename AnyOuter, typename Visitor>
+void visit_fields(AnyOuter& o,
+                  Visitor&& visit) requires std::is_same_v<std::remove_const_t<AnyOuter>, Outer> {
+  visit(FieldInfo{"steps", "a number"}, o.steps);
+  visit_prefixed(
+      "inner", [&](auto&& visit_own) { visit_fields(o.inner, visit_own); }, visit);
+}
+
+TEST(FieldsJson, AStructWithAPrefixIsAnObjectOfItsOwn) {
+  Outer outer;
+  outer.inner.steps = 9;
+  const Json json = json_from_fields(outer);
+  EXPECT_EQ(json["steps"], 4);
+  EXPECT_EQ(json["inner"]["steps"], 9);
+  EXPECT_EQ(json["inner"]["name"], "fox");
+  Outer back;
+  read_fields(Json::parse(R"({"inner": {"steps": 9, "eta": null}})"), back, "it");
+  EXPECT_EQ(json_from_fields(back), json);
+  EXPECT_EQ(texts_of_fields(outer).at("inner.steps"), "9");
+}
+
+TEST(FieldsJson, ErrorsNameTheWholePath) {
+  const auto message = [](const char* text) {
+    return message_of<InvalidRequest>([&] {
+      Outer outer;
+      read_fields(Json::parse(text), outer, "it");
+    });
+  };
+  EXPECT_EQ(message(R"({"inner": {"step": 1}})"),
+            "\"inner.step\" is no field of it; did you mean steps, seed or eta?");
+  EXPECT_EQ(message(R"({"inner": {"steps": 101}})"),
+            "--inner-steps: \"101\" is not a whole number from 1 to 100");
+  EXPECT_EQ(message(R"({"inner": {"steps": [1]}})"),
+            "inner.steps: JSON array is no text, number or boolean");
+  EXPECT_EQ(message(R"({"inner": 3})"), "inner: JSON number is no object");
+  EXPECT_NE(message(R"({"iner": {}})"), "");
+}
+
 TEST(FieldsJson, ARefusedListChangesNothing) {
   Settings settings;
   EXPECT_THROW(read_fields(Json::parse(R"({"timesteps": [1, "x"]})"), settings, "it"),

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "pipeline/request_json.h"
 #include "pipeline/toy_sampling.h"
+#include "request/request.h"
 
 namespace fourstep {
 namespace {

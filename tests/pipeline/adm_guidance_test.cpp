@@ -38,7 +38,7 @@ TEST(GoldenGuidance, SizesEqualFooocus) {
 }
 
 TEST(AdmGuidance, NeutralFactorsTellThePictureSizeAtAllSteps) {
-  Request request;
+  ResolvedRequest request;
   request.width = 1000;
   request.height = 760;
   request.guidance.adm_guidance = {1, 1, 0.3};

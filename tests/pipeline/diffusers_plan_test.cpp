@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "pipeline/request_json.h"
 #include "pipeline/toy_sampling.h"
+#include "request/request.h"
 #include "sampling/diffusers_schedules.h"
 #include "support/golden.h"
 
@@ -21,11 +21,11 @@ const NoiseSchedule kTable = make_diffusers_noise_schedule();
 
 SamplingPlan diffusers_plan(const std::string& sampler, const std::string& schedule, int steps) {
   Request request;
-  request.dialect = "diffusers";
-  request.sampler = sampler;
-  request.schedule = schedule;
-  request.steps = steps;
-  return plan_sampling(request, kTable);
+  request.sampling.dialect = Dialect::kDiffusers;
+  request.sampling.sampler = sampler;
+  request.sampling.schedule = schedule;
+  request.sampling.steps = steps;
+  return plan_sampling(resolve(request, {}).sampling, kTable);
 }
 
 std::vector<double> told(const SamplingPlan& plan) {
@@ -51,7 +51,8 @@ TEST(GoldenSchedulers, EndWhereThoseOfDiffusersEnd) {
     const auto expected = testing::numbers(c["latent"]);
     double largest = 1;
     for (const double value : expected) largest = std::max(largest, std::abs(value));
-    const double tolerance = request.zero_snr.value_or(false) ? kZeroSnrTolerance : kTolerance;
+    const double tolerance =
+        request.networks.zero_snr.value_or(false) ? kZeroSnrTolerance : kTolerance;
     const auto got = testing::to_doubles(latent.slice(0, 0, latent.numel(), every));
     EXPECT_LE(testing::max_absolute_error(got, expected), tolerance * largest)
         << c["scheduler"].get<std::string>();
@@ -66,12 +67,12 @@ TEST(DiffusersPlan, DdimAndPndmGoByTheirStrideWhereTheListIsSpaced) {
   EXPECT_EQ(diffusers_plan("ddpm", "trailing", 7).settings.timestep_stride, 0) << "to the next one";
   EXPECT_EQ(diffusers_plan("ddim", "simple", 7).settings.timestep_stride, 0);
   Request request;
-  request.dialect = "diffusers";
-  request.sampler = "ddim";
-  request.schedule = "trailing";
-  request.steps = 3;
-  request.timesteps = {999, 700, 300};
-  EXPECT_EQ(plan_sampling(request, kTable).settings.timestep_stride, 0);
+  request.sampling.dialect = Dialect::kDiffusers;
+  request.sampling.sampler = "ddim";
+  request.sampling.schedule = "trailing";
+  request.sampling.steps = 3;
+  request.sampling.timesteps = {999, 700, 300};
+  EXPECT_EQ(plan_sampling(resolve(request, {}).sampling, kTable).settings.timestep_stride, 0);
 }
 
 TEST(DiffusersPlan, DdimOnLinspaceIsThereAtTimestep0) {

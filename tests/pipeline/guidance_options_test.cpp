@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "guided_request.h"
-#include "pipeline/image_metadata.h"
-#include "pipeline/request_json.h"
+#include "request/image_metadata.h"
+#include "request/request.h"
 
 namespace fourstep {
 namespace {

@@ -26,22 +26,22 @@ class Guidance : public testing::TinyRun {
  protected:
   void SetUp() override {
     TinyRun::SetUp();
-    models_.emplace(request(), Placement{});
+    models_.emplace(request().files, Placement{});
   }
 
   /// CFG 3 with a negative prompt, so that every method has something to do.
   Request request() const {
     Request r = TinyRun::request();
-    r.negative_prompt = "fox";
-    r.sampler = "euler";
-    r.schedule = "simple";
-    r.cfg_scale = 3;
+    r.prompt.negative = "fox";
+    r.sampling.sampler = "euler";
+    r.sampling.schedule = "simple";
+    r.sampling.cfg_scale = 3;
     return r;
   }
 
   Request with(const MethodCase& one, double cfg_scale = 3) const {
     Request r = request();
-    r.cfg_scale = cfg_scale;
+    r.sampling.cfg_scale = cfg_scale;
     one.switch_on(r.guidance);
     return r;
   }
@@ -51,13 +51,13 @@ class Guidance : public testing::TinyRun {
   /// The estimates of three calls at one latent and one noise level, which differ by their prompts alone.
   std::vector<Tensor> estimates(const Request& unresolved) {
     const torch::NoGradGuard no_grad;
-    const Request r = resolve_defaults(unresolved, models_->traits(), {});
+    const ResolvedRequest r = resolve(unresolved, models_->traits());
     const PromptPlan prompts = encode_prompts(*models_, r, {});
-    const SamplingPlan plan = plan_sampling(r, models_->noise_schedule(r));
+    const SamplingPlan plan = plan_sampling(r.sampling, make_sdxl_noise_schedule());
     const auto networks = make_prompt_networks(*models_, r, prompts, plan, {});
-    const Guided guided = make_guided(networks, *models_, r, prompts, plan);
+    const Guided guided = make_guided(networks, r, prompts, plan);
     const double sigma = plan.sigmas[1];
-    const Tensor x = make_image_noise(image_seed(r))({1, 4, r.height / 8, r.width / 8}) * sigma;
+    const Tensor x = make_image_noise(r.seed)({1, 4, r.height / 8, r.width / 8}) * sigma;
     std::vector<Tensor> made;
     for (int call = 0; call < 3; ++call) {
       made.push_back(guided.denoise(x, at::full({1}, sigma, torch::kFloat64)));
@@ -71,7 +71,7 @@ class Guidance : public testing::TinyRun {
 TEST_F(Guidance, SideSettingsOfAMethodThatIsOffChangeNoBit) {
   for (const double cfg_scale : {1.0, 3.0}) {
     Request plain = request();
-    plain.cfg_scale = cfg_scale;
+    plain.sampling.cfg_scale = cfg_scale;
     const Tensor expected = latent(plain);
     for (const MethodCase& one : testing::method_cases()) {
       Request off = plain;
@@ -97,7 +97,7 @@ TEST_F(Guidance, AMethodWhoseIntervalIsEmptyChangesNoBit) {
 TEST_F(Guidance, EveryMethodChangesThePictureWhereItClaimsTo) {
   const Tensor guided = latent(request());
   Request unguided = request();
-  unguided.cfg_scale = 1;
+  unguided.sampling.cfg_scale = 1;
   const Tensor plain = latent(unguided);
   for (const MethodCase& one : testing::method_cases()) {
     EXPECT_GT((latent(with(one)) - guided).abs().max().item<double>(), 1e-6) << one.name;
@@ -153,8 +153,8 @@ TEST_F(Guidance, EveryMethodWorksWithPartsAndScheduledPrompts) {
   int finite = 0;
   for (const auto& [prompt, negative] : kPrompts) {
     Request plain = request();
-    plain.prompt = prompt;
-    plain.negative_prompt = negative;
+    plain.prompt.text = prompt;
+    plain.prompt.negative = negative;
     const Tensor without = latent(plain);
     for (const MethodCase& one : testing::method_cases()) {
       Request r = plain;
@@ -170,8 +170,8 @@ TEST_F(Guidance, EveryMethodWorksWithPartsAndScheduledPrompts) {
 
 TEST_F(Guidance, EveryCallHasThePromptsOfItsStage) {
   const auto with_prompts = [](Request r, const char* prompt, const char* negative) {
-    r.prompt = prompt;
-    r.negative_prompt = negative;
+    r.prompt.text = prompt;
+    r.prompt.negative = negative;
     return r;
   };
   for (const MethodCase& one : testing::method_cases()) {
@@ -194,9 +194,9 @@ TEST_F(Guidance, EveryCallHasThePromptsOfItsStage) {
 
 TEST_F(Guidance, NagLeadsAwayFromTheNegativePromptOfItsStage) {
   Request r = request();
-  r.cfg_scale = 1;
+  r.sampling.cfg_scale = 1;
   r.guidance.nag_scale = 4;
-  r.negative_prompt = "[fox:cat:1]";
+  r.prompt.negative = "[fox:cat:1]";
   const auto made = estimates(r);
   EXPECT_TRUE(torch::equal(made[0], made[1]));
   EXPECT_GT((made[2] - made[0]).abs().max().item<double>(), 1e-5);
@@ -205,8 +205,8 @@ TEST_F(Guidance, NagLeadsAwayFromTheNegativePromptOfItsStage) {
 TEST_F(Guidance, AScheduleOfOneMeaningIsThePlainPrompt) {
   const auto check = [&](const Request& plain, const std::string& name) {
     Request scheduled = plain;
-    scheduled.prompt = "a [cat:(cat:1):1]";
-    scheduled.negative_prompt = "[fox:(fox:1):0]";
+    scheduled.prompt.text = "a [cat:(cat:1):1]";
+    scheduled.prompt.negative = "[fox:(fox:1):0]";
     EXPECT_TRUE(torch::equal(latent(scheduled), latent(plain))) << name;
   };
   for (const MethodCase& one : testing::method_cases()) check(with(one), one.name);
@@ -219,7 +219,7 @@ TEST_F(Guidance, AScheduleOfOneMeaningIsThePlainPrompt) {
 TEST_F(Guidance, PartsOfOneTextAreThePlainPrompt) {
   for (const MethodCase& one : testing::method_cases()) {
     Request parts = with(one);
-    parts.prompt = "a cat :0.25 AND a cat :0.75";
+    parts.prompt.text = "a cat :0.25 AND a cat :0.75";
     // u + 0.25 (c - u) + 0.75 (c - u) = c but for rounding, which CFG and the methods enlarge.
     EXPECT_LE((latent(parts) - latent(with(one))).abs().max().item<double>(), 1e-3) << one.name;
   }
@@ -246,7 +246,7 @@ TEST_F(Guidance, EqualScalesForAllStepsAreOneScale) {
   interval.guidance.guidance_intervals = "cfg:0:0.1";
   EXPECT_TRUE(torch::equal(latent(list), latent(interval))) << "both guide the first step alone";
   Request off = request();
-  off.cfg_scale = 1;
+  off.sampling.cfg_scale = 1;
   Request ones = request();
   ones.guidance.cfg_steps = {1};
   EXPECT_TRUE(torch::equal(latent(ones), latent(off)));
@@ -254,7 +254,7 @@ TEST_F(Guidance, EqualScalesForAllStepsAreOneScale) {
 
 TEST_F(Guidance, NagGivesTheNegativePromptAnEffectAtCfgOne) {
   Request r = request();
-  r.cfg_scale = 1;
+  r.sampling.cfg_scale = 1;
   const Tensor plain = latent(r);
   r.guidance.nag_scale = 4;
   const Tensor nag = latent(r);
@@ -269,8 +269,8 @@ TEST_F(Guidance, NagGivesTheNegativePromptAnEffectAtCfgOne) {
 
 TEST_F(Guidance, PromptsOfDifferentLengthsAreGuidedToo) {
   Request r = request();
-  r.negative_prompt.clear();
-  for (int i = 0; i < 100; ++i) r.negative_prompt += "fox cat ";
+  r.prompt.negative.clear();
+  for (int i = 0; i < 100; ++i) r.prompt.negative += "fox cat ";
   r.guidance.nag_scale = 3;
   r.guidance.sag_scale = 0.5;
   EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
@@ -278,7 +278,7 @@ TEST_F(Guidance, PromptsOfDifferentLengthsAreGuidedToo) {
 
 TEST_F(Guidance, ASamplerWithCfgPlusPlusGetsTheUncondEstimateThatWasCombined) {
   Request r = request();
-  r.sampler = "euler_cfg_pp";
+  r.sampling.sampler = "euler_cfg_pp";
   const Tensor plain = latent(r);
   r.guidance.tcfg = true;  // changes uncond
   EXPECT_TRUE(latent(r).isfinite().all().item<bool>());
@@ -300,12 +300,12 @@ TEST_F(Guidance, UnknownLayersAreRefusedWithTheKnownOnes) {
 
 TEST_F(Guidance, ApgForgetsTheImageBefore) {
   Request r = request();
-  r.images = 2;
+  r.picture.images = 2;
   r.guidance.apg = true;
   r.guidance.apg_momentum = -0.5;
   const Tensor second = run(*models_, r)[1].latent;
-  r.images = 1;
-  r.seed = 8;
+  r.picture.images = 1;
+  r.picture.seed = 8;
   EXPECT_TRUE(torch::equal(second, latent(r)));
 }
 

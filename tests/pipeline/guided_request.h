@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/request.h"
+#include "request/request.h"
 
 namespace fourstep::testing {
 

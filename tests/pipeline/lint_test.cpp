@@ -7,7 +7,7 @@
 #include <set>
 
 #include "pipeline/models.h"
-#include "pipeline/resources.h"
+#include "request/resources.h"
 
 namespace fourstep {
 namespace {
@@ -22,15 +22,15 @@ const LoraTraits kDmd2Lora{"dmd2_sdxl_4step_lora_fp16.safetensors", 1, 1, true, 
 const ModelTraits kPlainModel{"sd_xl_base_1.0.safetensors", {}, 1024};
 const ModelTraits kFourStepModel{"sd_xl_base_1.0.safetensors", {}, 1024, {}, {kDmd2Lora}};
 
-std::vector<Problem> problems_of(const Request& asked, const ModelTraits& traits) {
-  const Request request = resolve_defaults(asked, traits, {});
-  const SamplingPlan plan = plan_sampling(request, make_sdxl_noise_schedule());
+std::vector<LintFinding> findings_on(const Request& asked, const ModelTraits& traits) {
+  const ResolvedRequest request = resolve(asked, traits);
+  const SamplingPlan plan = plan_sampling(request.sampling, make_sdxl_noise_schedule());
   return lint({asked, request, traits, plan});
 }
 
 std::vector<std::string> codes_of(const Request& asked, const ModelTraits& traits) {
   std::vector<std::string> codes;
-  for (const Problem& problem : problems_of(asked, traits)) codes.push_back(problem.code);
+  for (const LintFinding& one : findings_on(asked, traits)) codes.push_back(one.code);
   return codes;
 }
 
@@ -57,37 +57,40 @@ struct Example {
 
 std::vector<Example> examples_of_sampling() {
   return {
-      {"sampler-without-noise", with([](Request& r) { r.sampler = "euler"; }),
-       with([](Request& r) { r.sampler = "euler_ancestral"; })},
-      {"schedule-off-grid", with([](Request& r) { r.schedule = "linear_quadratic"; }),
-       with([](Request& r) { r.schedule = "sgm_uniform"; })},
-      {"cfg-burns", with([](Request& r) { r.cfg_scale = 1.6; }),
-       with([](Request& r) { r.cfg_scale = 1.5; })},
-      {"too-many-steps", with([](Request& r) { r.steps = 13; }),
-       with([](Request& r) { r.steps = 12; })},
-      {"too-few-steps", with([](Request& r) { r.steps = 9; }),
-       with([](Request& r) { r.steps = 10; }), kPlainModel, kPlainModel},
-      {"size-too-large", with([](Request& r) { r.width = 1024, r.height = 1496; }),
-       with([](Request& r) { r.width = 1344, r.height = 768; })},
-      {"size-too-small", with([](Request& r) { r.width = 512, r.height = 512; }),
-       with([](Request& r) { r.width = 768, r.height = 768; })},
-      {"idle-negative-prompt", with([](Request& r) { r.negative_prompt = "blurry"; }),
-       with([](Request& r) { r.negative_prompt = "blurry", r.guidance.nag_scale = 3; })},
+      {"sampler-without-noise", with([](Request& r) { r.sampling.sampler = "euler"; }),
+       with([](Request& r) { r.sampling.sampler = "euler_ancestral"; })},
+      {"schedule-off-grid", with([](Request& r) { r.sampling.schedule = "linear_quadratic"; }),
+       with([](Request& r) { r.sampling.schedule = "sgm_uniform"; })},
+      {"cfg-burns", with([](Request& r) { r.sampling.cfg_scale = 1.6; }),
+       with([](Request& r) { r.sampling.cfg_scale = 1.5; })},
+      {"too-many-steps", with([](Request& r) { r.sampling.steps = 13; }),
+       with([](Request& r) { r.sampling.steps = 12; })},
+      {"too-few-steps", with([](Request& r) { r.sampling.steps = 9; }),
+       with([](Request& r) { r.sampling.steps = 10; }), kPlainModel, kPlainModel},
+      {"size-too-large", with([](Request& r) { r.picture.width = 1024, r.picture.height = 1496; }),
+       with([](Request& r) { r.picture.width = 1344, r.picture.height = 768; })},
+      {"size-too-small", with([](Request& r) { r.picture.width = 512, r.picture.height = 512; }),
+       with([](Request& r) { r.picture.width = 768, r.picture.height = 768; })},
+      {"idle-negative-prompt", with([](Request& r) { r.prompt.negative = "blurry"; }),
+       with([](Request& r) { r.prompt.negative = "blurry", r.guidance.nag_scale = 3; })},
       {"idle-guidance", with([](Request& r) { r.guidance.apg = true; }),
-       with([](Request& r) { r.guidance.apg = true, r.cfg_scale = 1.5; })},
-      {"mistyped-weight", with([](Request& r) { r.prompt = "a (cat:1,2)"; }),
-       with([](Request& r) { r.prompt = "a (cat:1,2)", r.dialect = "diffusers"; })},
+       with([](Request& r) { r.guidance.apg = true, r.sampling.cfg_scale = 1.5; })},
+      {"mistyped-weight", with([](Request& r) { r.prompt.text = "a (cat:1,2)"; }),
+       with([](Request& r) {
+         r.prompt.text = "a (cat:1,2)", r.sampling.dialect = Dialect::kDiffusers;
+       })},
       {"idle-options", with([](Request& r) {
-         r.timesteps = {999, 499}, r.schedule = "simple";
+         r.sampling.timesteps = {999, 499}, r.sampling.schedule = "simple";
        }),
        with([](Request& r) {
-         r.timesteps = {999, 499};
+         r.sampling.timesteps = {999, 499};
        })},
   };
 }
 
 std::vector<Example> examples_of_loras() {
-  const Request with_many_steps = with([](Request& r) { r.steps = 30, r.cfg_scale = 6; });
+  const Request with_many_steps =
+      with([](Request& r) { r.sampling.steps = 30, r.sampling.cfg_scale = 6; });
   const LoraTraits half{"half.safetensors", 0.5, 0.5, true, false};
   const LoraTraits third{"third.safetensors", 0.4, 0.4, true, false};
   const LoraTraits style{"style.safetensors", 1, 0.5, false, false};
@@ -143,10 +146,10 @@ TEST(Lint, TheShippedModelHasNoProblemAtItsDefaults) {
   const auto shipped = find_default_model();
   if (!shipped) GTEST_SKIP() << "the shipped model is not there";
   const Request asked = with_default_model({}, shipped);
-  Models models(asked, {});
-  models.set_loras(asked.loras, false, {});
+  Models models(asked.files, {});
+  models.set_loras(asked.files.loras, false, {});
   EXPECT_EQ(models.traits().native_side, 128);
-  EXPECT_THAT(problems_of(asked, models.traits()), IsEmpty());
+  EXPECT_THAT(findings_on(asked, models.traits()), IsEmpty());
 }
 
 TEST(Lint, LorasByStepCountWithTheirLargestWeight) {
@@ -160,32 +163,32 @@ TEST(Lint, LorasByStepCountWithTheirLargestWeight) {
 }
 
 TEST(Lint, OtherDistillationsMayTakeFewSteps) {
-  const Request few = with([](Request& r) { r.steps = 4, r.cfg_scale = 1; });
+  const Request few = with([](Request& r) { r.sampling.steps = 4, r.sampling.cfg_scale = 1; });
   const LoraTraits lightning{"sdxl_lightning_4step_lora.safetensors", 1, 1, false, false};
   EXPECT_THAT(codes_of(few, with_loras({lightning})), IsEmpty());
   EXPECT_THAT(codes_of(few, {"sd_xl_turbo_1.0_fp16.safetensors", {}, 1024}), IsEmpty());
 }
 
 TEST(Lint, SentencesCarryTheNumbers) {
-  const auto only = [](const Request& asked) { return problems_of(asked, kFourStepModel).at(0); };
+  const auto only = [](const Request& asked) { return findings_on(asked, kFourStepModel).at(0); };
   Request asked;
-  asked.steps = 5;
-  asked.schedule = "linear_quadratic";
+  asked.sampling.steps = 5;
+  asked.sampling.schedule = "linear_quadratic";
   EXPECT_THAT(only(asked).sentence, HasSubstr("missed by 1.16")) << "from sigmas of ComfyUI's list";
   asked = {};
-  asked.width = 1024, asked.height = 1496;
+  asked.picture.width = 1024, asked.picture.height = 1496;
   EXPECT_THAT(only(asked).sentence, HasSubstr("1.53"));
   EXPECT_THAT(only(asked).remedy, HasSubstr("--width 832 --height 1216"));
   asked = {};
-  asked.negative_prompt = "blurry";
+  asked.prompt.negative = "blurry";
   EXPECT_THAT(only(asked).remedy, HasSubstr("NAG"));
 }
 
 TEST(Lint, FewerStepsThanTrainedLevelsMayMissSome) {
   Request asked;
-  asked.steps = 2;
+  asked.sampling.steps = 2;
   EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty()) << "999, 499";
-  asked.schedule = "karras";
+  asked.sampling.schedule = "karras";
   EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("schedule-off-grid")) << "999, 0";
 }
 
@@ -193,30 +196,31 @@ TEST(Lint, ModelsKeepTheirOwnSide) {
   ModelTraits small = kFourStepModel;
   small.native_side = 128;
   Request asked;
-  asked.width = asked.height = 256;
-  const Problem problem = problems_of(asked, small).at(0);
-  EXPECT_EQ(problem.code, "size-too-large");
-  EXPECT_THAT(problem.remedy, HasSubstr("--width 128 --height 128"));
+  asked.picture.width = asked.picture.height = 256;
+  const LintFinding finding = findings_on(asked, small).at(0);
+  EXPECT_EQ(finding.code, "size-too-large");
+  EXPECT_THAT(finding.remedy, HasSubstr("--width 128 --height 128"));
 }
 
 TEST(Lint, StochasticIsWhatDrawsNoiseWithTheseSettings) {
   Request asked;
-  asked.sampler = "ddim";
+  asked.sampling.sampler = "ddim";
   EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
-  asked.eta = 1;
+  asked.sampling.eta = 1;
   EXPECT_THAT(codes_of(asked, kFourStepModel), IsEmpty());
-  asked.sampler = "euler_ancestral";
-  asked.eta = 0;
+  asked.sampling.sampler = "euler_ancestral";
+  asked.sampling.eta = 0;
   EXPECT_THAT(codes_of(asked, kFourStepModel), ElementsAre("sampler-without-noise"));
   asked = {};
-  asked.sampler = "euler", asked.steps = 1, asked.timesteps = {999};
+  asked.sampling.sampler = "euler", asked.sampling.steps = 1, asked.sampling.timesteps = {999};
   EXPECT_THAT(codes_of(asked, kFourStepModel), Not(Contains("sampler-without-noise")));
 }
 
 TEST(Lint, AMergedLoraTakenOutAgainLeavesAPlainModel) {
   ModelTraits merged{"juggernaut_dmd2.safetensors", {}, 1024};
   Request asked;
-  asked.sampler = "euler_ancestral", asked.steps = 50, asked.cfg_scale = 5;
+  asked.sampling.sampler = "euler_ancestral", asked.sampling.steps = 50,
+  asked.sampling.cfg_scale = 5;
   EXPECT_THAT(codes_of(asked, merged), ElementsAre("cfg-burns", "too-many-steps"));
   merged.loras = {{"dmd2.safetensors", -0.85, -0.85, true, false}};
   EXPECT_THAT(codes_of(asked, merged), IsEmpty());
@@ -224,21 +228,23 @@ TEST(Lint, AMergedLoraTakenOutAgainLeavesAPlainModel) {
 
 TEST(Lint, IdleOptionsAreNamed) {
   Request asked;
-  asked.sampler = "dpmpp_2m", asked.schedule = "simple", asked.steps = 20;
-  asked.rho = 5, asked.eta = 0.5, asked.variation_seed = 3;
-  const auto problems = problems_of(asked, kPlainModel);
-  ASSERT_EQ(problems.size(), 1u);
-  EXPECT_THAT(problems[0].sentence, HasSubstr("--rho, --eta, --variation-seed have no effect"));
+  asked.sampling.sampler = "dpmpp_2m", asked.sampling.schedule = "simple",
+  asked.sampling.steps = 20;
+  asked.sampling.rho = 5, asked.sampling.eta = 0.5, asked.noise.variation_seed = 3;
+  const auto findings = findings_on(asked, kPlainModel);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_THAT(findings[0].sentence, HasSubstr("--rho, --eta, --variation-seed have no effect"));
   asked = {};
-  asked.dialect = "a1111", asked.sampler = "ddim", asked.schedule = "karras", asked.steps = 20;
-  EXPECT_THAT(problems_of(asked, kPlainModel).at(0).sentence,
+  asked.sampling.dialect = Dialect::kA1111, asked.sampling.sampler = "ddim",
+  asked.sampling.schedule = "karras", asked.sampling.steps = 20;
+  EXPECT_THAT(findings_on(asked, kPlainModel).at(0).sentence,
               HasSubstr("--schedule has no effect"));
 }
 
 TEST(Lint, IsOneLineOfTextAndAnObjectOfJson) {
-  const Problem problem{"code", "a is b", "use c"};
-  EXPECT_EQ(text_of(problem), "a is b; use c");
-  const auto json = json_from(std::vector{problem});
+  const LintFinding finding{"code", "a is b", "use c"};
+  EXPECT_EQ(text_of(finding), "a is b; use c");
+  const auto json = json_from(std::vector{finding});
   EXPECT_EQ(json.dump(), R"([{"code":"code","sentence":"a is b","remedy":"use c"}])");
 }
 

@@ -46,16 +46,16 @@ class CheckedToy {
   Denoiser denoise_;
 };
 
-Request request_of(std::string_view dialect, std::string_view sampler, std::string_view schedule,
-                   int64_t steps) {
-  Request request;
-  request.dialect = dialect;
-  request.sampler = sampler;
-  request.schedule = schedule;
-  request.steps = steps;
-  request.seed = 3;
-  request.noise = "torch";
-  return request;
+ResolvedSampling sampling_of(std::string_view dialect, std::string_view sampler,
+                             std::string_view schedule, int64_t steps) {
+  ResolvedSampling sampling;
+  sampling.sampler = sampler;
+  sampling.schedule = schedule;
+  sampling.dialect = dialect_from_name(dialect);
+  sampling.steps = steps;
+  sampling.eta = find_sampler(sampler).defaults.eta;
+  sampling.rho = schedule == "polyexponential" ? 1 : 7;
+  return sampling;
 }
 
 std::string text_of(const SamplingPlan& plan) {
@@ -117,7 +117,7 @@ class Seen {
     if (minding_.contains(key)) return true;
     const auto result = [&](LastStep last_step) {
       SamplingPlan plan =
-          plan_sampling(request_of("fourstep", "euler", "karras", 5), make_sdxl_noise_schedule());
+          plan_sampling(sampling_of("fourstep", "euler", "karras", 5), make_sdxl_noise_schedule());
       plan.sampler = row;
       plan.settings = row.defaults;
       plan.settings.last_step = last_step;
@@ -139,11 +139,11 @@ struct Counts {
 };
 
 /// Plans and, where the plan is new, samples. A refusal must say why.
-void try_request(const Request& request, const NoiseSchedule& schedule, Seen& seen,
-                 Counts& counts) {
+void try_sampling(const ResolvedSampling& asked, const NoiseSchedule& schedule, Seen& seen,
+                  Counts& counts) {
   ++counts.combinations;
   try {
-    const SamplingPlan plan = plan_sampling(request, schedule);
+    const SamplingPlan plan = plan_sampling(asked, schedule);
     if (seen.is_new(plan)) run_plan(plan, one_noise());
   } catch (const InvalidRequest& refusal) {
     EXPECT_STRNE(refusal.what(), "");
@@ -158,14 +158,12 @@ TEST(SamplerSweep, EveryStateIsFinite) {
   for (const DialectRow& dialect : dialect_rows()) {
     if (dialect_name(dialect.dialect) != dialect.name) continue;  // another spelling
     for (const bool is_zero_snr : {false, true}) {
-      Request request = request_of(dialect.name, "euler", "karras", 4);
-      request.zero_snr = is_zero_snr;
-      const NoiseSchedule schedule = noise_schedule_of(request, false);
+      const NoiseSchedule schedule = noise_schedule_of(dialect.dialect, is_zero_snr);
       for (const SamplerRow& sampler : sampler_rows()) {
         for (const ScheduleRow& row : schedule_rows()) {
           for (int steps = 1; steps <= kMostSteps; ++steps) {
-            try_request(request_of(dialect.name, sampler.name, row.name, steps), schedule, seen,
-                        counts);
+            try_sampling(sampling_of(dialect.name, sampler.name, row.name, steps), schedule, seen,
+                         counts);
           }
         }
       }
@@ -218,8 +216,8 @@ std::vector<SamplerSettings> settings_at_their_ends(const SamplingPlan& plan) {
 std::vector<SamplingPlan> plans_of(const SamplerRow& sampler) {
   const NoiseSchedule schedule = make_sdxl_noise_schedule();
   std::vector<SamplingPlan> plans = {
-      plan_sampling(request_of("comfyui", sampler.name, "karras", 5), schedule)};
-  SamplingPlan other = plan_sampling(request_of("diffusers", sampler.name, "karras", 5), schedule);
+      plan_sampling(sampling_of("comfyui", sampler.name, "karras", 5), schedule)};
+  SamplingPlan other = plan_sampling(sampling_of("diffusers", sampler.name, "karras", 5), schedule);
   if (other.sampler.function != sampler.function) plans.push_back(std::move(other));
   return plans;
 }
@@ -246,9 +244,9 @@ TEST(SamplerSweep, ExplicitListsAndSettingsAtTheirEndsAreFinite) {
 
 TEST(SamplerSweep, MoreNoiseThanThereIsRoomForIsRefused) {
   for (const char* sampler : {"tcd", "dpm_adaptive"}) {
-    Request request = request_of("fourstep", sampler, "karras", 4);
-    request.eta = 1.5;
-    EXPECT_THROW(plan_sampling(request, make_sdxl_noise_schedule()), InvalidRequest) << sampler;
+    ResolvedSampling asked = sampling_of("fourstep", sampler, "karras", 4);
+    asked.eta = 1.5;
+    EXPECT_THROW(plan_sampling(asked, make_sdxl_noise_schedule()), InvalidRequest) << sampler;
   }
 }
 
@@ -258,11 +256,11 @@ TEST(SamplerSweep, TheirOwnNoiseIsFiniteToo) {
     if (sampler.needs.noise == NoiseKind::kNone) continue;
     for (const std::string_view schedule : {"karras", "kl_optimal", "laplace", "beta"}) {
       for (const double churn : {0.0, 100.0}) {
-        Request request = request_of("a1111", sampler.name, schedule, 4);
-        request.s_churn = churn;
-        const SamplingPlan plan = plan_sampling(request, make_sdxl_noise_schedule());
-        const ImageSeed seed = image_seed(request);
-        run_plan(plan, step_noise(plan, seed, make_image_noise(seed)));
+        ResolvedSampling asked = sampling_of("a1111", sampler.name, schedule, 4);
+        asked.s_churn = churn;
+        const SamplingPlan plan = plan_sampling(asked, make_sdxl_noise_schedule());
+        const ImageSeed seeds[] = {{.seed = 3}};
+        run_plan(plan, step_noise(plan, seeds, make_image_noise(seeds)));
         ++runs;
       }
     }
@@ -277,8 +275,8 @@ TEST(SamplerSweep, ManyStepsFallOrAreRefused) {
       for (const ScheduleRow& row : schedule_rows()) {
         for (const int steps : {40, 333, 500, 999, 1000}) {
           try {
-            const auto request = request_of(dialect.name, "dpmpp_2m", row.name, steps);
-            const auto sigmas = plan_sampling(request, schedule).sigmas;
+            const auto asked = sampling_of(dialect.name, "dpmpp_2m", row.name, steps);
+            const auto sigmas = plan_sampling(asked, schedule).sigmas;
             EXPECT_NO_THROW(check_falling(sigmas)) << dialect.name << row.name << steps;
           } catch (const InvalidRequest& refusal) {
             EXPECT_STRNE(refusal.what(), "");
@@ -292,7 +290,7 @@ TEST(SamplerSweep, ManyStepsFallOrAreRefused) {
 TEST(SamplerSweep, ManyStepsAreFinite) {
   for (const SamplerRow& sampler : sampler_rows()) {
     for (const std::string_view schedule : {"karras", "normal"}) {
-      run_plan(plan_sampling(request_of("comfyui", sampler.name, schedule, 120),
+      run_plan(plan_sampling(sampling_of("comfyui", sampler.name, schedule, 120),
                              make_sdxl_noise_schedule()),
                one_noise());
     }
@@ -306,9 +304,9 @@ TEST(SamplerSweep, BentSchedulesAreFiniteOrRefused) {
     for (const std::string_view schedule : {"karras", "polyexponential"}) {
       for (const double rho : {0.05, 1.0, 100.0}) {
         for (const int steps : {1, 3, 4, 11, 40}) {
-          Request request = request_of("fourstep", sampler.name, schedule, steps);
-          request.rho = rho;
-          try_request(request, make_sdxl_noise_schedule(), seen, counts);
+          ResolvedSampling asked = sampling_of("fourstep", sampler.name, schedule, steps);
+          asked.rho = rho;
+          try_sampling(asked, make_sdxl_noise_schedule(), seen, counts);
         }
       }
     }

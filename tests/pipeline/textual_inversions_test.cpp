@@ -29,31 +29,30 @@ class Inversions : public testing::TinyRun {
 
   Request request() const {
     Request r = TinyRun::request();
-    r.embedding_dir = {path("embeddings")};
+    r.prompt.embedding_dir = {path("embeddings")};
     return r;
   }
 };
 
 TEST_F(Inversions, ThePlanNamesTheFilesThatItsTextsUse) {
-  Models models(request(), {});
+  Models models(request().files, {});
   EncodingCache cache;
-  const auto used = [&](Request r) {
-    r = resolve_defaults(r, models.traits(), {});
-    return encode_prompts(models, r, {}, cache).inversions;
+  const auto used = [&](const Request& r) {
+    return encode_prompts(models, resolve(r, models.traits()), {}, cache).inversions;
   };
   Request r = request();
   EXPECT_THAT(used(r), IsEmpty());
-  r.prompt = "a [cat:blue:1] fox";
-  r.negative_prompt = "Red, blue";
+  r.prompt.text = "a [cat:blue:1] fox";
+  r.prompt.negative = "Red, blue";
   EXPECT_THAT(used(r), ElementsAre(file("blue"))) << "CFG 1 needs no negative prompt";
-  r.cfg_scale = 3;
+  r.sampling.cfg_scale = 3;
   EXPECT_THAT(used(r), ElementsAre(file("sub/red"), file("blue")));
   EXPECT_THAT(used(r), ElementsAre(file("sub/red"), file("blue"))) << "of encodings in the cache";
-  r.dialect = "comfyui";
-  r.prompt = "a embedding:sub/red fox";
-  r.negative_prompt = "red";
+  r.sampling.dialect = Dialect::kComfy;
+  r.prompt.text = "a embedding:sub/red fox";
+  r.prompt.negative = "red";
   EXPECT_THAT(used(r), ElementsAre(file("sub/red")));
-  r.embedding_dir.clear();
+  r.prompt.embedding_dir.clear();
   EXPECT_THAT(used(r), IsEmpty());
 }
 
@@ -77,8 +76,8 @@ class Bundles : public testing::TinyRun {
 
   /// With a LoRA of this name, the embeddings' folder, and what was noticed.
   Tensor picture(const char* file, bool has_folder, Request r) {
-    if (file) r.loras = {{path(file), {}, 0}};
-    if (has_folder) r.embedding_dir = {path("embeddings")};
+    if (file) r.files.loras = {{path(file), {}, 0}};
+    if (has_folder) r.prompt.embedding_dir = {path("embeddings")};
     notices_.clear();
     Events events;
     events.on_notice = [&](const std::string& sentence) { notices_.push_back(sentence); };
@@ -86,7 +85,7 @@ class Bundles : public testing::TinyRun {
   }
   Tensor picture(const char* file, bool has_folder) {
     Request r = request();
-    r.prompt = "a mytok cat";
+    r.prompt.text = "a mytok cat";
     return picture(file, has_folder, r);
   }
 
@@ -99,8 +98,8 @@ TEST_F(Bundles, ThePictureIsThatOfTheSameEmbeddingInAFolderToTheBit) {
   EXPECT_FALSE(torch::equal(bundled, picture("lora.safetensors", false)));
   EXPECT_FALSE(torch::equal(picture(nullptr, false), picture("lora.safetensors", false)));
   Request r = request();
-  r.prompt = "a embedding:mytok cat";
-  r.dialect = "comfyui";
+  r.prompt.text = "a embedding:mytok cat";
+  r.sampling.dialect = Dialect::kComfy;
   EXPECT_TRUE(
       torch::equal(picture("bundle.safetensors", false, r), picture("lora.safetensors", true, r)));
 }
@@ -109,7 +108,7 @@ TEST_F(Bundles, NamesMayHaveDotsAndBlanks) {
   const NamedTensors parts = open_safetensors(path("embeddings/mytok.safetensors")).tensors;
   write_bundle("blank.safetensors", "my tok v1.5", parts);
   Request r = request();
-  r.prompt = "a my tok v1.5 cat";
+  r.prompt.text = "a my tok v1.5 cat";
   const Tensor words = picture("lora.safetensors", false, r);
   EXPECT_FALSE(torch::equal(picture("blank.safetensors", false, r), words));
 }
@@ -123,8 +122,8 @@ TEST_F(Bundles, AFolderGoesBeforeALoraAndTheFirstLoraBeforeTheSecond) {
   EXPECT_THAT(notices_, ::testing::Contains(::testing::HasSubstr(
                             "\"MyTok\": that of mytok.safetensors of --embedding-dir is used")));
   Request r = request();
-  r.prompt = "a mytok cat";
-  r.loras = {{path("bundle.safetensors"), {}, 0}, {path("other.safetensors"), 0.0, 0}};
+  r.prompt.text = "a mytok cat";
+  r.files.loras = {{path("bundle.safetensors"), {}, 0}, {path("other.safetensors"), 0.0, 0}};
   const Tensor first = picture(nullptr, false, r);
   EXPECT_TRUE(torch::equal(first, folder));
   EXPECT_THAT(notices_, ::testing::Contains(::testing::HasSubstr("bundled in other.safetensors")));
@@ -132,10 +131,10 @@ TEST_F(Bundles, AFolderGoesBeforeALoraAndTheFirstLoraBeforeTheSecond) {
 
 TEST_F(Bundles, AtWeightZeroTheEmbeddingIsThereAndWithoutTheLoraTheNameIsAWord) {
   Request r = request();
-  r.prompt = "a mytok cat";
-  r.loras = {{path("bundle.safetensors"), 0.0, 0}};
+  r.prompt.text = "a mytok cat";
+  r.files.loras = {{path("bundle.safetensors"), 0.0, 0}};
   const Tensor off = picture(nullptr, false, r);
-  r.loras.clear();
+  r.files.loras.clear();
   EXPECT_TRUE(torch::equal(off, picture(nullptr, true, r)));
   EXPECT_FALSE(torch::equal(off, picture(nullptr, false, r)));
 }

@@ -1,8 +1,7 @@
 #pragma once
 // Sampling a request with a toy for a network, as the scripts tests/oracle/schedulers.py do with diffusers.
 
-#include "base/image_noise.h"
-#include "pipeline/sampling_plan.h"
+#include "pipeline/sample_pass.h"
 #include "sampling/parameterization.h"
 
 namespace fourstep::testing {
@@ -14,20 +13,14 @@ inline Tensor toy_output(const Tensor& scaled, const Tensor& timestep) {
   return scaled * (0.25 + 0.7 * t) + 0.3 * (2 * scaled + 8 * t).sin();
 }
 
-/// The final latent, [1,4,8,8] fp32. request: resolved; prediction: epsilon or v_prediction.
-inline Tensor sample_toy(const Request& request) {
-  const SamplingPlan plan = plan_sampling(request, noise_schedule_of(request, false));
-  const ImageSeed seed = image_seed(request);
-  const NoiseSource noise = make_image_noise(seed);
-  const Tensor first = noise({1, 4, 8, 8});
-  const bool is_v = request.prediction == "v_prediction";
-  const Denoiser denoise =
-      make_denoiser(toy_output, plan.timestep_of, is_v ? NetworkOutput::kV : NetworkOutput::kEps);
-  const SamplerRun run{
-      denoise, plan.sigmas,     plan.schedule, plan.settings, step_noise(plan, seed, noise),
-      {},      plan.timestep_of};
-  const Tensor x = initial_state(at::zeros_like(first), first, plan.sigmas[0], plan.noise_scale);
-  return sample(plan.sampler, run, x) * plan.output_scale;
+/// The final latent, [1,4,8,8] fp32. asked: with sampler, schedule, steps, seed and noise.
+inline Tensor sample_toy(const Request& asked) {
+  const ResolvedRequest request = resolve(asked, {});
+  const SamplingPlan plan = plan_sampling(
+      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
+  const Denoiser denoise = make_denoiser(toy_output, plan.timestep_of, request.output);
+  const ImageSeed seeds[] = {request.seed};
+  return sample_pass(plan, {denoise, {}}, {.seeds = seeds, .width = 64, .height = 64});
 }
 
 }  // namespace fourstep::testing

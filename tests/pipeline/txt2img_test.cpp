@@ -15,7 +15,7 @@ class Txt2Img : public testing::TinyRun {
  protected:
   Tensor latent_of(const std::string& prompt) {
     Request r = request();
-    r.prompt = prompt;
+    r.prompt.text = prompt;
     return run(r)[0].latent;
   }
 };
@@ -30,50 +30,68 @@ TEST_F(Txt2Img, GivesTheSameImageFromTheSameRequest) {
 
 TEST_F(Txt2Img, ImageOfABatchEqualsTheSingleRun) {
   Request batch = request(), single = request();
-  batch.images = 3;
-  single.seed = 9;
+  batch.picture.images = 3;
+  single.picture.seed = 9;
   const auto images = run(batch);
   ASSERT_EQ(images.size(), 3u);
   EXPECT_EQ(images[2].seed, 9u);
   EXPECT_TRUE(torch::equal(images[2].latent, run(single)[0].latent));
 }
 
+TEST_F(Txt2Img, ImagesSampledAtOnceEqualTheSingleRunsUpToRounding) {
+  for (const char* sampler : {"lcm", "dpmpp_2m_sde", "dpm_adaptive"}) {
+    Request alone = request(), at_once = request();
+    alone.sampling.sampler = at_once.sampling.sampler = sampler;
+    alone.picture.images = at_once.picture.images = 3;
+    alone.sampling.cfg_scale = at_once.sampling.cfg_scale = 2;
+    at_once.picture.batch = 2;
+    const auto expected = run(alone), images = run(at_once);
+    ASSERT_EQ(images.size(), 3u);
+    for (size_t i = 0; i < images.size(); ++i) {
+      EXPECT_EQ(images[i].seed, expected[i].seed);
+      const double error = (images[i].latent - expected[i].latent).abs().max().item<double>();
+      EXPECT_LE(error, 2e-4) << sampler << ", image " << i;
+    }
+    EXPECT_FALSE(torch::allclose(images[1].latent, images[0].latent, 0.1, 0.1)) << sampler;
+  }
+}
+
 TEST_F(Txt2Img, PromptSeedSizeAndGuidanceMatter) {
   const Tensor plain = run(request())[0].latent;
   Request other = request();
-  other.prompt = "a fox";
+  other.prompt.text = "a fox";
   EXPECT_FALSE(torch::equal(run(other)[0].latent, plain));
   other = request();
-  other.noise = "nv";
+  other.noise.origin = NoiseChoice::kNv;
   EXPECT_FALSE(torch::equal(run(other)[0].latent, plain));
   other = request();
-  other.cfg_scale = 4;
+  other.sampling.cfg_scale = 4;
   const Tensor guided = run(other)[0].latent;
   EXPECT_FALSE(torch::equal(guided, plain));
-  other.negative_prompt = "fox";
+  other.prompt.negative = "fox";
   EXPECT_FALSE(torch::equal(run(other)[0].latent, guided));
 }
 
 TEST_F(Txt2Img, TakingALoraOffRestoresTheImageToTheBit) {
   testing::write_tiny_lora(lora());
-  Models models(request(), {});
+  Models models(request().files, {});
   const Tensor plain = run(models, request())[0].latent;
   Request with = request();
-  with.loras = {{lora(), 0.7, 0.7}};
+  with.files.loras = {{lora(), 0.7, 0.7}};
   const Tensor worn = run(models, with)[0].latent;
   EXPECT_GT((worn - plain).abs().max().item<double>(), 1e-3);
-  with.loras[0].unet_weight = -0.85;
+  with.files.loras[0].unet_weight = -0.85;
   run(models, with);
   EXPECT_TRUE(torch::equal(run(models, request())[0].latent, plain));
-  with.loras[0].unet_weight = 0.7;
+  with.files.loras[0].unet_weight = 0.7;
   EXPECT_TRUE(torch::equal(run(models, with)[0].latent, worn)) << "and putting it on again";
 }
 
 TEST_F(Txt2Img, TwoHalvesOfALoraEqualTheWhole) {
   testing::write_tiny_lora(lora());
   Request whole = request(), halves = request();
-  whole.loras = {{lora(), 1, 1}};
-  halves.loras = {{lora(), 0.5, 0.5}, {lora(), 0.5, 0.5}};
+  whole.files.loras = {{lora(), 1, 1}};
+  halves.files.loras = {{lora(), 0.5, 0.5}, {lora(), 0.5, 0.5}};
   EXPECT_TRUE(torch::equal(run(whole)[0].latent, run(halves)[0].latent));
 }
 
@@ -83,10 +101,10 @@ TEST_F(Txt2Img, AModelInScaledFp8GivesThePictureOfItsTrueValues) {
                             folder_.path() / "truth.safetensors");
   testing::write_tiny_lora(lora());
   Request scaled = request(), truth = request();
-  scaled.model = folder_.path() / "scaled.safetensors";
-  truth.model = folder_.path() / "truth.safetensors";
+  scaled.files.model = folder_.path() / "scaled.safetensors";
+  truth.files.model = folder_.path() / "truth.safetensors";
   EXPECT_TRUE(torch::equal(run(scaled)[0].image, run(truth)[0].image));
-  scaled.loras = truth.loras = {{lora(), 0.7, 0.7}};
+  scaled.files.loras = truth.files.loras = {{lora(), 0.7, 0.7}};
   EXPECT_TRUE(torch::equal(run(scaled)[0].image, run(truth)[0].image));
 }
 
@@ -102,9 +120,9 @@ TEST_F(Txt2Img, StopsWithinAStep) {
 TEST_F(Txt2Img, AnInterruptedFusionLeavesNothingHalfMade) {
   testing::write_tiny_lora(lora());
   Request with = request();
-  with.loras = {{lora(), 0.7, 0.7}};
+  with.files.loras = {{lora(), 0.7, 0.7}};
   const Tensor whole = run(with)[0].latent;
-  Models models(with, {});
+  Models models(with.files, {});
   Stage stage = Stage::kLoad;
   Events events;
   events.on_progress = [&](const Progress& p) { stage = p.stage; };
@@ -147,7 +165,7 @@ TEST_F(Txt2Img, AMissingVaeIsNamedAndAnotherFileHelps) {
       model(), [](Checkpoint& checkpoint) { checkpoint.components.erase(Component::kVae); });
   EXPECT_THROW(run(request()), Error);
   Request r = request();
-  r.vae = vae;
+  r.files.vae = vae;
   EXPECT_TRUE(torch::equal(run(r)[0].image, with_own));
 }
 
@@ -159,9 +177,9 @@ TEST_F(Txt2Img, AUNetAloneWorksTogetherWithACheckpoint) {
     checkpoint.components[Component::kUnet]["conv_out.bias"].add_(1);
   });
   Request alone = request(), both = request();
-  alone.model = unet;
+  alone.files.model = unet;
   EXPECT_THROW(run(alone), Error);
-  both.unet = unet;
+  both.files.unet = unet;
   const Tensor changed = run(both)[0].latent;
   EXPECT_FALSE(torch::equal(changed, run(request())[0].latent));
   testing::write_tiny_sdxl(model(), [](Checkpoint& checkpoint) {
@@ -174,24 +192,24 @@ TEST_F(Txt2Img, PartsInFilesOfTheirOwnGiveTheImageOfTheWhole) {
   const Tensor whole = run(request())[0].image;
   const Checkpoint tiny = testing::tiny_sdxl();
   Request r = request();
-  r.model = path("unet.safetensors");
-  r.vae = path("vae.safetensors");
-  r.text_encoder = path("clip_l.safetensors");
-  r.text_encoder_2 = path("clip_g.safetensors");
+  r.files.model = path("unet.safetensors");
+  r.files.vae = path("vae.safetensors");
+  r.files.text_encoder = path("clip_l.safetensors");
+  r.files.text_encoder_2 = path("clip_g.safetensors");
   const auto write = [&](const std::string& file, Component component) {
     write_safetensors(file, tiny.components.at(component));
   };
-  write(r.model, Component::kUnet);
-  write(r.vae, Component::kVae);
-  write(r.text_encoder_2, Component::kTextEncoder2);
-  write_safetensors(r.text_encoder, tiny.components.at(Component::kTextEncoder),
+  write(r.files.model, Component::kUnet);
+  write(r.files.vae, Component::kVae);
+  write(r.files.text_encoder_2, Component::kTextEncoder2);
+  write_safetensors(r.files.text_encoder, tiny.components.at(Component::kTextEncoder),
                     {{"fourstep.merges", tiny.merges_text}});
   EXPECT_TRUE(torch::equal(run(r)[0].image, whole));
   NamedTensors decoder = tiny.components.at(Component::kVae);
   std::erase_if(decoder, [](const auto& item) {
     return !item.first.starts_with("decoder.") && !item.first.starts_with("post_quant");
   });
-  write_safetensors(r.vae, decoder);
+  write_safetensors(r.files.vae, decoder);
   EXPECT_TRUE(torch::equal(run(r)[0].image, whole)) << "and the decoder is enough";
 }
 
@@ -200,7 +218,7 @@ TEST_F(Txt2Img, ASecondEncoderWithoutItsProjectionIsSaidBeforeAnythingIsLoaded) 
     checkpoint.components[Component::kTextEncoder2].erase("text_projection.weight");
   });
   try {
-    Models models(request(), {});
+    Models models(request().files, {});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("text_projection.weight"), std::string::npos);
@@ -210,7 +228,7 @@ TEST_F(Txt2Img, ASecondEncoderWithoutItsProjectionIsSaidBeforeAnythingIsLoaded) 
 
 TEST_F(Txt2Img, VPredictionChangesTheResultAsTheFileSays) {
   Request forced = request();
-  forced.prediction = "v_prediction";
+  forced.networks.prediction = PredictionChoice::kV;
   const Tensor asked = run(forced)[0].latent;
   EXPECT_FALSE(torch::equal(asked, run(request())[0].latent));
   testing::write_tiny_sdxl(model(),
@@ -229,9 +247,9 @@ TEST_F(Txt2Img, AScheduleThatNeverSwitchesIsThePlainPrompt) {
 
 TEST_F(Txt2Img, EveryImageBeginsItsScheduleAnew) {
   Request batch = request(), single = request();
-  batch.prompt = single.prompt = "a [cat:fox:1]";
-  batch.images = 2;
-  single.seed = 8;
+  batch.prompt.text = single.prompt.text = "a [cat:fox:1]";
+  batch.picture.images = 2;
+  single.picture.seed = 8;
   EXPECT_TRUE(torch::equal(run(batch)[1].latent, run(single)[0].latent));
 }
 
@@ -247,19 +265,21 @@ TEST_F(Txt2Img, PartsOfOneTextAddUpToIt) {
 TEST_F(Txt2Img, AWeightOfThePromptIsAScaleOfGuidance) {
   // u + 2 (c - u), with the scale 1 and the part's weight 2 or the other way round.
   Request scaled = request();
-  scaled.cfg_scale = 2;
+  scaled.sampling.cfg_scale = 2;
   EXPECT_LE((latent_of("a cat :2") - run(scaled)[0].latent).abs().max().item<double>(), 1e-4);
 }
 
 TEST_F(Txt2Img, WeightsActByTheChosenMathematics) {
   const Tensor plain = latent_of("a cat");
   std::vector<Tensor> latents;
-  for (const char* emphasis : {"original", "no_norm", "comfyui", "ignore"}) {
+  for (const Emphasis emphasis :
+       {Emphasis::kOriginal, Emphasis::kNoNorm, Emphasis::kComfy, Emphasis::kIgnore}) {
     Request r = request();
-    r.prompt = "a (cat:1.5)";
-    r.emphasis = emphasis;
+    r.prompt.text = "a (cat:1.5)";
+    r.prompt.emphasis = emphasis;
     latents.push_back(run(r)[0].latent);
-    EXPECT_EQ(torch::equal(latents.back(), plain), r.emphasis == "ignore") << emphasis;
+    EXPECT_EQ(torch::equal(latents.back(), plain), emphasis == Emphasis::kIgnore)
+        << text_from_value(emphasis);
   }
   EXPECT_FALSE(torch::equal(latents[0], latents[1]));
   EXPECT_FALSE(torch::equal(latents[1], latents[2]));
@@ -272,15 +292,15 @@ TEST_F(Txt2Img, EmbeddingsAreWordsAndMustFitTheModel) {
   testing::write_tiny_inversion(folder + "/blue.safetensors");
   write_safetensors(folder + "/old.safetensors", {{"emb_params", torch::ones({1, 7})}});
   Request r = request();
-  r.prompt = "a blue cat";
+  r.prompt.text = "a blue cat";
   const Tensor word = run(r)[0].latent;
-  r.embedding_dir = {folder};
+  r.prompt.embedding_dir = {folder};
   const Tensor learned = run(r)[0].latent;
   EXPECT_FALSE(torch::equal(learned, word));
-  r.dialect = "comfyui";
-  r.prompt = "a embedding:blue cat";
+  r.sampling.dialect = Dialect::kComfy;
+  r.prompt.text = "a embedding:blue cat";
   EXPECT_EQ(run(r).size(), 1u);
-  r.prompt = "a embedding:old cat";
+  r.prompt.text = "a embedding:old cat";
   EXPECT_THROW(run(r), Error);
 }
 
@@ -294,48 +314,48 @@ TEST_F(Txt2Img, TheTextEncodersWeightOfALoraIsItsOwn) {
   write_safetensors(lora(), tensors);
   const Tensor plain = run(request())[0].latent;
   Request with = request();
-  with.loras = {{lora(), 1, 0}};
+  with.files.loras = {{lora(), 1, 0}};
   EXPECT_TRUE(torch::equal(run(with)[0].latent, plain)) << "the file has no part for the UNet";
-  with.loras = {{lora(), 0, 1}};
+  with.files.loras = {{lora(), 0, 1}};
   EXPECT_FALSE(torch::equal(run(with)[0].latent, plain));
 }
 
 TEST_F(Txt2Img, ACacheOfEncodingsGivesTheSameImages) {
-  Models models(request(), {});
+  Models models(request().files, {});
   EncodingCache cache;
-  const Request r = resolve_defaults(request(), models.traits(), {});
+  const ResolvedRequest r = resolve(request(), models.traits());
   const PromptPlan first = encode_prompts(models, r, {}, cache);
   EXPECT_EQ(cache.by_text.size(), 1u);
   const PromptPlan second = encode_prompts(models, r, {}, cache);
   EXPECT_EQ(first.stages[0].cond.context.data_ptr(), second.stages[0].cond.context.data_ptr());
-  Request other = r;
-  other.clip_skip = 1;
+  ResolvedRequest other = r;
+  other.prompt.clip_skip = 1;
   EXPECT_NO_THROW(encode_prompts(models, other, {}, cache));
   EXPECT_EQ(cache.by_text.size(), 1u) << "of the other setting";
 }
 
 TEST_F(Txt2Img, LongAndEmptyPromptsWork) {
   Request r = request();
-  r.prompt = "";
+  r.prompt.text = "";
   EXPECT_EQ(run(r).size(), 1u);
-  r.prompt = std::string(5000, 'x');
-  r.cfg_scale = 3;
-  r.negative_prompt = "cat";
+  r.prompt.text = std::string(5000, 'x');
+  r.sampling.cfg_scale = 3;
+  r.prompt.negative = "cat";
   EXPECT_EQ(run(r).size(), 1u);
 }
 
 TEST_F(Txt2Img, SizesThatAreNoMultipleOfTheUNetsStrideWork) {
   Request r = request();
-  r.width = 72;
-  r.height = 88;
+  r.picture.width = 72;
+  r.picture.height = 88;
   EXPECT_EQ(run(r)[0].image.sizes(), (Shape{1, 3, 88, 72}));
 }
 
 TEST_F(Txt2Img, TiledDecodingIsCloseToWhole) {
   Request r = request();
-  r.width = r.height = 256;
+  r.picture.width = r.picture.height = 256;
   const Tensor whole = run(r)[0].image;
-  r.vae_tile = 192;
+  r.networks.vae_tile = 192;
   const Tensor tiled = run(r)[0].image;
   EXPECT_EQ(tiled.sizes(), whole.sizes());
   EXPECT_LT((tiled - whole).abs().mean().item<double>(), 0.1 * whole.abs().mean().item<double>());

@@ -23,23 +23,23 @@ class TinyRun : public ::testing::Test {
   /// Three steps at 64x64 px, without guidance.
   Request request() const {
     Request r;
-    r.model = model();
-    r.prompt = "a cat";
-    r.width = r.height = 64;
-    r.steps = 3;
-    r.sampler = "lcm";
-    r.schedule = "dmd2";
-    r.cfg_scale = 1;
-    r.seed = 7;
+    r.files.model = model();
+    r.prompt.text = "a cat";
+    r.picture.width = r.picture.height = 64;
+    r.sampling.steps = 3;
+    r.sampling.sampler = "lcm";
+    r.sampling.schedule = "dmd2";
+    r.sampling.cfg_scale = 1;
+    r.picture.seed = 7;
     return r;
   }
 
   static std::vector<GeneratedImage> run(Models& models, const Request& r,
                                          const Events& events = {}) {
     validate(r);
-    models.set_loras(r.loras, r.lora_partial, events);
+    models.choose_loras(r.files.loras, r.files.lora_partial);
     std::vector<GeneratedImage> images;
-    const Request resolved = resolve_defaults(r, models.traits(), events);
+    const ResolvedRequest resolved = resolve(r, models.traits(), events);
     const PromptPlan prompts = encode_prompts(models, resolved, events);
     models.free_text_encoders();
     txt2img(models, resolved, prompts, events,
@@ -48,7 +48,7 @@ class TinyRun : public ::testing::Test {
   }
 
   static std::vector<GeneratedImage> run(const Request& r, const Events& events = {}) {
-    Models models(r, {});
+    Models models(r.files, {});
     return run(models, r, events);
   }
 

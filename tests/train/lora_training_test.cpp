@@ -45,9 +45,7 @@ class LoraTraining : public ::testing::Test {
     return config;
   }
   static Models open(const LoraTrainConfig& config, torch::Dtype dtype = torch::kFloat32) {
-    Request request;
-    request.model = config.model;
-    return Models(request, {.dtype = dtype, .is_trained = true});
+    return Models(FileSettings{.model = config.model}, {.dtype = dtype, .is_trained = true});
   }
   static void train(const LoraTrainConfig& config, bool is_resumed = false,
                     const Events& events = {}) {
