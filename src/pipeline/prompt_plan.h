@@ -45,9 +45,9 @@ struct EncodedText {
 
 /// Texts that were encoded before, of requests that treat them alike; the oldest go where they have too many bytes.
 struct EncodingCache {
-  std::string settings;  ///< what the encodings depend on besides their text
-  std::map<std::string, EncodedText> by_text;
-  std::deque<std::string> order;  ///< the keys of by_text, oldest first
+  std::string settings = {};  ///< what the encodings depend on besides their text
+  std::map<std::string, EncodedText> by_text = {};
+  std::deque<std::string> order = {};  ///< the keys of by_text, oldest first
   uint64_t bytes = 0, max_bytes = 64 << 20;
 };
 

@@ -8,6 +8,7 @@
 #include "pipeline/models.h"
 #include "train/adapter.h"
 #include "train/latent_cache.h"
+#include "train/loop.h"
 #include "train/lora_config.h"
 #include "train/noise_levels.h"
 #include "train/optimizer.h"
