@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -120,30 +119,6 @@ Tensor slerp(double weight, const Tensor& low, const Tensor& high) {
     return at::where(sine == 0, at::full_like(sine, part), (angle * part).sin() / sine);
   };
   return share(1 - weight) * low + share(weight) * high;
-}
-
-Tensor comfy_batch_noise(uint64_t seed, const Shape& image_shape,
-                         std::span<const int64_t> indices) {
-  constexpr int64_t kMaxIndex = 4095;
-  for (const int64_t index : indices) {
-    if (index < 0 || index > kMaxIndex) {
-      throw InvalidRequest("batch index {}, expected 0 to {}", index, kMaxIndex);
-    }
-  }
-  if (indices.empty()) throw InvalidRequest("no batch index is given, expected at least one");
-  const std::set<int64_t> wanted(indices.begin(), indices.end());
-  const NoiseSource noise = make_torch_noise(seed);
-  std::vector<Tensor> drawn(*wanted.rbegin() + 1), kept;
-  for (size_t i = 0; i < drawn.size(); ++i) {
-    const Tensor draw = noise(image_shape);
-    if (wanted.contains(static_cast<int64_t>(i))) drawn[i] = draw;
-  }
-  for (const int64_t index : indices) kept.push_back(drawn[index]);
-  return at::cat(kept);
-}
-
-NoiseSource make_comfy_step_noise(uint64_t seed, ComfyStepSeed start) {
-  return make_torch_noise(start == ComfyStepSeed::kNext ? seed + 1 : seed);
 }
 
 }  // namespace fourstep

@@ -1,6 +1,6 @@
 #pragma once
-// The noise of one image as A1111's web UI and Forge make it out of a seed and its variations, and the noise
-// of a batch as ComfyUI makes it.
+// The noise of one image as A1111's web UI and Forge make it out of a seed and its variations. ComfyUI's is a
+// case of it: kComfyStepSeedDelta.
 
 #include <cstdint>
 #include <span>
@@ -24,13 +24,16 @@ struct ImageSeed {
   uint64_t seed = 0;
   uint64_t variation_seed = 0;
   double variation_strength = 0;  ///< 0: the seed's noise; 1: the variation seed's
-  int64_t ensd = 0;               ///< A1111's "eta noise seed delta": not 0 restarts the stream at
-                                  ///< seed + ensd after the first draw
-  int64_t resize_from_width =
-      0;  ///< px; both not 0: the middle shows the picture that the seed gave
-  int64_t resize_from_height = 0;  ///< at this size
+  /// A1111's "eta noise seed delta": not 0 restarts the stream at seed + ensd after the first draw.
+  int64_t ensd = 0;
+  /// px; both not 0: the middle shows the picture that the seed gave at this size.
+  int64_t resize_from_width = 0, resize_from_height = 0;
   NoiseOrigin origin = NoiseOrigin::kTorch;
 };
+
+/// ImageSeed::ensd of ComfyUI on a CPU: it draws the steps' noise from a generator of its own, seeded with
+/// the seed + 1 (up to 2025 with the seed itself). Source: `default_noise_sampler` of ComfyUI.
+constexpr int64_t kComfyStepSeedDelta = 1;
 
 /// The image's stream: the first call gives the initial noise, later calls the noise of the steps. Shapes:
 /// [1,C,h,w] with h = height / 8 when the seed has variations or a size to resize from; any otherwise.
@@ -49,18 +52,5 @@ std::vector<ImageSeed> batch_seeds(const ImageSeed& first, int64_t count);
 /// [...,h,w], the columns being taken along h; where they are all but parallel the mix is linear, with the
 /// weights the wrong way round, as there. Source: `slerp` of A1111 and Forge.
 Tensor slerp(double weight, const Tensor& low, const Tensor& high);
-
-/// ComfyUI's initial noise of the images `indices` of a batch: images are drawn one by one from one stream,
-/// and these kept, in this order. image_shape: [1,C,h,w]; returns [indices,C,h,w]. Without indices its noise
-/// is one draw of make_torch_noise. Throws InvalidRequest for indices outside 0..4095.
-Tensor comfy_batch_noise(uint64_t seed, const Shape& image_shape, std::span<const int64_t> indices);
-
-/// Where ComfyUI starts the stream of the steps' noise on the CPU.
-enum class ComfyStepSeed {
-  kSame,  ///< up to 2025: at the seed, so that the first draw repeats the initial noise
-  kNext,  ///< since then: at seed + 1
-};
-
-NoiseSource make_comfy_step_noise(uint64_t seed, ComfyStepSeed start);
 
 }  // namespace fourstep

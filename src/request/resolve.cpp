@@ -104,7 +104,6 @@ Request fill_in(Request request, const ModelTraits& traits, const Events& events
 
 /// In ComfyUI's dialect the steps' noise starts a stream of its own, unless `ensd` names another.
 ImageSeed seed_of(uint64_t seed, const NoiseSettings& noise, Dialect dialect) {
-  constexpr int64_t kComfyStepSeedDelta = 1;
   const bool is_comfy = dialect == Dialect::kComfy && noise.ensd == 0;
   const bool is_philox = noise.origin == NoiseChoice::kNv;
   return {seed,

@@ -89,29 +89,5 @@ TEST(Slerp, StaysFiniteWhereColumnsAreParallel) {
   EXPECT_TRUE(slerp(0.5, low, high.reshape({1, 1, 1, 4})).isfinite().all().item<bool>());
 }
 
-TEST(ComfyBatchNoise, KeepsTheOrderAndAdmitsRepetition) {
-  const std::vector<int64_t> indices = {2, 0, 2};
-  const Tensor batch = comfy_batch_noise(5, kLatentShape, indices);
-  const NoiseSource noise = make_torch_noise(5);
-  const Tensor first = noise(kLatentShape);
-  noise(kLatentShape);
-  const Tensor third = noise(kLatentShape);
-  EXPECT_TRUE(torch::equal(batch, torch::cat({third, first, third})));
-}
-
-TEST(ComfyBatchNoise, RefusesIndicesOutOfBounds) {
-  for (const std::vector<int64_t>& indices :
-       {std::vector<int64_t>{}, std::vector<int64_t>{-1}, std::vector<int64_t>{1 << 20}}) {
-    EXPECT_THROW(comfy_batch_noise(5, kLatentShape, indices), InvalidRequest);
-  }
-}
-
-TEST(ComfyStepNoise, StartsAtTheSeedOrTheNext) {
-  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kSame)(kLatentShape),
-                           make_torch_noise(5)(kLatentShape)));
-  EXPECT_TRUE(torch::equal(make_comfy_step_noise(5, ComfyStepSeed::kNext)(kLatentShape),
-                           make_torch_noise(6)(kLatentShape)));
-}
-
 }  // namespace
 }  // namespace fourstep

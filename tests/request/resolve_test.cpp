@@ -215,6 +215,48 @@ TEST(Defaults, EveryImageHasASeedOfItsOwn) {
   EXPECT_EQ(single_image(asked, 2).picture.images, 1);
 }
 
+ImageSeed first_seed(Dialect dialect, int64_t ensd = 0) {
+  Request asked;
+  asked.picture.seed = 5;
+  asked.sampling.dialect = dialect;
+  asked.noise.origin = NoiseChoice::kTorch;
+  asked.noise.ensd = ensd;
+  return image_seeds(resolve(asked, kPlain)).at(0);
+}
+
+std::vector<float> first_numbers(const Tensor& noise) {
+  const float* values = noise.const_data_ptr<float>();
+  return {values, values + 4};
+}
+
+const Shape kSmallLatent = {1, 4, 8, 8};
+
+/// Numbers of torch.randn((1, 4, 8, 8), generator=g) with g = torch.Generator().manual_seed(5), and then of
+/// manual_seed(6), from which ComfyUI on a CPU draws the noise of the steps.
+TEST(ImageSeeds, ComfyUiStartsTheStepsAtTheNextSeed) {
+  const NoiseSource noise = make_image_noise(first_seed(Dialect::kComfy));
+  EXPECT_EQ(first_numbers(noise(kSmallLatent)),
+            (std::vector<float>{1.84232986f, 0.518887162f, -1.71192133f, -1.7013793f}));
+  EXPECT_EQ(first_numbers(noise(kSmallLatent)),
+            (std::vector<float>{-1.21130455f, 0.630358577f, -1.47130394f, -1.335199f}));
+  EXPECT_EQ(first_numbers(noise(kSmallLatent)),
+            (std::vector<float>{0.995447636f, -1.09742796f, 1.61368716f, 1.18029308f}));
+}
+
+TEST(ImageSeeds, OtherDialectsContinueTheStartStream) {
+  for (const Dialect dialect : {Dialect::kFourstep, Dialect::kA1111, Dialect::kDiffusers}) {
+    const NoiseSource noise = make_image_noise(first_seed(dialect));
+    noise(kSmallLatent);
+    EXPECT_EQ(first_numbers(noise(kSmallLatent)),
+              (std::vector<float>{0.194938123f, 1.54076397f, -0.660340548f, 0.753575027f}));
+  }
+}
+
+TEST(ImageSeeds, AnAskedForDeltaHoldsInComfyUisDialectToo) {
+  EXPECT_EQ(first_seed(Dialect::kComfy).ensd, 1);
+  EXPECT_EQ(first_seed(Dialect::kComfy, 31337).ensd, 31337);
+}
+
 TEST(Defaults, WhatTheFileSaysHoldsUnlessTheRequestKnowsBetter) {
   ModelTraits traits = kPlain;
   traits.zero_snr = true;
