@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "sampling/plain_name.h"
+#include "sampling/names.h"
 
 namespace fourstep {
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "sampling/diffusers_schedulers.h"
 #include "sampling/diffusers_schedules.h"
 
 namespace fourstep {
@@ -73,38 +72,38 @@ bool end_at_timestep_0(SamplingPlan& plan) {
 
 void follow_diffusers(const ResolvedSampling& asked, SamplingPlan& plan) {
   plan.settings.last_step = LastStep::kEstimate;
-  const auto scheduler = find_diffusers_scheduler(asked.sampler);
-  if (!scheduler) return;
+  const DiffusersScheduler& scheduler = find_sampler(asked.sampler).diffusers;
+  if (!scheduler.exists()) return;
   const auto spacing = spacing_of(asked);
-  if (scheduler->is_linspace_only && spacing && *spacing != Spacing::kLinspace) {
+  if (scheduler.is_linspace_only && spacing && *spacing != Spacing::kLinspace) {
     throw InvalidRequest(
         "--dialect diffusers: {} ({}) has no {} timesteps; use --schedule linspace, karras, "
         "exponential or beta",
-        scheduler->name, scheduler->sampler, asked.schedule);
+        scheduler.name(), asked.sampler, asked.schedule);
   }
   const int steps = static_cast<int>(plan.sigmas.size()) - 1;
-  if (scheduler->ends_at_timestep_0 && steps == 1 && remap_of(asked) != Remap::kNone) {
+  if (scheduler.ends_at_timestep_0 && steps == 1 && remap_of(asked) != Remap::kNone) {
     throw InvalidRequest(
         "--dialect diffusers: {} ({}) ends at the last level of {}, which leaves no step to make "
         "for "
         "--steps 1; use more steps",
-        scheduler->name, scheduler->sampler, asked.schedule);
+        scheduler.name(), asked.sampler, asked.schedule);
   }
-  plan.timestep_of = told_timesteps(asked, plan, scheduler->solver);
-  plan.settings.last_step = scheduler->last_step;
-  const bool has_step_to_end = !scheduler->ends_at_timestep_0 || end_at_timestep_0(plan);
-  if (has_step_to_end && steps < scheduler->first_order_below) {
+  plan.timestep_of = told_timesteps(asked, plan, scheduler.solver);
+  plan.settings.last_step = scheduler.last_step;
+  const bool has_step_to_end = !scheduler.ends_at_timestep_0 || end_at_timestep_0(plan);
+  if (has_step_to_end && steps < scheduler.first_order_below) {
     plan.settings.last_step = LastStep::kFirstOrder;
   }
-  if (scheduler->order > 0) plan.settings.order = scheduler->order;
-  if (scheduler->function) plan.sampler.function = scheduler->function;
-  if (scheduler->draws_from_stream) plan.sampler.needs.noise = NoiseKind::kFresh;
-  if (scheduler->has_stride && spacing) {
+  if (scheduler.order > 0) plan.settings.order = scheduler.order;
+  if (scheduler.function) plan.sampler.function = scheduler.function;
+  if (scheduler.draws_from_stream) plan.sampler.needs.noise = NoiseKind::kFresh;
+  if (scheduler.has_stride && spacing) {
     plan.settings.timestep_stride =
         static_cast<int>(plan.schedule.alphas_cumprod.size()) / static_cast<int>(asked.steps);
   }
   const bool is_euler =
-      scheduler->solver == SolverKind::kEuler || scheduler->solver == SolverKind::kKdpm2;
+      scheduler.solver == SolverKind::kEuler || scheduler.solver == SolverKind::kKdpm2;
   const bool starts_at_sigma = is_euler && spacing && *spacing != Spacing::kLeading;
   plan.noise_scale = starts_at_sigma ? NoiseScale::kSigma : NoiseScale::kUnitVariance;
 }

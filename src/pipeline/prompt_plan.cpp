@@ -19,13 +19,6 @@ namespace fourstep {
 
 namespace {
 
-/// A1111 counts two calls for each step of these.
-int64_t calls_per_step(const std::string& sampler) {
-  static const std::set<std::string> kSecondOrder = {
-      "heun", "dpm_2", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde", "restart"};
-  return kSecondOrder.count(sampler) ? 2 : 1;
-}
-
 /// ComfyUI's own parser leaves these to the part of the program that chooses between "{a|b}".
 std::string without_brace_escapes(const std::string& prompt) {
   std::string text;
@@ -48,9 +41,9 @@ const std::string& text_at(const Schedule& schedule, int64_t call) {
 TextPlan unchanging(StageTexts texts) { return {{std::move(texts)}, {{0, 0}}}; }
 
 TextPlan plan_scheduled(const ResolvedRequest& request) {
-  const PromptClock clock{request.sampling.steps * calls_per_step(request.sampling.sampler),
-                          {},
-                          request.prompt.old_prompt_schedules};
+  const int64_t calls_per_step = find_sampler(request.sampling.sampler).a1111.two_calls ? 2 : 1;
+  const PromptClock clock{
+      request.sampling.steps * calls_per_step, {}, request.prompt.old_prompt_schedules};
   const auto parts = parse_composition(parse_network_tags(request.prompt.text).text);
   std::vector<Schedule> schedules;
   for (const WeightedText& part : parts) {

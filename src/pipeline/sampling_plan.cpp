@@ -12,23 +12,16 @@
 #include "base/error.h"
 #include "pipeline/diffusers_plan.h"
 #include "sampling/a1111_timesteps.h"
-#include "sampling/diffusers_schedulers.h"
-#include "sampling/names.h"
 #include "sampling/schedules.h"
 
 namespace fourstep {
 
 namespace {
 
-/// The samplers for which A1111 has lists of its own and states of unit variance, to the end.
-enum class TimestepSampler { kNone, kDdim, kUniPc };
-
-TimestepSampler timestep_sampler(const ResolvedSampling& asked) {
-  if (asked.dialect != Dialect::kA1111) return TimestepSampler::kNone;
-  const std::string& name = asked.sampler;
-  if (name == "uni_pc") return TimestepSampler::kUniPc;
-  const bool is_ddim = name == "ddim" || name == "ddim_cfg_pp" || name == "plms";
-  return is_ddim ? TimestepSampler::kDdim : TimestepSampler::kNone;
+/// A1111's own list for the sampler; in other dialects none has one.
+A1111List a1111_list(const ResolvedSampling& asked) {
+  if (asked.dialect != Dialect::kA1111) return A1111List::kOfSchedule;
+  return find_sampler(asked.sampler).a1111.list;
 }
 
 std::vector<double> sigmas_of(const ResolvedSampling& asked, const NoiseSchedule& schedule) {
@@ -43,21 +36,20 @@ std::vector<double> sigmas_of(const ResolvedSampling& asked, const NoiseSchedule
     return sigmas;
   }
   const int steps = static_cast<int>(asked.steps);
-  switch (timestep_sampler(asked)) {
-    case TimestepSampler::kDdim:
+  switch (a1111_list(asked)) {
+    case A1111List::kDdim:
       return schedule_a1111_ddim(schedule, steps);
-    case TimestepSampler::kUniPc:
+    case A1111List::kUniPc:
       return schedule_a1111_unipc(schedule, steps);
-    case TimestepSampler::kNone:
+    case A1111List::kOfSchedule:
       break;
   }
   ScheduleSettings settings;
   settings.dialect = dialect;
   settings.rho = asked.rho;
-  if (const auto scheduler = find_diffusers_scheduler(asked.sampler)) {
-    settings.solver = scheduler->solver;
-  }
-  settings.discard_penultimate = discards_penultimate(asked.sampler, settings.dialect);
+  const SamplerRow& sampler = find_sampler(asked.sampler);
+  settings.solver = sampler.diffusers.solver;
+  settings.discard_penultimate = sampler.discards_penultimate(dialect);
   return make_sigmas(asked.schedule, schedule, steps, settings);
 }
 
@@ -80,8 +72,8 @@ NoiseScale noise_scale_of(const ResolvedSampling& asked, const NoiseSchedule& sc
     case Dialect::kComfy:
       return comfyui_noise_scale(schedule, sigma);
     case Dialect::kA1111:  // its timestep samplers start from y = noise
-      return timestep_sampler(asked) == TimestepSampler::kNone ? NoiseScale::kSigma
-                                                               : NoiseScale::kUnitVariance;
+      return a1111_list(asked) == A1111List::kOfSchedule ? NoiseScale::kSigma
+                                                         : NoiseScale::kUnitVariance;
     case Dialect::kDiffusers:
     case Dialect::kFourstep:
       break;
@@ -95,12 +87,10 @@ void check_steps(const ResolvedSampling& asked, const std::vector<double>& sigma
                        asked.schedule, asked.steps);
 }
 
-/// TCD's gamma is a share of the way to the next timestep; with more noise than 1 dpm_adaptive finds no end.
-void check_eta(const ResolvedSampling& asked) {
-  const bool is_share = asked.sampler == "tcd" || asked.sampler == "dpm_adaptive";
-  if (is_share && asked.eta > 1) {
-    throw InvalidRequest("--eta is {}, expected 0 to 1 with the sampler {}", asked.eta,
-                         asked.sampler);
+void check_eta(const ResolvedSampling& asked, const SamplerRow& sampler) {
+  if (asked.eta > sampler.needs.max_eta) {
+    throw InvalidRequest("--eta is {}, expected 0 to {} with the sampler {}", asked.eta,
+                         sampler.needs.max_eta, asked.sampler);
   }
 }
 
@@ -117,13 +107,13 @@ NoiseSchedule noise_schedule_of(Dialect dialect, bool zero_snr) {
 
 SamplingPlan plan_sampling(const ResolvedSampling& asked, NoiseSchedule schedule) {
   const SamplerRow& sampler = find_sampler(asked.sampler);
-  check_eta(asked);
+  check_eta(asked, sampler);
   std::vector<double> sigmas = sigmas_of(asked, schedule);
   check_steps(asked, sigmas);
-  const bool has_unit_variance = timestep_sampler(asked) != TimestepSampler::kNone;
+  const bool has_unit_variance = a1111_list(asked) != A1111List::kOfSchedule;
   const double output_scale = has_unit_variance ? 1 / std::hypot(1, sigmas.back()) : 1;
   const NoiseScale noise_scale = noise_scale_of(asked, schedule, sigmas[0]);
-  const TimestepOf timestep_of = timestep_of_table(schedule, TimestepRule::kNearest);
+  const TimestepOf timestep_of = timestep_of_table(schedule);
   SamplingPlan plan{
       sampler,     std::move(schedule), std::move(sigmas), settings_of(asked, sampler),
       noise_scale, output_scale,        timestep_of};
@@ -135,7 +125,7 @@ SamplingPlan plan_sampling(const ResolvedSampling& asked, NoiseSchedule schedule
 
 bool uses_schedule(const ResolvedSampling& asked) {
   return asked.timesteps.empty() && asked.sigmas.empty() &&
-         timestep_sampler(asked) == TimestepSampler::kNone;
+         a1111_list(asked) == A1111List::kOfSchedule;
 }
 
 StepNoise step_noise(const SamplingPlan& plan, std::span<const ImageSeed> seeds,

@@ -37,18 +37,17 @@ std::vector<double> schedule_a1111_ddim(const NoiseSchedule& schedule, int steps
 
 std::vector<double> schedule_a1111_unipc(const NoiseSchedule& schedule, int steps) {
   check_steps(steps);
-  const double first = schedule.first_timestep, last = schedule.last_timestep();
+  const double last = schedule.last_timestep();
   std::vector<double> sigmas;
   for (int k = 0; k <= steps; ++k) {
-    sigmas.push_back(sigma_from_log_alpha(schedule, last + (first - last) * k / steps));
+    sigmas.push_back(sigma_from_log_alpha(schedule, last - last * k / steps));
   }
   return sigmas;
 }
 
 double sigma_from_log_alpha(const NoiseSchedule& schedule, double timestep) {
-  const double last = static_cast<double>(schedule.alphas_cumprod.size()) - 1;
-  const double position = (timestep - schedule.first_timestep) / schedule.timestep_stride;
-  const double index = std::clamp(position, 0.0, last), low = std::floor(index);
+  const double index = std::clamp(timestep, 0.0, schedule.last_timestep());
+  const double low = std::floor(index);
   const auto log_alpha = [&](double entry) {
     return std::log(schedule.alphas_cumprod[static_cast<size_t>(entry)]);
   };

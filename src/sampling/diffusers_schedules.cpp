@@ -39,8 +39,7 @@ double diffusers_timestep(const NoiseSchedule& schedule, double sigma) {
       table.begin();
   const auto k = std::clamp<int64_t>(above - 1, 0, static_cast<int64_t>(table.size()) - 2);
   const double low = log_of(table[k]), high = log_of(table[k + 1]);
-  const double entry = static_cast<double>(k) + std::clamp((wanted - low) / (high - low), 0.0, 1.0);
-  return schedule.first_timestep + schedule.timestep_stride * entry;
+  return static_cast<double>(k) + std::clamp((wanted - low) / (high - low), 0.0, 1.0);
 }
 
 double diffusers_told_timestep(const NoiseSchedule& schedule, double sigma, SolverKind solver,

@@ -157,4 +157,16 @@ double res_weight(double h, double back) {
   return std::isfinite(weight) ? weight : 0;
 }
 
+Tensor ResHistory::next_target(const Tensor& estimate, double from, double down) {
+  Tensor target = estimate;
+  if (last_.defined() && down > 0) {
+    const double weight = res_weight(std::log(from / down), std::log(last_down_ / last_from_));
+    target = estimate * (1 - weight) + last_ * weight;
+  }
+  last_ = estimate;
+  last_from_ = from;
+  last_down_ = down;
+  return target;
+}
+
 }  // namespace fourstep

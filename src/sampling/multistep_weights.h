@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "base/tensor.h"
+
 namespace fourstep {
 
 /// Integrals from `from` to `to` of the Lagrange polynomials over `nodes` (1 to 4 different ones), in their
@@ -24,7 +26,7 @@ std::vector<double> adams_bashforth_weights(int order);
 
 /// As adams_bashforth_weights times the length of the step, for the steps as they are.
 /// lengths: to - from of this step and of those before (1 to 4), the newest first, all of one sign.
-/// Source: see sample_ipndm_v().
+/// Source: see sample_ipndm_v() in samplers_multistep.cpp.
 std::vector<double> ipndm_v_weights(std::span<const double> lengths);
 
 /// Weights of the slopes at `sigmas` (the newest first, 2 to 4) for the step from sigmas[0] to `to`, by
@@ -36,5 +38,19 @@ std::vector<double> deis_weights(std::span<const double> sigmas, double to);
 /// back: lambda at the previous estimate minus lambda where the previous step ended (negative). 0 where the formula
 /// has no number. Source: Zhang et al. 2023 (2308.02157), ComfyUI `res_multistep`.
 double res_weight(double h, double back);
+
+/// What RES multistep keeps of the previous step.
+class ResHistory {
+ public:
+  bool is_there() const { return last_.defined(); }
+
+  /// The mixture of this step's estimate and the previous one towards which to go, for a step that begins at
+  /// sigma `from` and goes to `down` without noise; then remembers this step. estimate: [B,4,h,w]; returns as it.
+  Tensor next_target(const Tensor& estimate, double from, double down);
+
+ private:
+  Tensor last_;
+  double last_from_ = 0, last_down_ = 0;
+};
 
 }  // namespace fourstep

@@ -42,18 +42,13 @@ size_t entry_below(const NoiseSchedule& schedule, double sigma) {
   return std::clamp<int64_t>(above - 1, 0, static_cast<int64_t>(table.size()) - 2);
 }
 
-double timestep_of_entry(const NoiseSchedule& schedule, double entry) {
-  return schedule.first_timestep + schedule.timestep_stride * entry;
-}
-
 /// The entries around a timestep, clamped to the table, and how far it is from the lower one, 0..1.
 struct Neighbours {
   double low, high, weight;
 };
 Neighbours neighbours_of(const NoiseSchedule& schedule, double timestep) {
   const auto& table = schedule.sigmas;
-  const double entry = std::clamp((timestep - schedule.first_timestep) / schedule.timestep_stride,
-                                  0.0, table.size() - 1.0);
+  const double entry = std::clamp(timestep, 0.0, table.size() - 1.0);
   const size_t k = static_cast<size_t>(entry);
   return {table[k], table[std::min(k + 1, table.size() - 1)], entry - static_cast<double>(k)};
 }
@@ -104,31 +99,14 @@ NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule, double last_
   return schedule_from_alphas_cumprod(std::move(alphas_cumprod));
 }
 
-NoiseSchedule with_distilled_steps(const NoiseSchedule& schedule, int num_entries) {
-  const size_t size = schedule.sigmas.size();
-  if (num_entries < 2 || size % num_entries != 0) {
-    throw Error("with_distilled_steps: {} entries, expected a divisor of {} above 1", num_entries,
-                size);
-  }
-  const size_t stride = size / num_entries;
-  NoiseSchedule distilled;
-  distilled.first_timestep = timestep_of_entry(schedule, stride - 1.0);
-  distilled.timestep_stride = schedule.timestep_stride * static_cast<double>(stride);
-  for (size_t j = stride - 1; j < size; j += stride) {
-    distilled.alphas_cumprod.push_back(schedule.alphas_cumprod[j]);
-    distilled.sigmas.push_back(schedule.sigmas[j]);
-  }
-  return distilled;
-}
-
 double nearest_timestep(const NoiseSchedule& schedule, double sigma) {
   const size_t k = entry_below(schedule, sigma);
-  return timestep_of_entry(schedule, log_position(schedule, k, sigma) > 0.5 ? k + 1.0 : k);
+  return log_position(schedule, k, sigma) > 0.5 ? k + 1.0 : k;
 }
 
 double interpolated_timestep(const NoiseSchedule& schedule, double sigma) {
   const size_t k = entry_below(schedule, sigma);
-  return timestep_of_entry(schedule, k + std::clamp(log_position(schedule, k, sigma), 0.0, 1.0));
+  return k + std::clamp(log_position(schedule, k, sigma), 0.0, 1.0);
 }
 
 double sigma_from_timestep(const NoiseSchedule& schedule, double timestep) {

@@ -7,16 +7,14 @@
 
 namespace fourstep {
 
-/// A table of noise levels. Entry j belongs to timestep first_timestep + timestep_stride * j.
+/// A table of noise levels, one for each timestep from 0.
 struct NoiseSchedule {
   std::vector<double> alphas_cumprod;  ///< alpha_bar, falling
   std::vector<double> sigmas;          ///< sqrt((1 - alpha_bar) / alpha_bar), rising
-  double first_timestep = 0;
-  double timestep_stride = 1;
 
   double sigma_min() const { return sigmas.front(); }
   double sigma_max() const { return sigmas.back(); }
-  double last_timestep() const { return first_timestep + timestep_stride * (sigmas.size() - 1.0); }
+  double last_timestep() const { return sigmas.size() - 1.0; }
 };
 
 /// SDXL (and SD 1.x): 1000 entries of "scaled linear" betas, beta_t = (sqrt(0.00085) + t/999 *
@@ -35,10 +33,6 @@ constexpr double kDiffusersLastAlphaBar = 0x1p-24;             ///< its Euler sc
 /// Source: Lin et al. 2023 (2305.08891), algorithm 1; ComfyUI's `zsnr` model sampling.
 NoiseSchedule with_zero_terminal_snr(const NoiseSchedule& schedule,
                                      double last_alpha_bar = kComfyLastAlphaBar);
-
-/// The entries a latent consistency model was distilled on: every (size / num_entries)th one, counted so
-/// that the last stays (SDXL, 50: timesteps 19, 39, ..., 999). Source: ComfyUI's `lcm` model sampling.
-NoiseSchedule with_distilled_steps(const NoiseSchedule& schedule, int num_entries = 50);
 
 /// The timestep of the entry nearest to sigma (> 0) in log sigma; the lower of two equally near ones.
 /// Source: ComfyUI, Forge.

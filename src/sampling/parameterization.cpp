@@ -49,16 +49,13 @@ Denoiser make_denoiser(Network network, TimestepOf timestep_of, NetworkOutput ou
   };
 }
 
-Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output,
-                       TimestepRule rule) {
-  return make_denoiser(std::move(network), timestep_of_table(std::move(schedule), rule), output);
+Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output) {
+  return make_denoiser(std::move(network), timestep_of_table(std::move(schedule)), output);
 }
 
-TimestepOf timestep_of_table(NoiseSchedule schedule, TimestepRule rule) {
-  return [schedule = std::move(schedule), rule](double sigma) {
-    return rule == TimestepRule::kNearest ? nearest_timestep(schedule, sigma)
-                                          : interpolated_timestep(schedule, sigma);
-  };
+TimestepOf timestep_of_table(NoiseSchedule schedule) {
+  return
+      [schedule = std::move(schedule)](double sigma) { return nearest_timestep(schedule, sigma); };
 }
 
 Tensor scale_input(const Tensor& x, const Tensor& sigma) {
@@ -96,16 +93,15 @@ BoundaryScaling lcm_boundary_scaling(double timestep) {
   return {kSigmaDataSquared / sum, scaled / std::sqrt(sum)};
 }
 
-Denoiser with_lcm_boundary(Denoiser denoise, NoiseSchedule schedule, BoundaryState state) {
-  return [denoise = std::move(denoise), schedule = std::move(schedule), state](
-             const Tensor& x, const Tensor& sigma) {
+Denoiser with_lcm_boundary(Denoiser denoise, NoiseSchedule schedule) {
+  return [denoise = std::move(denoise), schedule = std::move(schedule)](const Tensor& x,
+                                                                        const Tensor& sigma) {
     const Tensor timestep =
         map_sigmas(sigma, [&](double level) { return nearest_timestep(schedule, level); });
     const auto c_skip = [](double t) { return lcm_boundary_scaling(t).c_skip; };
     const auto c_out = [](double t) { return lcm_boundary_scaling(t).c_out; };
-    const Tensor skipped = state == BoundaryState::kSigmaSpace ? x : scale_input(x, sigma);
     return denoise(x, sigma) * as_factor(map_sigmas(timestep, c_out), x) +
-           skipped * as_factor(map_sigmas(timestep, c_skip), x);
+           scale_input(x, sigma) * as_factor(map_sigmas(timestep, c_skip), x);
   };
 }
 

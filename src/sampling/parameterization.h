@@ -14,12 +14,6 @@ namespace fourstep {
 /// What the network's output stands for.
 enum class NetworkOutput { kEps, kV, kEdm, kX0 };
 
-/// How a noise level becomes the timestep that the network is told.
-enum class TimestepRule {
-  kNearest,          ///< whole timesteps: ComfyUI, Forge
-  kLogInterpolated,  ///< fractional timesteps: A1111
-};
-
 /// A network: x_scaled: [B,4,h,w], of unit variance (x / sqrt(1 + sigma^2)); timestep: [B] fp32 on x's device.
 /// Returns [B,4,h,w] in any floating dtype.
 using Network = std::function<Tensor(const Tensor& x_scaled, const Tensor& timestep)>;
@@ -28,12 +22,11 @@ using Network = std::function<Tensor(const Tensor& x_scaled, const Tensor& times
 /// The network casts its input to its own dtype; the Denoiser returns the dtype of x.
 Denoiser make_denoiser(Network network, TimestepOf timestep_of, NetworkOutput output);
 
-/// The same with the timesteps of a table by one of the rules.
-Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output,
-                       TimestepRule rule = TimestepRule::kNearest);
+/// The same with the nearest timesteps of a table.
+Denoiser make_denoiser(Network network, NoiseSchedule schedule, NetworkOutput output);
 
-/// The timesteps of a table by one of the rules.
-TimestepOf timestep_of_table(NoiseSchedule schedule, TimestepRule rule);
+/// The nearest timesteps of a table, whole ones, as ComfyUI and Forge tell them to the network.
+TimestepOf timestep_of_table(NoiseSchedule schedule);
 
 /// x / sqrt(1 + sigma^2), the variance-preserving state that SDXL networks take.
 /// x: [B,4,h,w] fp32 or fp64; sigma: [B]. Returns as x. Throws Error for other shapes and dtypes.
@@ -68,10 +61,8 @@ struct BoundaryScaling {
 /// diffusers' LCMScheduler. From timestep 19 up, c_skip is below 1e-5.
 BoundaryScaling lcm_boundary_scaling(double timestep);
 
-/// Which state enters the boundary condition: x (ComfyUI, A1111) or x / sqrt(1 + sigma^2) (diffusers).
-enum class BoundaryState { kSigmaSpace, kVariancePreserving };
-
-/// Adds the LCM boundary condition to a denoiser; timesteps are the schedule's nearest.
-Denoiser with_lcm_boundary(Denoiser denoise, NoiseSchedule schedule, BoundaryState state);
+/// Adds the LCM boundary condition to a denoiser; timesteps are the schedule's nearest, the state is
+/// x / sqrt(1 + sigma^2). Source: diffusers' LCMScheduler.
+Denoiser with_lcm_boundary(Denoiser denoise, NoiseSchedule schedule);
 
 }  // namespace fourstep

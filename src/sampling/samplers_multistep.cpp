@@ -1,5 +1,8 @@
-#include "sampling/samplers_multistep.h"
+// Samplers with one call per step that combine the slopes or estimates of several steps.
+// settings.order: the most of them; the first steps have fewer.
+#include "sampling/samplers.h"
 
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -60,8 +63,7 @@ Tensor first_plms_step(const SamplerRun& run, const Tensor& x, const Tensor& fir
   return at_unit_variance(x, s.from, from) + mean * (s.to - from);
 }
 
-}  // namespace
-
+/// DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), algorithm 2; k-diffusion `sample_dpmpp_2m`.
 Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor last_denoised;
   double last_h = 0;
@@ -75,16 +77,23 @@ Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// Linear multistep: the polynomial through the latest slopes, integrated exactly.
+/// Source: k-diffusion `sample_lms`, of Katherine Crowson.
 Tensor sample_lms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     return lagrange_integrals(latest_sigmas(run, s, order), s.from, s.to);
   });
 }
 
+/// Adams-Bashforth with the weights of equal steps, up to order 4.
+/// Source: Zhang and Chen 2022 (2204.13902), "iPNDM".
 Tensor sample_ipndm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, ipndm_weights);
 }
 
+/// The same with the weights of the steps as they are. Source: Zhang and Chen 2022; the expressions are
+/// those of the diff-solvers program that ComfyUI and Forge use, one of whose terms differs from the exact
+/// integral: it is kept, since it decides the picture.
 Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     std::vector<double> lengths = {s.to - s.from};
@@ -95,6 +104,10 @@ Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
+/// iPNDM whose first step takes the mean of the slopes at both ends: PLMS. With settings.timestep_stride each step
+/// goes so many timesteps down and takes the state there, at unit variance, for that of the list's next level.
+/// Source: Liu et al. 2022 (2202.09778); the CompVis stable-diffusion program, A1111; diffusers' PNDMScheduler with
+/// skip_prk_steps.
 Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   std::vector<Tensor> slopes;  // the newest first
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -108,6 +121,8 @@ Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// DEIS with polynomials in the time of a variance-preserving process, up to order 4; first and last step are
+/// Euler's. Source: Zhang and Chen 2022 (2204.13902), "tAB-DEIS".
 Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     if (order == 1 || s.to == 0) return std::vector<double>{s.to - s.from};
@@ -115,6 +130,8 @@ Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
+/// DEIS with polynomials in log sigma; the last step is Euler's where settings.last_step is kFirstOrder.
+/// Source: Zhang and Chen 2022 (2204.13902), "rhoAB-DEIS"; diffusers' DEISMultistepScheduler ("logrho").
 Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     const bool is_last = s.index + 2 == run.sigmas.size();
@@ -124,18 +141,8 @@ Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
-Tensor ResHistory::next_target(const Tensor& estimate, double from, double down) {
-  Tensor target = estimate;
-  if (last_.defined() && down > 0) {
-    const double weight = res_weight(std::log(from / down), std::log(last_down_ / last_from_));
-    target = estimate * (1 - weight) + last_ * weight;
-  }
-  last_ = estimate;
-  last_from_ = from;
-  last_down_ = down;
-  return target;
-}
-
+/// Second-order exponential integrator with ancestral noise (eta, default 0: it is drawn, but has no weight).
+/// Source: Zhang et al. 2023 (2308.02157), RES multistep; ComfyUI `res_multistep`.
 Tensor sample_res_multistep(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   ResHistory history;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -146,6 +153,7 @@ Tensor sample_res_multistep(const SamplerRun& run, Tensor x, const OnStep& on_st
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// Euler's method that extrapolates the slope. Source: Permenter and Yuan 2023 (2306.04848), with gamma 2.
 Tensor sample_gradient_estimation(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor last_slope;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -156,5 +164,70 @@ Tensor sample_gradient_estimation(const SamplerRun& run, Tensor x, const OnStep&
   };
   return run_steps(run, std::move(x), on_step, advance);
 }
+
+constexpr auto kMultistepSamplers = std::to_array<SamplerRow>({
+    {.name = "lms",
+     .function = sample_lms,
+     .help = "linear multistep of order 4",
+     .defaults = {.order = 4},
+     .names = {.a1111 = "LMS", .others = "LMSD"},
+     .diffusers = {.classes = "LMSDiscreteScheduler", .last_step = LastStep::kFormula}},
+    {.name = "dpmpp_2m",
+     .function = sample_dpmpp_2m,
+     .help = "second order, deterministic",
+     .names = {.a1111 = "DPM++ 2M", .automatic = "karras"},
+     .diffusers = {.classes = "DPMSolverMultistepScheduler",
+                   .settings = "algorithm_type=dpmsolver++;solver_type=midpoint;solver_order=2",
+                   .solver = SolverKind::kMultistep}},
+    {.name = "ipndm",
+     .function = sample_ipndm,
+     .help = "Adams-Bashforth of order 4",
+     .defaults = {.order = 4},
+     .names = {.a1111 = "IPNDM"}},
+    {.name = "ipndm_v",
+     .function = sample_ipndm_v,
+     .help = "ipndm for unequal steps",
+     .defaults = {.order = 4},
+     .names = {.a1111 = "IPNDM_V"}},
+    {.name = "plms",
+     .function = sample_plms,
+     .help = "pseudo linear multistep, one call more",
+     .defaults = {.order = 4},
+     .names = {.a1111 = "PLMS"},
+     .a1111 = {.list = A1111List::kDdim},
+     .diffusers = {.classes = "PNDMScheduler",
+                   .solver = SolverKind::kDdim,
+                   .ends_at_timestep_0 = true,
+                   .has_stride = true}},
+    {.name = "deis",
+     .function = sample_deis,
+     .help = "exponential integrator of order 3",
+     .names = {.a1111 = "DEIS"},
+     .diffusers = {.classes = "DEISMultistepScheduler",
+                   .settings = "algorithm_type=deis;solver_type=logrho;solver_order=2",
+                   .solver = SolverKind::kMultistep,
+                   .function = sample_deis_log,
+                   .order = 2,
+                   .last_step = LastStep::kFormula,
+                   .first_order_below = 15,
+                   .ends_at_timestep_0 = true}},
+    {.name = "res_multistep",
+     .function = sample_res_multistep,
+     .help = "second order exponential integrator",
+     .needs = {.noise = NoiseKind::kFresh},
+     .defaults = {.eta = 0}},
+    {.name = "res_multistep_ancestral",
+     .function = sample_res_multistep,
+     .help = "res_multistep with fresh noise",
+     .needs = {.noise = NoiseKind::kFresh}},
+    {.name = "gradient_estimation",
+     .function = sample_gradient_estimation,
+     .help = "Euler with an extrapolated slope",
+     .names = {.others = "euler_ge"}},
+});
+
+}  // namespace
+
+std::span<const SamplerRow> multistep_samplers() { return kMultistepSamplers; }
 
 }  // namespace fourstep

@@ -1,5 +1,8 @@
-#include "sampling/samplers_sde.h"
+// Samplers of the reverse SDE: exponential integrators in lambda = -log(sigma) with noise inside each step.
+// eta scales the noise: 0 is the ODE, 1 the SDE.
+#include "sampling/samplers.h"
 
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -44,8 +47,7 @@ Tensor ancestral_step(const SamplerRun& run, const Tensor& x, const Tensor& deno
   return up == 0 ? lower : lower + run.draw(x, s.from, s.to) * up;
 }
 
-}  // namespace
-
+/// DPM-Solver++ with two calls per step, the second at share r. Source: k-diffusion `sample_dpmpp_sde`.
 Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const double r = run.settings.r, weight = 1 / (2 * r);
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -57,6 +59,7 @@ Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) 
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// SDE-DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), section 5; k-diffusion `sample_dpmpp_2m_sde`.
 Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   History history;
   const double eta = run.settings.eta;
@@ -74,6 +77,7 @@ Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x, const OnStep& on_ste
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// The same with three estimates. Source: k-diffusion `sample_dpmpp_3m_sde`.
 Tensor sample_dpmpp_3m_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   History history;
   const double eta = run.settings.eta;
@@ -99,8 +103,6 @@ Tensor sample_dpmpp_3m_sde(const SamplerRun& run, Tensor x, const OnStep& on_ste
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-namespace {
-
 /// The noise scale that ER-SDE works in, as a function of sigma.
 double er_scale(double sigma) { return sigma * (std::exp(std::pow(sigma, 0.3)) + 10); }
 
@@ -121,8 +123,8 @@ ErIntegrals er_integrals(const Step& s) {
   return sums;
 }
 
-}  // namespace
-
+/// Extended reverse-time SDE solver with settings.order (1 to 3) stages.
+/// Source: Cui et al. 2023 (2309.06169), with the noise scale of ComfyUI `sample_er_sde`.
 Tensor sample_er_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor last_denoised, last_gradient;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -145,8 +147,6 @@ Tensor sample_er_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-namespace {
-
 /// Noise collected on the way through the stages of a SEEDS step, in units of the level reached: what is
 /// there fades by exp(-eta * length), and what is new keeps the variance that an SDE of that length has.
 class StageNoise {
@@ -168,8 +168,7 @@ class StageNoise {
   Tensor total_;
 };
 
-}  // namespace
-
+/// SEEDS with two stages, the second at share r. Source: Gonzalez et al. 2023 (2305.14267), algorithm 2.
 Tensor sample_seeds_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const double r = run.settings.r, eta = run.settings.eta;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -183,6 +182,7 @@ Tensor sample_seeds_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// SEEDS with three stages at shares 1/3 and 2/3. Source: Gonzalez et al. 2023 (2305.14267), algorithm 3.
 Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr double kR1 = 1.0 / 3, kR2 = 2.0 / 3;
   const double eta = run.settings.eta;
@@ -202,5 +202,65 @@ Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   };
   return run_steps(run, std::move(x), on_step, advance);
 }
+
+constexpr auto kSdeSamplers = std::to_array<SamplerRow>({
+    {.name = "dpmpp_sde",
+     .function = sample_dpmpp_sde,
+     .help = "DPM++ SDE, two calls per step",
+     .needs = {.noise = NoiseKind::kBrownian, .calls_per_step = 2},
+     .names = {.a1111 = "DPM++ SDE", .others = "dpmpp_sde_gpu;DPM SDE", .automatic = "karras"},
+     .a1111 = {.two_calls = true},
+     .diffusers = {.classes = "DPMSolverSDEScheduler"}},
+    {.name = "dpmpp_2m_sde",
+     .function = sample_dpmpp_2m_sde,
+     .help = "second order SDE",
+     .needs = {.noise = NoiseKind::kBrownian},
+     .names = {.a1111 = "DPM++ 2M SDE",
+               .others = "dpmpp_2m_sde_gpu;dpm++2m_sde_bt",
+               .automatic = "exponential"},
+     .diffusers = {.classes = "DPMSolverMultistepScheduler",
+                   .settings = "algorithm_type=sde-dpmsolver++;solver_type=midpoint;solver_order=2",
+                   .by_default = false,
+                   .solver = SolverKind::kMultistep,
+                   .draws_from_stream = true}},
+    {.name = "dpmpp_2m_sde_heun",
+     .function = sample_dpmpp_2m_sde,
+     .help = "second order SDE, Heun's variant",
+     .needs = {.noise = NoiseKind::kBrownian},
+     .defaults = {.solver = SdeSolver::kHeun},
+     .names = {.a1111 = "DPM++ 2M SDE Heun",
+               .others = "dpmpp_2m_sde_heun_gpu",
+               .automatic = "exponential"},
+     .diffusers = {.classes = "DPMSolverMultistepScheduler",
+                   .settings = "algorithm_type=sde-dpmsolver++;solver_type=heun;solver_order=2",
+                   .by_default = false,
+                   .solver = SolverKind::kMultistep,
+                   .draws_from_stream = true}},
+    {.name = "dpmpp_3m_sde",
+     .function = sample_dpmpp_3m_sde,
+     .help = "third order SDE",
+     .needs = {.noise = NoiseKind::kBrownian},
+     .names = {.a1111 = "DPM++ 3M SDE", .others = "dpmpp_3m_sde_gpu", .automatic = "exponential"},
+     .a1111 = {.discards_penultimate = true},
+     .diffusers = {.classes = "DPMSolverMultistepScheduler",
+                   .by_default = false,
+                   .solver = SolverKind::kMultistep}},
+    {.name = "er_sde",
+     .function = sample_er_sde,
+     .help = "extended reverse SDE of order 3",
+     .needs = {.noise = NoiseKind::kFresh}},
+    {.name = "seeds_2",
+     .function = sample_seeds_2,
+     .help = "SDE with two calls per step",
+     .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 2}},
+    {.name = "seeds_3",
+     .function = sample_seeds_3,
+     .help = "SDE with three calls per step",
+     .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 3}},
+});
+
+}  // namespace
+
+std::span<const SamplerRow> sde_samplers() { return kSdeSamplers; }
 
 }  // namespace fourstep

@@ -9,7 +9,6 @@
 #include "sampling/diffusers_schedules.h"
 #include "sampling/names.h"
 #include "sampling/schedule_tables.h"
-#include "sampling/unknown_names.h"
 
 namespace fourstep {
 
@@ -30,8 +29,7 @@ TimestepRange timesteps_of(const Table& table, const Settings& settings) {
   const auto timestep = [&](const std::optional<double>& sigma, double otherwise) {
     return sigma ? interpolated_timestep(table, *sigma) : otherwise;
   };
-  return {timestep(settings.sigma_max, table.last_timestep()),
-          timestep(settings.sigma_min, table.first_timestep)};
+  return {timestep(settings.sigma_max, table.last_timestep()), timestep(settings.sigma_min, 0)};
 }
 
 Sigmas dmd2(const Table& table, int steps, const Settings&) { return dmd2_sigmas(table, steps); }

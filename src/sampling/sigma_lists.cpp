@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
-
-#include "sampling/beta_distribution.h"
 
 namespace fourstep {
 
@@ -36,6 +35,33 @@ std::vector<double> arctangent_arc(int n, double slope, double pivot, SigmaRange
     arc.push_back(ends.min + (height(k) - bottom) / (top - bottom) * (ends.max - ends.min));
   }
   return arc;
+}
+
+/// The continued fraction 1/(1 + d_1/(1 + d_2/(1 + ...))) of DLMF 8.17.22, by Lentz's method. Converges
+/// fast for x below (a + 1) / (a + b + 2).
+double beta_fraction(double x, double a, double b) {
+  constexpr int kMaxTerms = 1000;
+  constexpr double kTiny = 1e-300, kEnough = 1e-16;
+  const auto away_from_zero = [](double value) { return std::abs(value) < kTiny ? kTiny : value; };
+  double numerator = 1, denominator = 0, value = 1;
+  for (int n = 1; n <= kMaxTerms; ++n) {
+    const int m = n / 2;
+    const double d = n % 2 == 0 ? m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+                                : -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    numerator = away_from_zero(1 + d / numerator);
+    denominator = 1 / away_from_zero(1 + d * denominator);
+    value *= numerator * denominator;
+    if (std::abs(numerator * denominator - 1) < kEnough) break;
+  }
+  return 1 / value;
+}
+
+size_t nearest_entry(const std::vector<double>& sigmas, double sigma) {
+  const auto is_nearer = [sigma](double a, double b) {
+    return std::abs(a - sigma) < std::abs(b - sigma);
+  };
+  return static_cast<size_t>(std::min_element(sigmas.begin(), sigmas.end(), is_nearer) -
+                             sigmas.begin());
 }
 
 }  // namespace
@@ -125,6 +151,47 @@ std::vector<double> log_interpolated(std::span<const double> sigmas, int n) {
     const double weight = position - static_cast<double>(k);
     return std::exp((1 - weight) * std::log(sigmas[k]) + weight * std::log(sigmas[next]));
   });
+}
+
+std::vector<double> restart_levels(std::span<const double> sigmas) {
+  constexpr int kFewest = 20, kFewestForTwo = 36, kStretch = 9;
+  constexpr double kTop = 2, kBottom = 0.1, kRho = 7;
+  const int steps = static_cast<int>(sigmas.size()) - 1;
+  if (steps < kFewest || sigmas.back() != 0) return {sigmas.begin(), sigmas.end()};
+  const int times = steps >= kFewestForTwo ? 2 : 1;
+  const int stretch = steps >= kFewestForTwo ? steps / 4 : kStretch;
+  std::vector<double> levels =
+      karras_sigmas(steps - stretch * times, {sigmas[sigmas.size() - 2], sigmas[0]}, kRho);
+  const size_t bottom = nearest_entry(levels, kBottom);
+  const double low = levels[bottom], high = levels[nearest_entry(levels, kTop)];
+  if (!(low > 0 && high > low)) return levels;
+  std::vector<double> again = karras_sigmas(stretch + 1, {low, high}, kRho);
+  again.pop_back();  // its 0
+  for (int i = 0; i < times; ++i) {
+    levels.insert(levels.begin() + static_cast<ptrdiff_t>(bottom) + 1, again.begin(), again.end());
+  }
+  return levels;
+}
+
+double incomplete_beta(double x, double a, double b) {
+  if (x <= 0) return 0;
+  if (x >= 1) return 1;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incomplete_beta(1 - x, b, a);
+  const double log_beta = std::lgamma(a) + std::lgamma(b) - std::lgamma(a + b);
+  const double front = std::exp(a * std::log(x) + b * std::log1p(-x) - log_beta) / a;
+  return front * beta_fraction(x, a, b);
+}
+
+double beta_quantile(double probability, double a, double b) {
+  if (probability <= 0) return 0;
+  if (probability >= 1) return 1;
+  if (a == 1 && b == 1) return probability;      // uniform
+  if (a == b && probability == 0.5) return 0.5;  // exact, so that callers can round it
+  double low = 0, high = 1;
+  for (double middle = 0.5; middle > low && middle < high; middle = std::midpoint(low, high)) {
+    (incomplete_beta(middle, a, b) < probability ? low : high) = middle;
+  }
+  return high;
 }
 
 }  // namespace fourstep

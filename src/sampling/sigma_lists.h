@@ -61,4 +61,16 @@ std::vector<double> vp_sigmas(int steps, VpCurve curve);
 /// sigmas: positive, not empty. No 0 is appended. Source: the `loglinear_interp` of align your steps.
 std::vector<double> log_interpolated(std::span<const double> sigmas, int n);
 
+/// The levels that the sampler "restart" visits, with rises where noise is added. Fewer than 20 steps: the list as
+/// it is. Else a Karras list of fewer steps, with one stretch (two from 36 steps) from about 2 to about 0.1 repeated at
+/// its end. sigmas: falling, ending in 0. Source: Xu et al. 2023 (2306.14878); the numbers are those of A1111 and Forge.
+std::vector<double> restart_levels(std::span<const double> sigmas);
+
+/// The regularised incomplete beta function I_x(a, b) for a, b > 0 and x in 0..1, by its continued fraction.
+/// Source: NIST Digital Library of Mathematical Functions, 8.17.22.
+double incomplete_beta(double x, double a, double b);
+
+/// The x at which I_x(a, b) = probability (0..1), by bisection down to neighbouring doubles.
+double beta_quantile(double probability, double a, double b);
+
 }  // namespace fourstep

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "sampling/beta_distribution.h"
 #include "sampling/sigma_lists.h"
 
 namespace fourstep {
@@ -40,12 +39,12 @@ std::vector<double> linear_sigmas_at(const NoiseSchedule& schedule,
 
 std::vector<double> sigmas_from_timesteps(const NoiseSchedule& schedule,
                                           std::span<const double> timesteps) {
-  const double first = schedule.first_timestep, last = schedule.last_timestep();
+  const double last = schedule.last_timestep();
   for (size_t i = 0; i < timesteps.size(); ++i) {
     const double t = timesteps[i];
-    if (!(t >= first && t <= last)) {
-      throw InvalidRequest("timestep {} of the list is {}, expected a number from {} to {}", i + 1,
-                           t, first, last);
+    if (!(t >= 0 && t <= last)) {
+      throw InvalidRequest("timestep {} of the list is {}, expected a number from 0 to {}", i + 1,
+                           t, last);
     }
     if (i > 0 && t >= timesteps[i - 1]) {
       throw InvalidRequest("timestep {} of the list is {} after {}, expected a falling list", i + 1,

@@ -1,6 +1,6 @@
 #pragma once
 // Schedules that pick entries or timesteps of the model's own table of noise levels. Lists fall and end in an
-// appended 0. Any table will do: SDXL's, the 50 entries of an LCM, one with zero terminal SNR.
+// appended 0. Any table will do: SDXL's, or one with zero terminal SNR.
 
 #include <span>
 #include <vector>

@@ -1,4 +1,6 @@
-#include "sampling/unknown_names.h"
+// What is said of a sampler or schedule that is not here: that another program means something by the name, or which
+// three names it is most like.
+#include "sampling/names.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,8 +13,6 @@
 
 #include "base/error.h"
 #include "base/similar_names.h"
-#include "sampling/names.h"
-#include "sampling/plain_name.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 
@@ -81,7 +81,7 @@ constexpr auto kForeignSchedules = std::to_array<ForeignName>({
 });
 
 bool is_schedule(std::string_view text) {
-  const std::string name = schedule_name(text, "euler");
+  const std::string name = schedule_name(text);
   const auto rows = schedule_rows();
   return std::any_of(rows.begin(), rows.end(),
                      [&](const ScheduleRow& row) { return row.name == name; });
@@ -209,7 +209,7 @@ void refuse_sampler_name(std::string_view name) {
   }
   if (is_schedule(name)) {
     throw InvalidRequest("sampler \"{}\" is not known, but there is a schedule of this name: {}",
-                         shown(name), "--schedule " + schedule_name(name, "euler"));
+                         shown(name), "--schedule " + schedule_name(name));
   }
   refuse_unknown("sampler", name, nearest_samplers(name));
 }

@@ -47,11 +47,6 @@ void check_tables(const NoiseSchedule& sdxl, const std::string& name, const json
     const auto stretched = with_zero_terminal_snr(sdxl).sigmas;
     EXPECT_LE(max_relative_error(stretched, numbers(c["sigmas_f64"])), kF64);
     EXPECT_LE(max_relative_error(stretched, numbers(c["sigmas_f32"])), kF32);
-  } else if (name == "lcm_50_sigmas") {
-    const NoiseSchedule distilled = with_distilled_steps(sdxl);
-    EXPECT_LE(max_relative_error(distilled.sigmas, numbers(c["f64"])), kF64);
-    EXPECT_EQ(mapped(c["f64"], [&](double s) { return nearest_timestep(distilled, s); }),
-              numbers(c["timesteps"]));
   }
 }
 
@@ -63,9 +58,6 @@ void check_conversions(const NoiseSchedule& sdxl, const std::string& name, const
     const auto fractional =
         mapped(c["sigma"], [&](double s) { return interpolated_timestep(sdxl, s); });
     EXPECT_LE(max_absolute_error(fractional, numbers(c["interp_kdiffusion_f64"])), 1e-6);
-    const NoiseSchedule distilled = with_distilled_steps(sdxl);
-    EXPECT_EQ(mapped(c["sigma"], [&](double s) { return nearest_timestep(distilled, s); }),
-              numbers(c["lcm_table_nearest"]));
   } else if (name == "t_to_sigma_comfyui") {
     const auto sigmas = mapped(c["t"], [&](double t) { return sigma_from_timestep(sdxl, t); });
     EXPECT_LE(max_relative_error(sigmas, numbers(c["sigma_f64"])), kF64);
@@ -85,8 +77,8 @@ TEST(GoldenNoiseSchedule, EqualsComfyUiAndKDiffusion) {
   const auto golden = testing::load_golden("model_sdxl.json");
   if (!golden) GTEST_SKIP() << "model_sdxl.json is not there";
   const NoiseSchedule sdxl = make_sdxl_noise_schedule();
-  const std::set<std::string> tables = {"betas",  "log_sigmas",  "alphas_cumprod",
-                                        "sigmas", "zsnr_sigmas", "lcm_50_sigmas"};
+  const std::set<std::string> tables = {"betas", "log_sigmas", "alphas_cumprod", "sigmas",
+                                        "zsnr_sigmas"};
   const std::set<std::string> conversions = {"sigma_to_t", "t_to_sigma_comfyui",
                                              "percent_to_sigma_comfyui", "dmd2"};
   size_t checked = 0, skipped = 0;
@@ -127,14 +119,6 @@ TEST(NoiseSchedule, DiffusersTableIsTheSameUpToFloat32) {
   const NoiseSchedule sdxl = make_sdxl_noise_schedule(), rounded = make_diffusers_noise_schedule();
   EXPECT_LE(max_relative_error(rounded.sigmas, sdxl.sigmas), 3e-5);
   EXPECT_NEAR(with_zero_terminal_snr(rounded, kDiffusersLastAlphaBar).sigma_max(), 4096, 1e-3);
-}
-
-TEST(NoiseSchedule, TheDistilledTableCountsInStridesOf20) {
-  const NoiseSchedule distilled = with_distilled_steps(make_sdxl_noise_schedule());
-  EXPECT_EQ(distilled.sigmas.size(), 50u);
-  EXPECT_EQ(distilled.first_timestep, 19);
-  EXPECT_EQ(distilled.last_timestep(), 999);
-  EXPECT_THROW(with_distilled_steps(make_sdxl_noise_schedule(), 7), Error);
 }
 
 TEST(NoiseSchedule, RefusesNoiseLevelsThatHaveNoTimestep) {

@@ -123,10 +123,8 @@ Denoiser guided_toy(const Toy& toy, double scale, std::shared_ptr<Tensor> uncond
 
 /// What the programs call a function of ours; empty for those that are not there.
 std::string sampler_of_webui(const std::string& name) {
-  const std::map<std::string, std::string> others = {{"lcm (with boundary scalings)", "lcm"},
-                                                     {"unipc", "uni_pc"},
-                                                     {"ddim_cfgpp", "euler_cfg_pp"},
-                                                     {"Fooocus tcd (sigma space)", "tcd"}};
+  const std::map<std::string, std::string> others = {
+      {"unipc", "uni_pc"}, {"ddim_cfgpp", "euler_cfg_pp"}, {"Fooocus tcd (sigma space)", "tcd"}};
   const auto other = others.find(name);
   const std::string own = other == others.end() ? name : other->second;
   return is_known(own) ? own : "";
@@ -187,10 +185,6 @@ std::optional<Run> run_of_webui_case(const json& c, const Toy& toy) {
   if (!run.denoise) run.denoise = toy.cond();
   if (name == "ddim_cfgpp") run.denoise = guided_toy(toy, 1, run.uncond);
   if (c.contains("cfg_scale")) run.denoise = guided_toy(toy, c["cfg_scale"], run.uncond);
-  if (name == "lcm (with boundary scalings)") {
-    run.denoise = with_lcm_boundary(toy.cond(), with_distilled_steps(make_sdxl_noise_schedule()),
-                                    BoundaryState::kSigmaSpace);
-  }
   return run;
 }
 
@@ -251,7 +245,7 @@ std::optional<Run> run_of_diffusers_case(const json& c, const Toy& toy) {
   run.draws_unused_rows = run.sampler == "euler_ancestral" || run.sampler == "dpmpp_2m_sde";
   run.denoise = toy.cond();
   if (run.sampler == "lcm") {
-    run.denoise = with_lcm_boundary(toy.cond(), sdxl, BoundaryState::kVariancePreserving);
+    run.denoise = with_lcm_boundary(toy.cond(), sdxl);
   }
   return run;
 }

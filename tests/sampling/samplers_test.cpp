@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "sampling/parameterization.h"
-#include "sampling/restart.h"
 #include "sampling/schedules.h"
 #include "sampling/toy_denoiser.h"
 
@@ -245,6 +245,22 @@ TEST(AncestralSplit, KeepsTheVarianceOfTheTarget) {
     EXPECT_NEAR(down * down + up * up, 1.44, 1e-12) << eta;
   }
   EXPECT_EQ(ancestral_split(2.0, 1.2, 0).sigma_up, 0);
+}
+
+TEST(SamplerRows, AClassOfDiffusersWithItsSettingsMeansOneSampler) {
+  std::set<std::string> alone, with_settings;
+  for (const SamplerRow& row : sampler_rows()) {
+    const std::string name(row.diffusers.name()), settings(row.diffusers.settings);
+    if (!row.diffusers.exists()) continue;
+    if (row.diffusers.by_default) EXPECT_TRUE(alone.insert(name).second) << row.name;
+    if (!settings.empty()) EXPECT_TRUE(with_settings.insert(name + settings).second) << row.name;
+  }
+}
+
+TEST(SamplerRows, WhatCountsTwoCallsMakesTwo) {
+  for (const SamplerRow& row : sampler_rows()) {
+    if (row.a1111.two_calls) EXPECT_EQ(row.needs.calls_per_step, 2) << row.name;
+  }
 }
 
 TEST(FindSampler, TakesAnySpelling) {

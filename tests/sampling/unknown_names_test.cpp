@@ -1,5 +1,3 @@
-#include "sampling/unknown_names.h"
-
 #include <gmock/gmock.h>
 
 #include "base/error.h"

@@ -1,6 +1,10 @@
-#include "sampling/dpm_solver.h"
+// DPM-Solver in lambda = -log(sigma) with steps of its own choice between the first and the last level above
+// 0, where it ends. Source: Lu et al. 2022 (2206.00927); the choice of steps is that of k-diffusion's
+// `sample_dpm_fast` and `sample_dpm_adaptive`.
+#include "sampling/samplers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -103,8 +107,7 @@ double relative_error(const Tensor& low, const Tensor& high, const Tensor& befor
   return ((low - high) / tolerance).square().mean().sqrt().item<double>();
 }
 
-}  // namespace
-
+/// As many calls as the list has steps, in steps of order 3 and a rest of order 2 and 1.
 Tensor sample_dpm_fast(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const int calls = static_cast<int>(run.sigmas.size()) - 1;
   if (calls < 1) return x;
@@ -124,6 +127,8 @@ Tensor sample_dpm_fast(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return x;
 }
 
+/// Steps of order 3 (settings.order 2: 2) whose length follows from their error; the list's number of
+/// steps does not matter. Throws Error after 1000 steps.
 Tensor sample_dpm_adaptive(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr int64_t kMostSteps = 1000;
   constexpr double kFirstLength = 0.05, kSecond = 0.5, kThird = 1.0 / 3;
@@ -149,5 +154,24 @@ Tensor sample_dpm_adaptive(const SamplerRun& run, Tensor x, const OnStep& on_ste
   }
   return x;
 }
+
+constexpr auto kDpmSolverSamplers = std::to_array<SamplerRow>({
+    {.name = "dpm_fast",
+     .function = sample_dpm_fast,
+     .help = "DPM-Solver of order 3 with steps of its own, as many calls as steps",
+     .needs = {.noise = NoiseKind::kFresh},
+     .defaults = {.eta = 0},
+     .names = {.a1111 = "DPM fast"}},
+    {.name = "dpm_adaptive",
+     .function = sample_dpm_adaptive,
+     .help = "DPM-Solver whose steps follow from the error, whatever their number",
+     .needs = {.noise = NoiseKind::kFresh, .max_eta = 1},  // with more noise it finds no end
+     .defaults = {.eta = 0},
+     .names = {.a1111 = "DPM adaptive", .others = "dpm_ad"}},
+});
+
+}  // namespace
+
+std::span<const SamplerRow> dpm_solver_samplers() { return kDpmSolverSamplers; }
 
 }  // namespace fourstep

@@ -1,6 +1,8 @@
-#include "sampling/uni_pc.h"
+// UniPC: unified predictor and corrector.
+#include "sampling/samplers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -116,14 +118,45 @@ Tensor sample_with(Scale scale, const SamplerRun& run, Tensor x, const OnStep& o
   return run_steps(planned, std::move(x), on_step, advance);
 }
 
-}  // namespace
-
+/// UniPC with B(h) = h ("bh1"). A last sigma of 0 becomes 0.001, as in ComfyUI, unless settings.last_step asks for the
+/// estimate, as diffusers ends; a single step returns the estimate.
+/// settings.order: 1 to 3 estimates. Source: Zhao et al. 2023 (2302.04867), algorithms 1 and 2.
 Tensor sample_uni_pc(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Scale::kBh1, run, std::move(x), on_step);
 }
 
+/// UniPC with B(h) = exp(h) - 1 ("bh2"), the paper's choice for few steps.
 Tensor sample_uni_pc_bh2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Scale::kBh2, run, std::move(x), on_step);
 }
+
+constexpr auto kUniPcSamplers = std::to_array<SamplerRow>({
+    {.name = "uni_pc",
+     .function = sample_uni_pc,
+     .help = "predictor and corrector of order 3",
+     .defaults = {.last_step = LastStep::kFormula},
+     .names = {.a1111 = "UniPC"},
+     .a1111 = {.list = A1111List::kUniPc},
+     .comfyui = {.discards_penultimate = true},
+     .diffusers = {.classes = "UniPCMultistepScheduler",
+                   .settings = "solver_type=bh1;solver_order=2",
+                   .by_default = false,
+                   .solver = SolverKind::kMultistep,
+                   .order = 2}},
+    {.name = "uni_pc_bh2",
+     .function = sample_uni_pc_bh2,
+     .help = "uni_pc for few steps",
+     .defaults = {.last_step = LastStep::kFormula},
+     .names = {.others = "unipc_k>karras"},
+     .comfyui = {.discards_penultimate = true},
+     .diffusers = {.classes = "UniPCMultistepScheduler",
+                   .settings = "solver_type=bh2;solver_order=2",
+                   .solver = SolverKind::kMultistep,
+                   .order = 2}},
+});
+
+}  // namespace
+
+std::span<const SamplerRow> uni_pc_samplers() { return kUniPcSamplers; }
 
 }  // namespace fourstep

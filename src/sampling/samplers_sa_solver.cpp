@@ -1,6 +1,11 @@
-#include "sampling/sa_solver.h"
+// SA-Solver: stochastic Adams predictor and corrector.
+// The step's noise has share tau = settings.eta between the levels at which 20% and 80% of the model's
+// timesteps are done, and tau = 0 elsewhere. settings.order: estimates of the predictor; the corrector has one more.
+// Source: Xue et al. 2023 (2309.05019), algorithm 1; the interval and orders are ComfyUI's.
+#include "sampling/samplers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -96,8 +101,9 @@ Tensor two_point_step(const Tensor& x, const Step& s, double tau, const Estimate
   return next + pair.first * (kappa * weights[0]);
 }
 
-}  // namespace
-
+/// One call per step with two estimates for predictor and corrector; noise in the steps that begin at timesteps 200
+/// to 800, drawn in all. settings.last_step kFirstOrder: the last step has one estimate; else the state at the last
+/// level, if it is above 0, is corrected by a call there. Source: diffusers' SASolverScheduler.
 Tensor sample_sa_solver_two_points(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr double kFirst = 200, kLast = 800;  // timesteps whose steps are noisy
   const auto tau_from = [&](double sigma) {
@@ -131,12 +137,37 @@ Tensor sample_sa_solver_two_points(const SamplerRun& run, Tensor x, const OnStep
   return is_whole ? x : corrected(x, run.estimate(x, end), end);
 }
 
+/// One call per step: the corrector's state is not evaluated again (PEC).
 Tensor sample_sa_solver(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Evaluation::kOnce, run, std::move(x), on_step);
 }
 
+/// Two calls per step: the corrected state is evaluated again (PECE).
 Tensor sample_sa_solver_pece(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Evaluation::kTwice, run, std::move(x), on_step);
 }
+
+constexpr int kAlways = 1001;  // no list has more steps than 1000
+
+constexpr auto kSaSolverSamplers = std::to_array<SamplerRow>({
+    {.name = "sa_solver",
+     .function = sample_sa_solver,
+     .help = "stochastic Adams, noise in the middle of the way",
+     .needs = {.noise = NoiseKind::kFresh},
+     .diffusers = {.classes = "SASolverScheduler",
+                   .solver = SolverKind::kMultistep,
+                   .function = sample_sa_solver_two_points,
+                   .last_step = LastStep::kFormula,
+                   .first_order_below = kAlways,
+                   .ends_at_timestep_0 = true}},
+    {.name = "sa_solver_pece",
+     .function = sample_sa_solver_pece,
+     .help = "sa_solver, two calls per step",
+     .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 2}},
+});
+
+}  // namespace
+
+std::span<const SamplerRow> sa_solver_samplers() { return kSaSolverSamplers; }
 
 }  // namespace fourstep
