@@ -7,6 +7,7 @@ namespace fourstep {
 
 namespace {
 
+/// In the order of the reference implementation's enumeration, from which its writer sorts downwards.
 constexpr std::array<FileDtype, 22> kFileDtypes = {{
     {"BOOL", 8, torch::kBool},
     {"F4", 4, std::nullopt},
@@ -39,8 +40,6 @@ const FileDtype* find(const Predicate& matches) {
 }
 
 }  // namespace
-
-std::span<const FileDtype> file_dtypes() { return kFileDtypes; }
 
 const FileDtype* find_file_dtype(std::string_view name) {
   return find([name](const FileDtype& dtype) { return dtype.name == name; });

@@ -2,7 +2,6 @@
 // The safetensors names of element types and libtorch's types for them.
 
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "base/tensor.h"
@@ -14,10 +13,6 @@ struct FileDtype {
   int bits = 0;           ///< of one element; 4 and 6 for types that libtorch cannot hold
   std::optional<torch::ScalarType> scalar_type;
 };
-
-/// All types of the format in the order of the reference implementation's enumeration, from which its
-/// writer sorts downwards.
-std::span<const FileDtype> file_dtypes();
 
 /// Null for a name that the format does not know; names are case-sensitive.
 const FileDtype* find_file_dtype(std::string_view name);

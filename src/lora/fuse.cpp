@@ -114,7 +114,7 @@ int compare_tensors(const Tensor& a, const Tensor& b) {
 }
 
 /// The change of a DoRA module at weight 1: W' - W. w, change: fp32 of the weight's shape.
-Tensor dora_change(const Tensor& w, const Tensor& change, const Tensor& magnitude, DoraNorm norm) {
+Tensor dora_change(const Tensor& w, const Tensor& change, const Tensor& magnitude) {
   const Tensor m = magnitude.to(w.device(), torch::kFloat);
   const bool per_output = m.size(0) == m.numel() && m.numel() == w.size(0);
   std::vector<int64_t> others;
@@ -122,9 +122,7 @@ Tensor dora_change(const Tensor& w, const Tensor& change, const Tensor& magnitud
     if (i != (per_output ? 0 : 1)) others.push_back(i);
   }
   const Tensor merged = w + change;
-  const bool is_original = norm == DoraNorm::kComfyUI && per_output;
-  Tensor norms = torch::linalg_vector_norm(is_original ? w : merged, 2, others, /*keepdim=*/true);
-  if (norm == DoraNorm::kComfyUI) norms = norms + std::numeric_limits<float>::epsilon();
+  const Tensor norms = torch::linalg_vector_norm(merged, 2, others, /*keepdim=*/true);
   // A weight that is all zero has no direction to scale: it stays zero instead of becoming NaN.
   const Tensor gain = torch::where(norms > 0, m.reshape(norms.sizes()) / norms, 0.0F);
   return merged * gain - w;
@@ -175,7 +173,7 @@ void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<Weighte
 }
 
 /// Adds what the term adds to W = `original` (fp32) to `sum`.
-void add_change(Tensor& sum, const Tensor& original, const WeightedModule& term, DoraNorm norm) {
+void add_change(Tensor& sum, const Tensor& original, const WeightedModule& term) {
   const bool is_dora = term.module.dora_scale.defined();
   if (is_relative(term.module) && !is_dora) {
     sum.add_(relative_change(term.module, original, term.weight));
@@ -184,14 +182,13 @@ void add_change(Tensor& sum, const Tensor& original, const WeightedModule& term,
   Tensor change = is_relative(term.module)
                       ? relative_change(term.module, original, 1)
                       : delta(term.module, shape_of(original), original.device());
-  if (is_dora) change = dora_change(original, change, term.module.dora_scale, norm);
+  if (is_dora) change = dora_change(original, change, term.module.dora_scale);
   sum.add_(change, term.weight);
 }
 
 /// Terms of any kind, the whole weight at once. A replaced weight is the first summand itself, so that it arrives to
 /// the bit; what the others add is counted from W all the same.
-void fuse_any(Tensor out, const Tensor& w, const std::vector<WeightedModule>& terms,
-              DoraNorm norm) {
+void fuse_any(Tensor out, const Tensor& w, const std::vector<WeightedModule>& terms) {
   const Tensor original = w.to(out.device()).to(torch::kFloat);
   const auto first = std::find_if(terms.begin(), terms.end(), [](const WeightedModule& term) {
     return std::holds_alternative<Replacement>(term.module.weight);
@@ -202,7 +199,7 @@ void fuse_any(Tensor out, const Tensor& w, const std::vector<WeightedModule>& te
                                           .to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true)
                                           .reshape(original.sizes());
   for (auto term = terms.begin(); term != terms.end(); ++term) {
-    if (term != first) add_change(sum, original, *term, norm);
+    if (term != first) add_change(sum, original, *term);
   }
   out.copy_(sum);
 }
@@ -299,8 +296,7 @@ std::vector<WeightedModule> canonical_terms(std::vector<WeightedModule> modules)
   return terms;
 }
 
-void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedModule>& modules,
-               DoraNorm dora_norm) {
+void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedModule>& modules) {
   const c10::InferenceMode guard;  // a live parameter is written to, and no gradient is wanted
   check_shape(out, shape_of(pristine), "lora fuse: output");
   const std::vector<WeightedModule> terms = canonical_terms(modules);
@@ -314,24 +310,23 @@ void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedMod
   } else if (out.is_cpu() && std::all_of(terms.begin(), terms.end(), is_plain_low_rank)) {
     fuse_low_rank(out, w, terms);
   } else {
-    fuse_any(out, w, terms, dora_norm);
+    fuse_any(out, w, terms);
   }
 }
 
-Tensor change_of(const Tensor& pristine, const WeightedModule& module, DoraNorm dora_norm) {
+Tensor change_of(const Tensor& pristine, const WeightedModule& module) {
   const c10::InferenceMode guard;
   if (!fits_shape(module.module, shape_of(pristine))) delta(module.module, shape_of(pristine));
   const Tensor original = aligned(pristine).to(torch::kFloat);
   Tensor change = torch::zeros_like(original);
-  add_change(change, original, module, dora_norm);
+  add_change(change, original, module);
   return change;
 }
 
-Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules,
-            DoraNorm dora_norm) {
+Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules) {
   const torch::Device device = pristine.is_meta() ? torch::kCPU : pristine.device();
   Tensor out = torch::empty(pristine.sizes(), torch::TensorOptions(torch::kFloat).device(device));
-  fuse_into(out, pristine, modules, dora_norm);
+  fuse_into(out, pristine, modules);
   return out;
 }
 

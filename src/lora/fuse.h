@@ -18,12 +18,6 @@ struct WeightedModule {
   double weight = 1;  ///< any finite number; negative ones subtract
 };
 
-/// Where DoRA takes the norm that the merged weight is divided by.
-enum class DoraNorm {
-  kMerged,  ///< of W + delta on either axis: the method's meaning (Liu et al. 2024, 2402.09353, eq. 5)
-  kComfyUI,  ///< per output: of W alone; per input: of W + delta; plus fp32 epsilon (ComfyUI, Forge)
-};
-
 /// Rows and columns of the module's difference, all dimensions behind the first taken together; nothing
 /// when its tensors do not fit each other.
 std::optional<Shape> delta_extents(const LoraModule& module);
@@ -56,21 +50,19 @@ std::vector<WeightedModule> canonical_terms(std::vector<WeightedModule> modules)
 
 /// out = W + sum of weight * change, computed in fp32 and cast once to the type of `out`; with no module a
 /// plain cast of W. `modules` are brought into canonical form first, so their order cannot change a bit.
-/// A DoRA module changes W to W + weight * (W' - W), W' from the pristine W, which makes it additive too; so do GLoRA,
-/// OFT, BOFT and IA3, with their own rules for the weight (relative_change()), and a replaced weight stands in for W
+/// A DoRA module changes W to W + weight * (W' - W), W' from the pristine W, which makes it additive too; its norms are
+/// those of W + delta (Liu et al. 2024, 2402.09353, eq. 5). GLoRA,
+/// OFT, BOFT and IA3 have their own rules for the weight (relative_change()), and a replaced weight stands in for W
 /// in the sum.
 /// out: same shape as `pristine`, any dtype, layout and device, for instance a live parameter; on another
 /// device than the CPU the arithmetic runs there.
 /// Throws Error when a module does not fit.
-void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedModule>& modules,
-               DoraNorm dora_norm = DoraNorm::kMerged);
+void fuse_into(Tensor out, const Tensor& pristine, const std::vector<WeightedModule>& modules);
 
 /// What a single module adds to `pristine` at its weight, fp32 on the CPU. Throws Error when it does not fit.
-Tensor change_of(const Tensor& pristine, const WeightedModule& module,
-                 DoraNorm dora_norm = DoraNorm::kMerged);
+Tensor change_of(const Tensor& pristine, const WeightedModule& module);
 
 /// fuse_into a new fp32 tensor on the device of `pristine`.
-Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules,
-            DoraNorm dora_norm = DoraNorm::kMerged);
+Tensor fuse(const Tensor& pristine, const std::vector<WeightedModule>& modules);
 
 }  // namespace fourstep

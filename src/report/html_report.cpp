@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 
 #include "base/error.h"
@@ -47,43 +44,6 @@ tbody tr:last-child td{border-bottom:0}
 .warnings ul{margin:.3rem 0 0;padding-left:1.2rem}
 .warnings li{margin:.4rem 0}
 )";
-
-std::string base64(std::string_view bytes) {
-  constexpr const char* kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += k <= count ? kDigits[group >> (18 - 6 * k) & 63] : '=';
-    }
-  }
-  return out;
-}
-
-std::string data_uri(std::string_view kind, std::string_view bytes) {
-  return fmt::format("data:image/{};base64,{}", kind, base64(bytes));
-}
-
-std::string_view kind_of(const std::filesystem::path& path) {
-  switch (image_format_of(path)) {
-    case ImageFormat::kPng:
-      return "png";
-    case ImageFormat::kJpeg:
-      return "jpeg";
-    case ImageFormat::kWebp:
-      return "webp";
-    case ImageFormat::kPpm:
-      break;
-  }
-  throw InvalidRequest("embed(\"{}\"): browsers do not show this format; use PNG, JPEG or WebP",
-                       path.string());
-}
 
 /// `text` for a URL: what RFC 3986 leaves unreserved, and slashes, stay.
 std::string percent_encoded(std::string_view text) {
@@ -132,22 +92,16 @@ std::string section_html(const ReportPlot& plot) {
 
 std::string section_html(const ReportPicture& picture) {
   const std::string& source = picture.source;
-  const bool is_data = source.starts_with("data:image/");
-  if (source.empty() || source.front() == '/' ||
-      (!is_data && source.find(':') != std::string::npos))
+  if (source.empty() || source.front() == '/' || source.find(':') != std::string::npos)
     throw InvalidRequest(
-        "html_report: the picture \"{}\" has the source \"{}\", expected a data URI or a relative "
-        "link",
+        "html_report: the picture \"{}\" has the source \"{}\", expected a relative link",
         picture.caption, source.substr(0, 80));
   const std::string& description =
       picture.description.empty() ? picture.caption : picture.description;
   const std::string image =
       fmt::format("<img src=\"{}\" alt=\"{}\">", escape_markup(source), escape_markup(description));
-  // Browsers refuse to open data URIs as pages, so only linked files can be seen at full size.
-  return fmt::format(
-      "<figure>{}{}</figure>\n",
-      is_data ? image : fmt::format("<a href=\"{}\">{}</a>", escape_markup(source), image),
-      caption_html(picture.caption));
+  return fmt::format("<figure><a href=\"{}\">{}</a>{}</figure>\n", escape_markup(source), image,
+                     caption_html(picture.caption));
 }
 
 std::string section_html(const ReportWarnings& warnings) {
@@ -164,18 +118,6 @@ std::string section_html(const ReportWarnings& warnings) {
 bool is_plot(const ReportSection& section) { return std::holds_alternative<ReportPlot>(section); }
 
 }  // namespace
-
-std::string embedded_picture(const Image& image) {
-  return data_uri("png", encode_image(image, ImageFormat::kPng));
-}
-
-std::string embedded_file(const std::filesystem::path& path) {
-  const std::string_view kind = kind_of(path);
-  std::ifstream in(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-  if (!in || bytes.empty()) throw Error("embed(\"{}\"): the file cannot be read", path.string());
-  return data_uri(kind, bytes);
-}
 
 std::string linked_picture(const std::filesystem::path& path) {
   if (path.empty() || path.is_absolute())

@@ -7,7 +7,6 @@
 #include <variant>
 #include <vector>
 
-#include "io/image.h"
 #include "report/table.h"
 
 namespace fourstep {
@@ -32,7 +31,7 @@ struct ReportPlot {
 };
 
 struct ReportPicture {
-  std::string source;  ///< what embedded_picture(), embedded_file() or linked_picture() returned
+  std::string source;  ///< what linked_picture() returned
   std::string caption = {};
   std::string description = {};  ///< for readers who do not see it; the caption when empty
 };
@@ -49,14 +48,6 @@ struct HtmlReport {
   /// Neighbouring plots stand side by side where there is room.
   std::vector<ReportSection> sections;
 };
-
-/// The picture itself as the source of an <img>: a PNG in a data URI.
-/// Throws Error where there is no PNG (FOURSTEP_MINIMAL builds).
-std::string embedded_picture(const Image& image);
-
-/// The same for a file, byte by byte as it is (PNG, JPEG or WebP by its name).
-/// Throws InvalidRequest for another extension, Error naming the file when it cannot be read.
-std::string embedded_file(const std::filesystem::path& path);
 
 /// A link from the folder of the report to the picture, so that both can be moved together.
 /// Throws InvalidRequest unless `path` is relative.

@@ -51,8 +51,4 @@ double diffusers_told_timestep(const NoiseSchedule& schedule, double sigma, Solv
   return is_cut ? std::floor(timestep) : std::nearbyint(timestep);
 }
 
-double diffusers_init_noise_sigma(double sigma_max, Spacing spacing) {
-  return spacing == Spacing::kLeading ? std::hypot(sigma_max, 1) : sigma_max;
-}
-
 }  // namespace fourstep

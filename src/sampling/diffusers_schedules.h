@@ -36,8 +36,4 @@ double diffusers_timestep(const NoiseSchedule& schedule, double sigma);
 double diffusers_told_timestep(const NoiseSchedule& schedule, double sigma, SolverKind solver,
                                Remap remap);
 
-/// What the first noise is multiplied by: sigma_max, with leading spacing sqrt(sigma_max^2 + 1).
-/// Source: `init_noise_sigma` of diffusers' Euler schedulers.
-double diffusers_init_noise_sigma(double sigma_max, Spacing spacing);
-
 }  // namespace fourstep

@@ -91,7 +91,6 @@ struct SamplerRow {
   ComfyRules comfyui = {};
   DiffusersScheduler diffusers = {};
 
-  bool is_stochastic() const { return needs.noise != NoiseKind::kNone && defaults.eta > 0; }
   /// Whether a program runs it without the last but one noise level; kFourstep does as ComfyUI.
   bool discards_penultimate(Dialect dialect) const;
 };

@@ -58,18 +58,9 @@ ChunkLists encoder_chunks(const std::vector<const Tokenizer*>& tokenizers, std::
         tokenize_prompt(*tokenizer, prompt, options.rules, options.inversions, lists.size());
     lists.push_back(split_chunks(parts, options.rules.chunks, tokenizer->comma_id()));
   }
-  const size_t count =
-      std::max(static_cast<size_t>(options.min_chunks), common_count(lists, options));
+  const size_t count = common_count(lists, options);
   for (auto& chunks : lists) chunks.resize(count);
   return lists;
-}
-
-int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,
-                     const PromptOptions& options) {
-  PromptOptions unfilled = options;
-  unfilled.min_chunks = 1;
-  return static_cast<int64_t>(
-      encoder_chunks(tokenizers_of(encoders), prompt, unfilled).front().size());
 }
 
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,

@@ -52,8 +52,7 @@ enum class EmptyPrompt {
 struct PromptOptions {
   PromptRules rules = {};
   EmptyPrompt empty = EmptyPrompt::kEncode;
-  int64_t clip_skip = 0;   ///< see ClipTextImpl::forward()
-  int64_t min_chunks = 1;  ///< shorter prompts are filled up with chunks of the empty prompt
+  int64_t clip_skip = 0;                       ///< see ClipTextImpl::forward()
   const InversionTable* inversions = nullptr;  ///< null: none
 };
 
@@ -64,14 +63,9 @@ using ChunkLists = std::vector<std::vector<TokenChunk>>;  ///< one list per enco
 ChunkLists encoder_chunks(const std::vector<const Tokenizer*>& tokenizers, std::string_view prompt,
                           const PromptOptions& options);
 
-/// Number of chunks encode_prompt() makes with min_chunks 1: the largest of all encoders; with ComfyUI's rules,
-/// which cut the longer one, the smallest.
-int64_t count_chunks(const TextEncoders& encoders, std::string_view prompt,
-                     const PromptOptions& options = {});
-
 /// Encodes one prompt, without AND, schedules and network tags. Returns context [1,77n,cross] and pooled [1,P] in
-/// the encoders' dtype; time_ids stays undefined. To give a positive and a negative prompt one length as
-/// Forge does, pass the larger count_chunks() as min_chunks to both. Weights act on the context alone.
+/// the encoders' dtype; time_ids stays undefined. Weights act on the context
+/// alone.
 /// Throws InvalidRequest for a clip_skip the models cannot do and for textual inversions that are not there.
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options = {});

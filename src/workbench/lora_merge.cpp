@@ -196,9 +196,4 @@ MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& l
   return result;
 }
 
-MergeResult resize_lora(const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
-                        const RankChoice& choice, const Events& events) {
-  return merge_loras({{modules, 1, 1, {}, {}, {}}}, layout, choice, events);
-}
-
 }  // namespace fourstep

@@ -6,24 +6,16 @@
 #include "base/error.h"
 #include "report/svg_plot.h"
 #include "support/files.h"
-#include "support/golden.h"
 #include "xml_elements.h"
 
 namespace fourstep {
 namespace {
 
-using testing::decode_base64;
 using ::testing::HasSubstr;
 using testing::message_of;
 using ::testing::Not;
 using testing::parse_xml;
 using testing::with_class;
-
-constexpr std::string_view kBase64Start = ";base64,";
-
-std::string bytes_in(const std::string& data_uri) {
-  return decode_base64(data_uri.substr(data_uri.find(kBase64Start) + kBase64Start.size()));
-}
 
 ReportPlot plot() {
   LinePlot spec;
@@ -103,40 +95,6 @@ TEST(ReportPictures, LinksAreRelativeAndEncoded) {
   EXPECT_THROW(linked_picture("/a.png"), InvalidRequest);
   EXPECT_THROW(linked_picture(""), InvalidRequest);
 }
-
-TEST(ReportPictures, FilesAreEmbeddedByteByByte) {
-  const testing::TemporaryFolder folder;
-  for (const std::string bytes : {"a", "ab", "abc", "\x01\xFF\x80\x7F@"}) {
-    const auto path = testing::write_file(folder.path() / "a.jpg", bytes);
-    EXPECT_THAT(embedded_file(path), ::testing::StartsWith("data:image/jpeg;base64,"));
-    EXPECT_EQ(bytes_in(embedded_file(path)), bytes);
-  }
-  EXPECT_THROW(embedded_file(folder.path() / "a.ppm"), InvalidRequest);
-  EXPECT_THAT(message_of<Error>([&] { embedded_file(folder.path() / "none.png"); }),
-              HasSubstr("none.png"));
-}
-
-TEST(ReportPictures, Base64IsThatOfRfc4648) {
-  const testing::TemporaryFolder folder;
-  const auto encoded = [&](const std::string& bytes) {
-    const std::string uri = embedded_file(testing::write_file(folder.path() / "a.png", bytes));
-    return uri.substr(uri.find(kBase64Start) + kBase64Start.size());
-  };
-  EXPECT_EQ(encoded("f"), "Zg==");  // the test vectors of its section 10
-  EXPECT_EQ(encoded("fo"), "Zm8=");
-  EXPECT_EQ(encoded("foo"), "Zm9v");
-  EXPECT_EQ(encoded("foobar"), "Zm9vYmFy");
-}
-
-#ifndef FOURSTEP_MINIMAL
-TEST(ReportPictures, EmbeddedPicturesKeepTheirPixels) {
-  const Tensor pixels = torch::arange(5 * 7 * 3).reshape({5, 7, 3}).to(torch::kUInt8);
-  const std::string uri = embedded_picture({pixels, {}, {}});
-  EXPECT_THAT(uri, ::testing::StartsWith("data:image/png;base64,"));
-  EXPECT_TRUE(decode_image(bytes_in(uri)).pixels.equal(pixels));
-  EXPECT_NO_THROW(html_from_report({"t", {ReportPicture{uri, "c"}}}));
-}
-#endif
 
 }  // namespace
 }  // namespace fourstep

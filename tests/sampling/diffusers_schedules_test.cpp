@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 namespace fourstep {
 namespace {
 
@@ -22,11 +20,6 @@ TEST(DiffusersSchedules, RemappingKeepsTheRangeOfTheSpacing) {
     list.solver = SolverKind::kMultistep;
     EXPECT_NEAR(diffusers_sigmas(kTable, list, 6).front(), kTable.sigma_max(), 1e-9);
   }
-}
-
-TEST(DiffusersSchedules, LeadingStartsWithUnitVarianceNoise) {
-  EXPECT_EQ(diffusers_init_noise_sigma(4, Spacing::kTrailing), 4);
-  EXPECT_NEAR(diffusers_init_noise_sigma(4, Spacing::kLeading), std::sqrt(17.0), 1e-12);
 }
 
 }  // namespace

@@ -211,10 +211,6 @@ void check_spaced(const json& c) {
   if (c.contains("sigmas_f32")) {
     EXPECT_LE(max_relative_error(sigmas, numbers(c["sigmas_f32"])), kScheduleF32);
   }
-  if (c.contains("init_noise_sigma")) {
-    const double init = diffusers_init_noise_sigma(sigmas.front(), list.spacing);
-    EXPECT_NEAR(init, c["init_noise_sigma"].get<double>(), init * kScheduleF32);
-  }
 }
 
 void check_boundary_scalings(const json& list) {

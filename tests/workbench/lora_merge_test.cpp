@@ -105,7 +105,7 @@ TEST(LoraMerge, AtARankTheErrorIsThatOfTheDiscardedSingularValues) {
 }
 
 TEST(LoraMerge, ResizingKeepsFactorsOfThatRankAlready) {
-  const MergeResult result = resize_lora(first(), sdxl(), {RankRule::kFixed, 0, 3});
+  const MergeResult result = merged({{first(), 1, 1, {}}}, RankChoice{RankRule::kFixed, 0, 3});
   EXPECT_TRUE(torch::equal(low(result.modules, kConvolution).up, low(first(), kConvolution).up));
   EXPECT_EQ(rank_of(result.modules.at(id_of(kQuery))), 3);
   EXPECT_EQ(rank_of(result.modules.at(id_of(kText))), 2);
@@ -127,8 +127,8 @@ TEST(LoraMerge, RulesChooseARankPerModule) {
   std::get<LowRank>(falling.weight).up =
       torch::eye(640, 4) * torch::tensor({1.0F, 0.5F, 0.25F, 0.125F});
   const LoraModule equal{LowRank{torch::eye(4, 640), torch::eye(640, 4), {}}, {}, {}, {}};
-  const MergeResult result =
-      resize_lora(by_id({{kQuery, falling}, {kOut, equal}}), sdxl(), {RankRule::kRatio, 3, 64});
+  const MergeResult result = merged({{by_id({{kQuery, falling}, {kOut, equal}}), 1, 1, {}}},
+                                    RankChoice{RankRule::kRatio, 3, 64});
   EXPECT_EQ(rank_of(result.modules.at(id_of(kQuery))), 2);
   EXPECT_EQ(rank_of(result.modules.at(id_of(kOut))), 4);
 }
@@ -156,7 +156,7 @@ TEST(LoraMerge, WhatCannotBeJoinedIsRefused) {
                 }),
                 HasSubstr(kind + " is no sum of differences"));
     EXPECT_EQ(merged({{alone, 1, 1, {}}}).modules.size(), 1u) << kind;
-    const MergeResult resized = resize_lora(alone, sdxl(), {RankRule::kFixed, 0, 1});
+    const MergeResult resized = merged({{alone, 1, 1, {}}}, RankChoice{RankRule::kFixed, 0, 1});
     EXPECT_EQ(compare_content(resized.modules.begin()->second, module), 0) << kind;
   }
   EXPECT_THROW(merged({{first(), std::nan(""), 1, {}}}), InvalidRequest);
