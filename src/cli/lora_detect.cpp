@@ -15,7 +15,7 @@
 #include "io/output_check.h"
 #include "request/resolve.h"
 #include "workbench/detect_report.h"
-#include "workbench/part_metadata.h"
+#include "workbench/merge_metadata.h"
 
 namespace fourstep {
 

@@ -8,7 +8,6 @@
 #include "io/key_names.h"
 #include "io/module_names.h"
 #include "io/quantisation.h"
-#include "io/tiny_vae_keys.h"
 
 namespace fourstep {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
-#include "io/file_lock.h"
 
 namespace fourstep {
 

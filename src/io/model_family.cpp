@@ -8,8 +8,8 @@
 
 #include "base/text_tools.h"
 #include "io/missing_weights.h"
+#include "io/model_parts.h"
 #include "io/module_names.h"
-#include "io/text_encoder_file.h"
 
 namespace fourstep {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "report/text_wrapping.h"
+#include "report/text_drawing.h"
 
 namespace fourstep {
 

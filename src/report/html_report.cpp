@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
-#include "report/markup.h"
+#include "report/table.h"
 
 namespace fourstep {
 

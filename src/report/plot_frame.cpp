@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "report/markup.h"
-#include "report/text_wrapping.h"
+#include "report/table.h"
+#include "report/text_drawing.h"
 
 namespace fourstep {
 

@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "report/markup.h"
 #include "report/plot_frame.h"
 #include "report/svg_plot.h"
-#include "report/text_wrapping.h"
+#include "report/table.h"
+#include "report/text_drawing.h"
 
 namespace fourstep {
 

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "report/markup.h"
 #include "report/plot_frame.h"
+#include "report/table.h"
 
 namespace fourstep {
 

@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include "text/code_pages.h"
-#include "text/html_entity_names.h"
 #include "text/unicode.h"
 
 namespace fourstep {

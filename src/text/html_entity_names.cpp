@@ -1,4 +1,4 @@
-#include "text/html_entity_names.h"
+#include "text/html_entities.h"
 
 namespace fourstep {
 

@@ -8,7 +8,6 @@
 
 #include "base/utf8.h"
 #include "text/code_pages.h"
-#include "text/mojibake_signs.h"
 
 namespace fourstep {
 namespace {

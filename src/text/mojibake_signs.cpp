@@ -1,4 +1,4 @@
-#include "text/mojibake_signs.h"
+#include "text/mojibake.h"
 
 #include <array>
 #include <cstdint>

@@ -7,7 +7,6 @@
 #include "base/dialect.h"
 #include "text/chunks.h"
 #include "text/textual_inversion.h"
-#include "text/token_weights.h"
 
 namespace fourstep {
 

@@ -8,8 +8,8 @@
 #include "io/dtypes.h"
 #include "lora/relative_change.h"
 #include "workbench/base_model.h"
-#include "workbench/low_rank_evidence.h"
-#include "workbench/rounding_loss.h"
+#include "workbench/storage.h"
+#include "workbench/strength.h"
 
 namespace fourstep {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/events.h"
 #include "io/checkpoint.h"
 #include "lora/lora_match.h"
-#include "workbench/rounding_loss.h"
+#include "workbench/storage.h"
 
 namespace fourstep {
 

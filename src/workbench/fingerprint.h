@@ -10,7 +10,7 @@
 #include "io/checkpoint.h"
 #include "lora/lora_match.h"
 #include "lora/lora_stack.h"
-#include "workbench/projection.h"
+#include "workbench/strength.h"
 
 namespace fourstep {
 

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "io/printable.h"
-#include "workbench/lora_alphas.h"
 #include "workbench/lora_fit.h"
+#include "workbench/lora_result.h"
 
 namespace fourstep {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 // What `lora inspect` tells about a file.
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -13,6 +14,13 @@
 #include "workbench/lora_fit.h"
 
 namespace fourstep {
+
+// The words that call what a LoRA shows, as its metadata say them.
+
+/// What the metadata says of the words that call the subject: modelspec.trigger_phrase (with count 0), else kohya's
+/// most frequent tags (ss_tag_frequency), at most `count`. Damaged entries count as absent.
+std::vector<std::pair<std::string, int64_t>> trigger_words(const Metadata& metadata,
+                                                           size_t count = 10);
 
 struct LoraBlockInfo {
   std::string block;  ///< "TE1", "TE2", "IN04", "MID", ... (see lora_blocks.h)

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/events.h"
+#include "workbench/lora_algebra.h"
 #include "workbench/lora_blocks.h"
 #include "workbench/lora_fit.h"
-#include "workbench/lora_ranks.h"
 
 namespace fourstep {
 

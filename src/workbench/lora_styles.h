@@ -16,7 +16,7 @@
 
 #include "lora/lora_file.h"
 #include "lora/lora_stack.h"
-#include "lora/lora_suffix.h"
+#include "lora/lora_parts.h"
 #include "workbench/lora_layouts.h"
 
 namespace fourstep {

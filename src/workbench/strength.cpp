@@ -1,12 +1,15 @@
 #include "workbench/strength.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
+#include "lora/fuse.h"
 
 namespace fourstep {
+
 namespace {
 
 constexpr double kHuber = 1.5;  ///< in deviations: 96% efficient on normal noise
@@ -98,6 +101,148 @@ StrengthEstimate pooled(std::span<const ModuleStrength> modules) {
                        ? std::numeric_limits<double>::infinity()
                        : student_quantile(degrees) * std::sqrt(mean.variance * inflation);
   return estimate;
+}
+
+namespace {
+
+Tensor as_float(const Tensor& tensor) { return aligned(tensor).to(torch::kFloat); }
+
+double total(const Tensor& tensor) { return tensor.sum(torch::kDouble).item<double>(); }
+
+double inner_product(const Tensor& a, const Tensor& b) { return total(a * b); }
+
+/// Calls use(begin, rows) for the rows of weight (less those of base, if there is one) as fp32 matrices of a few MB.
+/// Whole weights would be up to 50 MB each, and the C library does not give such memory back piece by piece.
+template <typename Use>
+void for_row_blocks(const Tensor& weight, const Tensor& base, const Use& use) {
+  constexpr int64_t kBlockElements = 1 << 20;
+  const int64_t rows = weight.size(0), cols = weight.numel() / std::max<int64_t>(rows, 1);
+  const int64_t step = std::max<int64_t>(kBlockElements / std::max<int64_t>(cols, 1), 1);
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    const int64_t count = std::min(step, rows - begin);
+    Tensor block = as_float(weight.narrow(0, begin, count));
+    if (base.defined()) block = block - as_float(base.narrow(0, begin, count));
+    use(begin, block.reshape({count, cols}));
+  }
+}
+
+double block_norm2(const Tensor& block) {
+  // Pieces keep fp32 sums short enough to be exact to 1e-6; one vector product for each.
+  constexpr int64_t kPiece = 1 << 16;
+  const Tensor flat = block.reshape({-1});
+  double sum = 0;
+  for (int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
+    const Tensor piece = flat.narrow(0, begin, std::min(kPiece, flat.numel() - begin));
+    sum += torch::dot(piece, piece).item<double>();
+  }
+  return sum;
+}
+
+Projection project_low_rank(const Tensor& weight, const Tensor& base, const LoraModule& module) {
+  const auto& low = std::get<LowRank>(module.weight);
+  const Tensor up = as_float(low.up).flatten(1), down = as_float(low.down).flatten(1);
+  const double factor = factor_of(module);
+  Projection result;
+  Tensor product = torch::zeros_like(down);
+  for_row_blocks(weight, base, [&](int64_t begin, const Tensor& rows) {
+    result.weight_norm2 += block_norm2(rows);
+    product.addmm_(up.narrow(0, begin, rows.size(0)).t(), rows);
+  });
+  result.dot = factor * inner_product(product, down);
+  const Tensor up_gram = torch::mm(up.t(), up), down_gram = torch::mm(down, down.t());
+  result.delta_norm2 = factor * factor * inner_product(up_gram, down_gram);
+  return result;
+}
+
+Projection project_dense(const Tensor& weight, const Tensor& base, const LoraModule& module) {
+  const Tensor change = delta(module, shape_of(weight)).reshape({weight.size(0), -1});
+  Projection result;
+  for_row_blocks(weight, base, [&](int64_t begin, const Tensor& rows) {
+    result.weight_norm2 += block_norm2(rows);
+    result.dot += inner_product(rows, change.narrow(0, begin, rows.size(0)));
+  });
+  result.delta_norm2 = inner_product(change, change);
+  return result;
+}
+
+/// base: undefined for none.
+Projection project_rows(const Tensor& weight, const Tensor& base, const LoraModule& module) {
+  if (!fits_shape(module, shape_of(weight))) {
+    throw Error("lora projection: the module does not fit a weight of shape {}",
+                to_string(shape_of(weight)));
+  }
+  const torch::NoGradGuard no_grad;
+  const auto* low = std::get_if<LowRank>(&module.weight);
+  const bool is_plain = low && !low->mid.defined();
+  Projection result =
+      is_plain ? project_low_rank(weight, base, module) : project_dense(weight, base, module);
+  result.num_elements = weight.numel();
+  return result;
+}
+
+}  // namespace
+
+bool is_projectable(const LoraModule& module) { return !depends_on_weight(module); }
+
+Projection project(const Tensor& weight, const LoraModule& module) {
+  return project_rows(weight, {}, module);
+}
+
+Projection project_difference(const Tensor& weight, const Tensor& base, const LoraModule& module) {
+  check_shape(base, shape_of(weight), "lora projection: base");
+  return project_rows(weight, base, module);
+}
+
+double weight_norm2(const Tensor& weight) {
+  const torch::NoGradGuard no_grad;
+  double sum = 0;
+  for_row_blocks(weight, {}, [&](int64_t, const Tensor& rows) { sum += block_norm2(rows); });
+  return sum;
+}
+
+namespace {
+
+constexpr size_t kModules = 12;
+constexpr int64_t kLargestRank = 64;
+
+/// rest of one module: is it a sizable low-rank matrix?
+bool is_low_rank_rest(const Tensor& rest, const Tensor& change) {
+  constexpr double kSizable = 0.2;
+  if (rest.norm().item<double>() < kSizable * change.norm().item<double>()) return false;
+  const auto m = static_cast<double>(rest.size(0)), n = static_cast<double>(rest.size(1));
+  const int64_t rank = std::min<int64_t>(kLargestRank, std::min(rest.size(0), rest.size(1)) / 8);
+  if (rank < 1) return false;
+  const double noise =
+      static_cast<double>(rank) * std::pow(std::sqrt(m) + std::sqrt(n), 2) / (m * n);
+  return low_rank_share(rest, rank) > (1 + std::min(noise, 1.0)) / 2;
+}
+
+}  // namespace
+
+double low_rank_share(const Tensor& matrix, int64_t rank) {
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(1);
+  const Tensor probe = at::randn({matrix.size(1), rank}, generator, torch::kFloat);
+  const Tensor basis = std::get<0>(torch::linalg_qr(torch::mm(matrix, probe)));
+  const double whole = matrix.square().sum(torch::kDouble).item<double>();
+  if (whole == 0) return 0;
+  return torch::mm(basis.t(), matrix).square().sum(torch::kDouble).item<double>() / whole;
+}
+
+bool has_other_low_rank_change(const Checkpoint& checkpoint, const Checkpoint& base,
+                               const LoraMatch& match, double strength) {
+  size_t looked_at = 0, found = 0;
+  const size_t step = std::max<size_t>(match.matched.size() / kModules, 1);
+  for (size_t i = 0; i < match.matched.size(); i += step) {
+    const MatchedModule& m = match.matched[i];
+    const Tensor& now = checkpoint.components.at(m.component).at(m.parameter);
+    if (now.dim() < 2 || m.module.dora_scale.defined()) continue;
+    const Tensor& before = base.components.at(m.component).at(m.parameter);
+    const Tensor change = delta(m.module, shape_of(now)).flatten(1);
+    const Tensor difference = aligned(now).to(torch::kFloat) - aligned(before).to(torch::kFloat);
+    found += is_low_rank_rest(difference.flatten(1) - change * strength, change) ? 1 : 0;
+    ++looked_at;
+  }
+  return 2 * found > looked_at;
 }
 
 }  // namespace fourstep

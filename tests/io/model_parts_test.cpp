@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "io/safetensors.h"
 #include "io/single_file.h"
-#include "io/text_encoder_file.h"
 #include "support/files.h"
 #include "support/golden.h"
 #include "tiny_model.h"

@@ -1,9 +1,9 @@
-#include "report/text_wrapping.h"
+#include "report/text_drawing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "report/markup.h"
+#include "report/table.h"
 
 namespace fourstep {
 namespace {

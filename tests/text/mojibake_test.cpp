@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "text/mojibake_signs.h"
 
 namespace fourstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "workbench/part_metadata.h"
+#include "workbench/merge_metadata.h"
 
 #include <gtest/gtest.h>
 
