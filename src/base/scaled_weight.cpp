@@ -55,7 +55,7 @@ Tensor factors_of(const Tensor& tensor) {
 
 Tensor scaled_values(const Tensor& tensor) {
   const ScaledWeight* weight = scaled_weight_of(tensor);
-  if (!weight) throw Error(std::string("scaled_values: a tensor without values"));
+  if (!weight) throw Error("scaled_values: a tensor without values");
   const auto of_view = [&](const Tensor& whole) {
     return whole.as_strided(tensor.sizes(), tensor.strides(), tensor.storage_offset());
   };

@@ -56,11 +56,11 @@ struct DoctorCommand {
 
 void run_doctor(const DoctorCommand& options) {
   if (options.request.files.loras.size() > 1) {
-    throw InvalidRequest(std::string("lora doctor: name one --lora, as FILE or FILE:WEIGHT"));
+    throw InvalidRequest("lora doctor: name one --lora, as FILE or FILE:WEIGHT");
   }
   const Request request = with_default_model(options.request, find_default_model());
   if (request.files.loras.empty()) {
-    throw InvalidRequest(std::string("lora doctor: name the --lora, as FILE or FILE:WEIGHT"));
+    throw InvalidRequest("lora doctor: name the --lora, as FILE or FILE:WEIGHT");
   }
   validate(request);
   ProgressBar bar(isatty(STDERR_FILENO) != 0, options.print.is_quiet);

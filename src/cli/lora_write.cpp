@@ -55,8 +55,7 @@ std::optional<RankChoice> rank_choice(const WriteOptions& options) {
     choice.rule = rule;
     choice.target = *target;
   }
-  if (num_rules > 1)
-    throw InvalidRequest(std::string("choose one of --sv-ratio, --sv-cumulative and --sv-fro"));
+  if (num_rules > 1) throw InvalidRequest("choose one of --sv-ratio, --sv-cumulative and --sv-fro");
   if (num_rules == 0 && !options.rank) return std::nullopt;
   check(choice);
   return choice;
@@ -185,8 +184,8 @@ void merge(const WriteOptions& options) { join(options, "merge", rank_choice(opt
 void resize(WriteOptions options) {
   const std::optional<RankChoice> choice = rank_choice(options);
   if (!choice) {
-    throw InvalidRequest(std::string(
-        "lora resize: name the rank, with --rank, --sv-ratio, --sv-cumulative or --sv-fro"));
+    throw InvalidRequest(
+        "lora resize: name the rank, with --rank, --sv-ratio, --sv-cumulative or --sv-fro");
   }
   join(options, "resize", choice);
 }

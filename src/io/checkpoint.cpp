@@ -120,7 +120,7 @@ std::string refusal(const ModelSource& source) {
 
 Checkpoint open_checkpoint(const fs::path& path) {
   ModelSource source = open_model_source(path);
-  if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
+  if (const std::string reason = refusal(source); !reason.empty()) throw Error(reason);
   return std::move(source.checkpoint);
 }
 

@@ -299,7 +299,7 @@ std::string unreadable_rows(const TensorFile& file, std::vector<KeyRow>& rows) {
 }
 
 void check_readable(const std::string& unreadable) {
-  if (!unreadable.empty()) throw Error(std::string(unreadable));
+  if (!unreadable.empty()) throw Error(unreadable);
 }
 
 }  // namespace fourstep

@@ -18,7 +18,7 @@ namespace fourstep {
 bool has_sha256() { return false; }
 
 Sha256::Sha256() : context_(nullptr, [](evp_md_ctx_st*) {}) {
-  throw Error(std::string("SHA-256: this program was built without it"));
+  throw Error("SHA-256: this program was built without it");
 }
 void Sha256::update(std::string_view) {}
 std::string Sha256::finish() { return ""; }
@@ -28,7 +28,7 @@ std::string Sha256::finish() { return ""; }
 namespace {
 
 void check(bool ok) {
-  if (!ok) throw Error(std::string("SHA-256: it is not available from OpenSSL"));
+  if (!ok) throw Error("SHA-256: it is not available from OpenSSL");
 }
 
 }  // namespace

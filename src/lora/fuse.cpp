@@ -84,7 +84,7 @@ struct Delta {
   Tensor operator()(const FullDiff& m) const { return fp32(m.diff); }
   template <typename Relative>
   Tensor operator()(const Relative&) const {
-    throw Error(std::string("lora delta: the change depends on the weight"));
+    throw Error("lora delta: the change depends on the weight");
   }
 
   /// Moved first, then converted: half the bytes for what a file holds as fp16.

@@ -56,8 +56,6 @@ constexpr auto kForeignSamplers = std::to_array<ForeignName>({
      "ER-SDE FlowMatch;DPM2 FlowMatch;DPM2a FlowMatch;DPM2++*",
      "for flow-matching models such as FLUX and SD 3", "euler;heun;lcm"},
     {"ER-SDE 2M;ER-SDE 3M", "SD.Next's ER-SDE of a chosen order", "er_sde;seeds_2;dpmpp_3m_sde"},
-    {"exp_heun_2_x0;exp_heun_2_x0_sde", "ComfyUI's exponential Heun in x0",
-     "seeds_2;heun;dpmpp_sde"},
     {"Euler A Substep;DPM++ SDE Substep", "Draw Things' sampler with steps between the steps",
      "euler_ancestral;dpmpp_sde;dpm_2_ancestral"},
     {"Euler Max;Euler Dy*;Euler SMEA*;Euler Negative*;Euler Multipass*;Kohaku LoNyu Yog",

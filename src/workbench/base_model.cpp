@@ -28,7 +28,7 @@ BaseModel base_model_of(TensorFile file) {
   base.file = std::move(file);
   const std::filesystem::path& path = base.file.path;
   ModelSource source = model_source_of(base.file);
-  if (const std::string reason = refusal(source); !reason.empty()) throw Error(std::string(reason));
+  if (const std::string reason = refusal(source); !reason.empty()) throw Error(reason);
   base.checkpoint = std::move(source.checkpoint);
   if (!base.checkpoint.has(Component::kUnet)) {
     throw Error("\"{}\": has no UNet; name a checkpoint or a UNet file", path.string());

@@ -34,7 +34,7 @@ double norm_squared_by_qr(const Factors& factors) {
 
 Shape extents_of(const LoraModule& module) {
   const std::optional<Shape> extents = delta_extents(module);
-  if (!extents) throw Error(std::string("lora: the factors of a module do not fit each other"));
+  if (!extents) throw Error("lora: the factors of a module do not fit each other");
   return *extents;
 }
 

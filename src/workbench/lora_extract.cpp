@@ -68,7 +68,7 @@ class Extractor {
       result_.layout.shapes[component] = shapes_of(tensors);
     }
     if (result_.layout.shapes.count(Component::kUnet) == 0)
-      throw Error(std::string("lora extract: both files need a UNet"));
+      throw Error("lora extract: both files need a UNet");
     result_.layout.name = base_.path.filename().string();
     result_.layout.ldm_names = ldm_unet_names(result_.layout.shapes[Component::kUnet]);
     return components;
@@ -147,7 +147,7 @@ double ExtractResult::relative_error() const {
 ExtractResult extract_lora(const Checkpoint& tuned, const Checkpoint& base,
                            const ExtractOptions& options, const Events& events) {
   if (options.rank < 1 || options.convolution_rank < 1)
-    throw InvalidRequest(std::string("lora extract: ranks are whole numbers above 0"));
+    throw InvalidRequest("lora extract: ranks are whole numbers above 0");
   return Extractor(tuned, base, options).extract(events);
 }
 

@@ -185,8 +185,7 @@ MergeResult merge_loras(const std::vector<MergePart>& parts, const LoraLayout& l
   }
   MergeResult result;
   for (const MergePart& part : parts) add_embeddings(result.embeddings, part.embeddings, part.name);
-  if (terms.empty())
-    throw InvalidRequest(std::string("lora merge: all weights are 0: nothing is left"));
+  if (terms.empty()) throw InvalidRequest("lora merge: all weights are 0: nothing is left");
   int64_t done = 0;
   for (const auto& [id, sum] : terms) {
     check_terms(sum, id);

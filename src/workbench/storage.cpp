@@ -116,7 +116,7 @@ std::optional<Storage> storage_of(torch::ScalarType dtype) {
 torch::ScalarType dtype_of(Storage storage) {
   constexpr torch::ScalarType kTypes[] = {torch::kFloat, torch::kHalf, torch::kBFloat16,
                                           torch::kFloat8_e4m3fn};
-  if (storage == Storage::kInt8) throw Error(std::string("int8 weights cannot be written"));
+  if (storage == Storage::kInt8) throw Error("int8 weights cannot be written");
   return kTypes[static_cast<int>(storage)];
 }
 

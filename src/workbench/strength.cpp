@@ -79,7 +79,7 @@ double student_quantile(double degrees_of_freedom) {
 }
 
 StrengthEstimate pooled(std::span<const ModuleStrength> modules) {
-  if (modules.empty()) throw Error(std::string("lora detect: no module to measure"));
+  if (modules.empty()) throw Error("lora detect: no module to measure");
   std::vector<WeightedValue> values;
   for (const ModuleStrength& module : modules) {
     values.push_back({module.strength, module.information});

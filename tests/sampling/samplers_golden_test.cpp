@@ -270,6 +270,10 @@ TEST(GoldenSamplers, EqualComfyUi) { check_file("samplers_comfyui.json", run_of_
 
 TEST(GoldenSamplers, EqualForge) { check_file("samplers_forge.json", run_of_webui_case); }
 
+TEST(GoldenSamplers, EqualTheirFormulasWrittenOnceMore) {
+  check_file("samplers_others.json", run_of_webui_case);
+}
+
 TEST(GoldenSamplers, EqualDiffusers) {
   check_file("samplers_diffusers.json", run_of_diffusers_case);
 }
