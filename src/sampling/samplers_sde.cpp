@@ -203,6 +203,21 @@ Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
+/// Heun's method as an exponential integrator: the second call at the step's end, in the time log sigma.
+/// Source: SEEDS (2305.14267) with its second stage at share 1 and weights of second order; ComfyUI
+/// `sample_exp_heun_2_x0`, whose second draw has no weight.
+Tensor sample_exp_heun(const SamplerRun& run, Tensor x, const OnStep& on_step) {
+  const double eta = run.settings.eta;
+  const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
+    StageNoise noise(run, x);
+    const double q = (1 + eta) * s.h();
+    const Tensor lower = exponential_step(x, denoised, s, eta);
+    const Tensor change = run.estimate(lower + noise.at(s.from, s.to), s.to) - denoised;
+    return lower + change * (1 + std::expm1(-q) / q) + noise.at(s.to, s.to);
+  };
+  return run_steps(run, std::move(x), on_step, advance);
+}
+
 constexpr auto kSdeSamplers = std::to_array<SamplerRow>({
     {.name = "dpmpp_sde",
      .function = sample_dpmpp_sde,
@@ -257,6 +272,15 @@ constexpr auto kSdeSamplers = std::to_array<SamplerRow>({
      .function = sample_seeds_3,
      .help = "SDE with three calls per step",
      .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 3}},
+    {.name = "exp_heun_2_x0",
+     .function = sample_exp_heun,
+     .help = "exponential Heun, two calls per step",
+     .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 2},
+     .defaults = {.eta = 0}},
+    {.name = "exp_heun_2_x0_sde",
+     .function = sample_exp_heun,
+     .help = "exp_heun_2_x0 with fresh noise",
+     .needs = {.noise = NoiseKind::kFresh, .calls_per_step = 2}},
 });
 
 }  // namespace
