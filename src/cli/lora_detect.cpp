@@ -1,4 +1,4 @@
-// fourstep lora detect, fingerprint, doctor: which LoRA a checkpoint already has, and why one does nothing.
+// fourstep lora detect, fingerprint, doctor: which LoRA is already merged into a checkpoint, and why one does nothing.
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -138,22 +138,22 @@ class LayerFormats {
     const std::string text = entry_of(file.metadata, kHeaderEntry);
     if (!text.empty()) read_header(text);
     for (const auto& [name, tensor] : file.tensors) {
-      if (problem.empty() && name.ends_with(kLayerEntry)) read_layer(name, tensor);
+      if (refusal.empty() && name.ends_with(kLayerEntry)) read_layer(name, tensor);
     }
   }
 
-  std::string problem;  ///< the sentence on the first layer that cannot be read
+  std::string refusal;  ///< the sentence on the first layer that cannot be read
 
  private:
   void read_header(const std::string& text) {
     const json entry = text.size() > kMaxJsonBytes ? json() : json::parse(text, nullptr, false);
     const auto layers = entry.is_object() ? entry.find("layers") : entry.end();
     if (!entry.is_object() || layers == entry.end() || !layers->is_object()) {
-      problem = sentence(file_, "unknown format", kHeaderEntry, "metadata without \"layers\"");
+      refusal = sentence(file_, "unknown format", kHeaderEntry, "metadata without \"layers\"");
       return;
     }
     for (const auto& [name, layer] : layers->items()) {
-      if (problem.empty()) check(name, layer);
+      if (refusal.empty()) check(name, layer);
     }
   }
 
@@ -172,9 +172,9 @@ class LayerFormats {
     const auto weight = file_.tensors.find(name + ".weight");
     const bool is_fp8 = weight != file_.tensors.end() && weight->second.element_size() == 1;
     if (!format.empty()) {
-      problem = sentence(file_, format, name);
+      refusal = sentence(file_, format, name);
     } else if (is_fp8 && !has_scale(name)) {
-      problem = sentence(file_, "scaled fp8 without a scale", weight->first);
+      refusal = sentence(file_, "scaled fp8 without a scale", weight->first);
     }
   }
 
@@ -240,7 +240,7 @@ std::string apply_scales(TensorFile& file) {
       pairs.emplace_back(weight->first, name);
   }
   for (const auto& [weight, scale] : pairs) {
-    if (std::string problem = apply_scale(file, weight, scale); !problem.empty()) return problem;
+    if (std::string refusal = apply_scale(file, weight, scale); !refusal.empty()) return refusal;
   }
   for (const auto& [weight, scale] : pairs) {
     file.marks.push_back(scale);
@@ -262,7 +262,7 @@ std::string foreign_type(const TensorFile& file, const std::string& key) {
 
 void read_quantisation(TensorFile& file) {
   file.unreadable = marked_scheme(file);
-  if (file.unreadable.empty()) file.unreadable = LayerFormats(file).problem;
+  if (file.unreadable.empty()) file.unreadable = LayerFormats(file).refusal;
   if (file.unreadable.empty()) file.unreadable = apply_scales(file);
   std::erase_if(file.tensors, [&](const auto& item) {
     if (!is_mark(item.first)) return false;

@@ -34,7 +34,7 @@ struct WeightSet {
 /// What is to be read of a set, or why nothing is.
 struct Choice {
   WeightFiles files;
-  std::string problem;
+  std::string refusal;
 };
 
 /// The part of a file name that tells sets apart, and the order in which sets are tried.
@@ -137,7 +137,7 @@ Choice all_shards(const fs::path& one) {
     if (!fs::exists(path)) missing.push_back(path.filename().string());
   }
   if (!missing.empty()) {
-    choice.problem = fmt::format("{} of {} shards are missing ({}); download all of them",
+    choice.refusal = fmt::format("{} of {} shards are missing ({}); download all of them",
                                  missing.size(), name.count, join_first(missing));
   }
   return choice;
@@ -148,10 +148,10 @@ Choice from_numbers(const WeightSet& set) {
   std::vector<Choice> whole, broken;
   for (const auto& [count, shards] : set.shards) {
     Choice choice = all_shards(shards.begin()->second);
-    (choice.problem.empty() ? whole : broken).push_back(std::move(choice));
+    (choice.refusal.empty() ? whole : broken).push_back(std::move(choice));
   }
   if (whole.size() > 1) {
-    whole[0].problem = fmt::format(
+    whole[0].refusal = fmt::format(
         "\"{}\" and \"{}\" are of two sets of shards, and no index tells which counts; "
         "remove one",
         whole[0].files.files[0].filename().string(), whole[1].files.files[0].filename().string());
@@ -184,14 +184,14 @@ Choice from_index(const fs::path& index) {
     const fs::path path = index.parent_path() / name;
     if (!files.insert(path).second) continue;
     if (!fs::exists(path)) {
-      choice.problem =
+      choice.refusal =
           fmt::format("the shard \"{}\", which \"{}\" names, is missing; download the folder whole",
                       name, index.filename().string());
       return choice;
     }
     if (!shard_name(name)) continue;
     const Choice all = all_shards(path);
-    if (!all.problem.empty()) choice.problem = all.problem;
+    if (!all.refusal.empty()) choice.refusal = all.refusal;
     files.insert(all.files.files.begin(), all.files.files.end());
   }
   choice.files.files.assign(files.begin(), files.end());
@@ -220,20 +220,20 @@ std::string first_file(const Choice& choice) {
   return (files.index.empty() ? files.files.front() : files.index).filename().string();
 }
 
-/// The first choice without a problem. Says what was left aside for it.
+/// The first choice without a refusal. Says what was left aside for it.
 WeightFiles choose(const fs::path& folder, const std::vector<WeightSet>& sets) {
-  std::string first_problem;
+  std::string first_refusal;
   for (const WeightSet& set : sets) {
     const std::vector<Choice> choices = choices_of(set);
     for (const Choice& choice : choices) {
-      if (!choice.problem.empty()) {
-        if (first_problem.empty()) first_problem = choice.problem;
+      if (!choice.refusal.empty()) {
+        if (first_refusal.empty()) first_refusal = choice.refusal;
         continue;
       }
       WeightFiles files = choice.files;
-      if (!first_problem.empty()) {
+      if (!first_refusal.empty()) {
         files.notice = fmt::format("\"{}\": {}; \"{}\" is read instead", folder.string(),
-                                   first_problem, first_file(choice));
+                                   first_refusal, first_file(choice));
       } else if (!set.whole.empty() && choices.size() > 1) {
         files.notice =
             fmt::format("\"{}\": holds the same weights twice; \"{}\" is read, \"{}\" is not",
@@ -242,7 +242,7 @@ WeightFiles choose(const fs::path& folder, const std::vector<WeightSet>& sets) {
       return files;
     }
   }
-  throw Error("\"{}\": {}", folder.string(), first_problem);
+  throw Error("\"{}\": {}", folder.string(), first_refusal);
 }
 
 /// Those with usual names; else the one that has an index or shards; else the one that there is.
@@ -309,8 +309,8 @@ std::string stem_without_shard(const fs::path& file) {
 WeightFiles weight_files_of(const fs::path& file) {
   if (!shard_name(file.filename().string())) return {{file}, {}, {}, {}};
   const Choice choice = all_shards(file);
-  if (choice.problem.empty()) return choice.files;
-  throw Error("\"{}\": {}", file.string(), choice.problem);
+  if (choice.refusal.empty()) return choice.files;
+  throw Error("\"{}\": {}", file.string(), choice.refusal);
 }
 
 bool has_usual_weights(const fs::path& folder) {

@@ -1,5 +1,5 @@
 #pragma once
-// The LoRAs that a model wears at the moment. A change of files or weights re-fuses exactly the parameters
+// The LoRAs that are fused into a model at the moment. A change of files or weights re-fuses exactly the parameters
 // that it concerns, each from its pristine weight, so that taking a LoRA off restores the model to the bit.
 
 #include <compare>
@@ -45,7 +45,7 @@ class LoraStack {
   /// pristine: weights by component, diffusers names; views of the mapped file cost no memory.
   explicit LoraStack(std::map<Component, NamedTensors> pristine);
 
-  /// Makes the model wear exactly `loras`: writes every parameter whose sum of changes differs from the
+  /// Fuses exactly `loras`: writes every parameter whose sum of changes differs from the
   /// present one (those without any change get the pristine weight) and returns their names.
   /// The order of `loras` has no effect. When `write` throws, the parameters written so far stay
   /// written and are remembered, so that the next call repairs the rest.

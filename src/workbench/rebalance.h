@@ -1,5 +1,5 @@
 #pragma once
-// Brings the LoRA that a checkpoint wears to another strength: measured, merged with the difference, measured
+// Brings the LoRA that was merged into a checkpoint to another strength: measured, merged with the difference, measured
 // again.
 
 #include <filesystem>

@@ -1,5 +1,5 @@
 #pragma once
-// LoRAs of known size for the tiny model, and checkpoints that wear them.
+// LoRAs of known size for the tiny model, and checkpoints that have them merged in.
 
 #include <algorithm>
 #include <functional>
