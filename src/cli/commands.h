@@ -15,12 +15,8 @@ void add_distill_command(CLI::App& app);
 void add_evaluate_command(CLI::App& app);
 void add_lora_command(CLI::App& app);
 
-// Verbs of `lora`, by file.
-void add_lora_look_verbs(CLI::App& lora);    ///< inspect, dedupe, diff
+// Verbs of `lora` in files of their own.
 void add_lora_write_verbs(CLI::App& lora);   ///< convert, merge, resize, extract
 void add_lora_detect_verbs(CLI::App& lora);  ///< detect, fingerprint, doctor
-
-// Verbs of `model`.
-void add_model_write_verbs(CLI::App& model);  ///< merge, convert, unbake, topup
 
 }  // namespace fourstep
