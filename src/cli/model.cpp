@@ -15,8 +15,8 @@
 #include "io/weight_files.h"
 #include "pipeline/tokenizer_files.h"
 #include "request/request.h"
-#include "workbench/convert.h"
 #include "workbench/detect_report.h"
+#include "workbench/merge.h"
 
 namespace fourstep {
 

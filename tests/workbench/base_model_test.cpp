@@ -7,10 +7,10 @@
 #include "io/single_file.h"
 #include "support/files.h"
 #include "support/scaled_fp8.h"
-#include "workbench/convert.h"
 #include "workbench/detect.h"
 #include "workbench/doctor.h"
 #include "workbench/lora_extract.h"
+#include "workbench/merge.h"
 #include "workbench/random_lora.h"
 #include "workbench/rebalance.h"
 
