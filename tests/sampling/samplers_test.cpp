@@ -253,14 +253,14 @@ TEST(SamplerRows, AClassOfDiffusersWithItsSettingsMeansOneSampler) {
   for (const SamplerRow& row : sampler_rows()) {
     const std::string name(row.diffusers.name()), settings(row.diffusers.settings);
     if (!row.diffusers.exists()) continue;
-    if (row.diffusers.by_default) EXPECT_TRUE(alone.insert(name).second) << row.name;
-    if (!settings.empty()) EXPECT_TRUE(with_settings.insert(name + settings).second) << row.name;
+    EXPECT_TRUE(!row.diffusers.by_default || alone.insert(name).second) << row.name;
+    EXPECT_TRUE(settings.empty() || with_settings.insert(name + settings).second) << row.name;
   }
 }
 
 TEST(SamplerRows, WhatCountsTwoCallsMakesTwo) {
   for (const SamplerRow& row : sampler_rows()) {
-    if (row.a1111.two_calls) EXPECT_EQ(row.needs.calls_per_step, 2) << row.name;
+    EXPECT_TRUE(!row.a1111.two_calls || row.needs.calls_per_step == 2) << row.name;
   }
 }
 
