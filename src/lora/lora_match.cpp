@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "io/printable.h"
-#include "lora/foreign_keys.h"
 #include "lora/fuse.h"
+#include "lora/lora_keys.h"
 #include "lora/relative_change.h"
 
 namespace fourstep {
