@@ -97,6 +97,16 @@ NoiseSource make_image_noise(std::span<const ImageSeed> seeds) {
   return make_batch_noise(std::move(sources));
 }
 
+std::vector<ImageSeed> batch_seeds(const ImageSeed& first, int64_t count) {
+  std::vector<ImageSeed> seeds;
+  for (int64_t i = 0; i < count; ++i) {
+    ImageSeed seed = first;
+    (first.variation_strength == 0 ? seed.seed : seed.variation_seed) += static_cast<uint64_t>(i);
+    seeds.push_back(seed);
+  }
+  return seeds;
+}
+
 Tensor slerp(double weight, const Tensor& low, const Tensor& high) {
   constexpr double kParallel = 0.9995;
   constexpr int64_t kHeight = -2;

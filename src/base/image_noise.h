@@ -44,6 +44,10 @@ NoiseSource make_image_noise(const ImageSeed& seed);
 /// One stream per image (see make_batch_noise): image i equals the single run with seeds[i].
 NoiseSource make_image_noise(std::span<const ImageSeed> seeds);
 
+/// The seeds of a batch: seed + i, or the same seed with variation seed + i when there is a variation
+/// strength. Source: A1111's `process_images`.
+std::vector<ImageSeed> batch_seeds(const ImageSeed& first, int64_t count);
+
 /// Moves from `low` (weight 0) to `high` (weight 1) along the arc between their columns. low, high:
 /// [...,h,w], the columns being taken along h; where they are all but parallel the mix is linear, with the
 /// weights the wrong way round, as there. Source: `slerp` of A1111 and Forge.

@@ -75,6 +75,15 @@ TEST(ImageNoise, RefusesWhatNoImageHas) {
   EXPECT_THROW(make_image_noise(ImageSeed{.variation_strength = 0.5})({4, 8, 8}), Error);
 }
 
+TEST(BatchSeeds, CountTheSeedOrTheVariation) {
+  const auto plain = batch_seeds({.seed = 7}, 3);
+  ASSERT_EQ(plain.size(), 3u);
+  EXPECT_EQ(plain[2].seed, 9u);
+  const auto varied = batch_seeds({.seed = 7, .variation_seed = 20, .variation_strength = 0.1}, 3);
+  EXPECT_EQ(varied[2].seed, 7u);
+  EXPECT_EQ(varied[2].variation_seed, 22u);
+}
+
 TEST(Slerp, StaysFiniteWhereColumnsAreParallel) {
   const Tensor low = torch::ones({1, 1, 1, 4}), high = torch::tensor({1.f, -1.f, 1.f, 2.f});
   EXPECT_TRUE(slerp(0.5, low, high.reshape({1, 1, 1, 4})).isfinite().all().item<bool>());
