@@ -18,10 +18,10 @@ constexpr auto kForeignOptions = std::to_array<ForeignOption>({
     {"strength;denoising-strength;denoise;i;init-img;init-image;mask;img2img;image;r;ref-image",
      "generate starts from noise; pictures to start from (img2img, inpainting) are not supported "
      "yet"},
-    {"hires;hires-fix;enable-hr;hires-scale;hires-steps;hires-upscaler;hires-width;hires-height;"
-     "hires-denoising-strength;hr-scale;upscale-model;upscale-repeats",
-     "a second pass at a larger size and upscaling are not supported yet; draw at --width and "
-     "--height"},
+    {"hires;hires-fix;enable-hr;hires-width;hires-height;hr-scale",
+     "a second pass at a larger size is --hires-scale 1.5, with --hires-steps and "
+     "--hires-denoise"},
+    {"upscale-model;upscale-repeats", "upscaling networks are not supported yet"},
     {"control-net;controlnet;control-image;control-strength;control-video;canny",
      "ControlNet is not supported yet"},
     {"ip-adapter;ip-adapter-image;ip-adapter-strength;photo-maker;pm-id-images-dir;pulid-weights",

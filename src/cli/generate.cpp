@@ -85,11 +85,12 @@ void check_outputs(Output& output, const PlannedImages& planned, const Events& e
   make_folder_of(output.options.out);
   make_folder_of(output.options.latents);
   const std::vector<ImageSeed> seeds = image_seeds(planned.request);
+  const PictureSize size = picture_size(planned.request);
   for (size_t i = 0; i < seeds.size(); ++i) {
     const ImageFiles files = files_of(output, planned.request, seeds[i].seed, output.num_checked++);
     if (files.latents) check_writable(*files.latents);
     if (output.options.out == kStandardOutput) continue;
-    const PlannedImage image{files.image, planned.request.width, planned.request.height,
+    const PlannedImage image{files.image, size.width, size.height,
                              planned.text(static_cast<int64_t>(i))};
     for (const std::string& notice : check_image_output(image)) events.notice(notice);
     output.num_bytes += expected_file_bytes(image);
@@ -112,6 +113,7 @@ void write_picture(const std::string& out, const std::filesystem::path& file, co
 void save(Output& output, const PlannedImages& planned, const GeneratedImage& made) {
   const ResolvedRequest& request = planned.request;
   const auto index = static_cast<int64_t>(output.images.size());
+  const PictureSize size = picture_size(request);
   const ImageFiles files = files_of(output, request, made.seed, index);
   Image image;
   image.pixels = pixels_from_image(made.image)[0];
@@ -121,8 +123,8 @@ void save(Output& output, const PlannedImages& planned, const GeneratedImage& ma
   output.images.push_back(
       {{"file", files.image.string()},
        {"seed", made.seed},
-       {"width", request.width},
-       {"height", request.height},
+       {"width", size.width},
+       {"height", size.height},
        {"sample_seconds", made.sample_seconds},
        {"decode_seconds", made.decode_seconds},
        {"request", json_from_request(single_image(request.written, made.index))}});
@@ -130,7 +132,7 @@ void save(Output& output, const PlannedImages& planned, const GeneratedImage& ma
   label_next(output);
   if (!output.options.is_quiet) {
     fmt::print(stderr, "{}  (seed {}, {}x{}, {:.1f} s)\n", files.image.string(), made.seed,
-               request.width, request.height, made.sample_seconds + made.decode_seconds);
+               size.width, size.height, made.sample_seconds + made.decode_seconds);
   }
 }
 

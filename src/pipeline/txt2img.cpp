@@ -10,6 +10,7 @@
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
 #include "pipeline/guided_denoiser.h"
+#include "pipeline/hires.h"
 #include "pipeline/sample_pass.h"
 #include "pipeline/sampling_plan.h"
 
@@ -38,15 +39,22 @@ size_t images_at_once(const ResolvedRequest& request) {
   return request.sampling.sampler == "dpm_adaptive" ? 1 : static_cast<size_t>(request.batch);
 }
 
+/// What a pass begins from: nothing, or the latents of the one before at its size.
+Tensor upscaled(const Tensor& latents, const ResolvedRequest& pass) {
+  if (!latents.defined()) return latents;
+  return upscale_latent(latents, pass.height / 8, pass.width / 8, pass.hires.upscale);
+}
+
 }  // namespace
 
 void txt2img(Models& models, const ResolvedRequest& request, const PromptPlan& prompts,
              const Events& events, const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
-  const SamplingPlan plan = plan_sampling(
-      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
-  const std::vector<PromptNetwork> networks =
-      make_prompt_networks(models, request, prompts, plan, events);
+  const std::vector<PassPlan> passes = plan_passes(request);
+  std::vector<std::vector<PromptNetwork>> networks;
+  for (const PassPlan& pass : passes) {
+    networks.push_back(make_prompt_networks(models, pass.request, prompts, pass.plan, events));
+  }
   const torch::Device device = models.placement().device;
   const OnStep on_step = [&](const StepReport& step) {
     wait_for(device);  // else the bar would show queued steps, and Ctrl-C come late
@@ -57,12 +65,17 @@ void txt2img(Models& models, const ResolvedRequest& request, const PromptPlan& p
     const size_t count = std::min(images_at_once(request), all_seeds.size() - done);
     const std::span seeds = std::span(all_seeds).subspan(done, count);
     Lap lap;
-    events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
-    const Guided guided = make_guided(networks, request, prompts, plan);
-    const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, events),
-                                  guided.uncond};
-    const Tensor latents =
-        sample_pass(plan, estimates, {seeds, request.width, request.height, device}, on_step);
+    Tensor latents;
+    for (size_t i = 0; i < passes.size(); ++i) {
+      const auto& [asked, plan] = passes[i];
+      events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
+      const Guided guided = make_guided(networks[i], asked, prompts, plan);
+      const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, events),
+                                    guided.uncond};
+      const Tensor under = upscaled(latents, asked);
+      latents =
+          sample_pass(plan, estimates, {seeds, asked.width, asked.height, device, under}, on_step);
+    }
     const double sample_seconds = lap() / static_cast<double>(count);
     for (const Tensor& latent : latents.split(1)) {
       const auto row = static_cast<int64_t>(done++);

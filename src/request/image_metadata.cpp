@@ -90,6 +90,20 @@ Json hashes_json(const FileTags& files) {
   return hashes;
 }
 
+/// A1111's own for what it has.
+std::string a1111_upscaler_name(LatentUpscale upscale) {
+  switch (upscale) {
+    case LatentUpscale::kBilinear:
+      return "Latent";
+    case LatentUpscale::kBilinearAntialiased:
+      return "Latent (antialiased)";
+    case LatentUpscale::kBicubicAntialiased:
+      return "Latent (bicubic antialiased)";
+    default:
+      return fmt::format("Latent ({})", text_from_value(upscale));
+  }
+}
+
 const char* spoken_text_name(const std::string& name) {
   return name == "parameters" ? "the settings as A1111 writes them" : "the whole request as JSON";
 }
@@ -136,6 +150,8 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
   const FileSettings& named = request.files;
   const SamplingSettings& sampling = request.sampling;
   const NoiseSettings& noise = request.noise;
+  const HiresSettings& hires = request.hires;
+  const bool has_hires = hires.scale != 1;
   const int64_t steps = sampling.steps.value_or(0);
   const int64_t normal_skip = family == Family::kSd15 ? 1 : 2;
   const bool has_variation = noise.variation_strength > 0;
@@ -175,6 +191,10 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"Sigma churn", sampling.s_churn > 0 ? fmt::format("{}", sampling.s_churn) : ""},
       {"Sigma noise", sampling.s_noise != 1 ? fmt::format("{}", sampling.s_noise) : ""},
       {"Schedule rho", text_from_value(sampling.rho)},
+      {"Denoising strength", has_hires ? fmt::format("{}", hires.denoise) : ""},
+      {"Hires upscale", has_hires ? fmt::format("{}", hires.scale) : ""},
+      {"Hires steps", has_hires && hires.steps > 0 ? std::to_string(hires.steps) : ""},
+      {"Hires upscaler", has_hires ? a1111_upscaler_name(hires.upscale) : ""},
       {"RNG", noise.origin == NoiseChoice::kNv ? "NV" : "CPU"},
       {"Timesteps", text_from_value(sampling.timesteps)},
       {"Sigmas", text_from_value(sampling.sigmas)},

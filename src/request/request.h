@@ -16,6 +16,7 @@ struct Request {
   SamplingSettings sampling;
   NoiseSettings noise;
   NetworkSettings networks;
+  HiresSettings hires;
   GuidanceOptions guidance;
 
   bool operator==(const Request&) const = default;
@@ -184,6 +185,21 @@ void visit_network_fields(Settings& s, Visitor&& visit) {
       s.vae_tile);
 }
 
+template <typename Settings, typename Visitor>
+void visit_hires_fields(Settings& s, Visitor&& visit) {
+  using Info = FieldInfo;
+  visit(Info{"scale", "a second pass at this many times the size; 1: off", "", 1, 8}, s.scale);
+  visit(Info{"steps", "its steps; 0: as many as the first pass", "steps", 0, 1000}, s.steps);
+  visit(Info{"denoise", "how far back it begins: near 0 keeps the picture, 1 starts anew", "", 0.01,
+             1, "denoising_strength"},
+        s.denoise);
+  visit(Info{.name = "upscale",
+             .help = "how the latent grows: nearest-exact, nearest, bilinear, "
+                     "bilinear-antialiased, bicubic, bicubic-antialiased or area",
+             .aliases = "upscaler"},
+        s.upscale);
+}
+
 /// The fields in the order in which people read them. visitor_of(heading) gives the visitor of those below a heading.
 template <typename AnyRequest, typename VisitorOf>
 void visit_field_groups(AnyRequest& r, VisitorOf&& visitor_of) {
@@ -193,6 +209,9 @@ void visit_field_groups(AnyRequest& r, VisitorOf&& visitor_of) {
   visit_sampling_fields(r.sampling, visitor_of("Sampling"));
   visit_noise_fields(r.noise, visitor_of("Noise and variations"));
   visit_network_fields(r.networks, visitor_of("Networks"));
+  visit_prefixed(
+      "hires", [&](auto&& visit_own) { visit_hires_fields(r.hires, visit_own); },
+      visitor_of("Second pass"));
   visit_guidance_groups(r.guidance, visitor_of);
 }
 

@@ -182,7 +182,15 @@ ResolvedRequest resolve(const Request& request, const ModelTraits& traits, const
           .zero_snr = filled.networks.zero_snr.value_or(traits.zero_snr),
           .vae_tile = filled.networks.vae_tile,
           .guidance = filled.guidance,
+          .hires = filled.hires,
           .written = filled};
+}
+
+PictureSize picture_size(const ResolvedRequest& request) {
+  const auto scaled = [&](int64_t side) {
+    return static_cast<int64_t>(static_cast<double>(side) * request.hires.scale) / 8 * 8;
+  };
+  return {scaled(request.width), scaled(request.height)};
 }
 
 std::vector<ImageSeed> image_seeds(const ResolvedRequest& request) {

@@ -44,10 +44,17 @@ struct ResolvedRequest {
   bool zero_snr = false;
   int64_t vae_tile = 0;  ///< px; 0: whole
   GuidanceOptions guidance;
+  HiresSettings hires;
   /// The request with names, steps, CFG scale, size, noise and seed filled in: it makes the same images wherever the same
   /// files are. For results and image metadata, which keep what was left to the dialect as it was asked.
   Request written;
 };
+
+/// px, multiples of 8: of the pictures, after all passes.
+struct PictureSize {
+  int64_t width = 0, height = 0;
+};
+PictureSize picture_size(const ResolvedRequest& request);
 
 /// A random seed of 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
 uint64_t draw_seed();

@@ -71,6 +71,18 @@ std::span<const Word<PredictionChoice>> words_of(PredictionChoice) {
   return kWords;
 }
 
+std::span<const Word<LatentUpscale>> words_of(LatentUpscale) {
+  static constexpr Word<LatentUpscale> kWords[] = {
+      {"nearest-exact", LatentUpscale::kNearestExact},
+      {"nearest", LatentUpscale::kNearest},
+      {"bilinear", LatentUpscale::kBilinear},
+      {"bilinear-antialiased", LatentUpscale::kBilinearAntialiased},
+      {"bicubic", LatentUpscale::kBicubic},
+      {"bicubic-antialiased", LatentUpscale::kBicubicAntialiased},
+      {"area", LatentUpscale::kArea}};
+  return kWords;
+}
+
 std::span<const Word<Precision>> words_of(Precision) {
   static constexpr Word<Precision> kWords[] = {{"auto", Precision::kAuto},
                                                {"bf16", Precision::kBf16},

@@ -31,6 +31,16 @@ enum class NoiseChoice { kAuto, kTorch, kNv };
 enum class EmptyNegative { kAuto, kZeros, kEncoded };
 /// What the UNet returns.
 enum class PredictionChoice { kAuto, kEpsilon, kV };
+/// How a latent is made larger.
+enum class LatentUpscale {
+  kNearestExact,
+  kNearest,
+  kBilinear,
+  kBilinearAntialiased,
+  kBicubic,
+  kBicubicAntialiased,
+  kArea
+};
 /// The number type of a network.
 enum class Precision { kAuto, kBf16, kFp16, kFp32 };
 
@@ -38,6 +48,7 @@ std::span<const Word<Emphasis>> words_of(Emphasis);
 std::span<const Word<NoiseChoice>> words_of(NoiseChoice);
 std::span<const Word<EmptyNegative>> words_of(EmptyNegative);
 std::span<const Word<PredictionChoice>> words_of(PredictionChoice);
+std::span<const Word<LatentUpscale>> words_of(LatentUpscale);
 std::span<const Word<Precision>> words_of(Precision);
 
 struct FileSettings {
@@ -111,6 +122,16 @@ struct NetworkSettings {
   int64_t vae_tile = 0;
 
   bool operator==(const NetworkSettings&) const = default;
+};
+
+/// A second pass at a larger size, from the latent of the first.
+struct HiresSettings {
+  double scale = 1;
+  int64_t steps = 0;
+  double denoise = 0.7;
+  LatentUpscale upscale = LatentUpscale::kNearestExact;
+
+  bool operator==(const HiresSettings&) const = default;
 };
 
 /// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for the text encoders

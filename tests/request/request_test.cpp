@@ -86,7 +86,7 @@ TEST(Request, FieldNamesAreUnique) {
   Request request;
   std::set<std::string> names;
   visit_fields(request, [&](const FieldInfo& field, auto&) {
-    EXPECT_TRUE(names.insert(std::string(field.name)).second) << field.name;
+    EXPECT_TRUE(names.insert(field_path(field)).second) << field_path(field);
     EXPECT_FALSE(field.help.empty()) << field.name;
   });
   EXPECT_GE(names.size(), 25u);
