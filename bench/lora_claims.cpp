@@ -14,8 +14,8 @@
 #include "io/single_file.h"
 #include "train/captions.h"
 #include "train/optimizer.h"
+#include "train/prompt_sampling.h"
 #include "train/random.h"
-#include "train/sample_batch.h"
 
 namespace {
 
@@ -93,14 +93,15 @@ void compare_time(const std::string& model, const std::string& fp16) {
   Models models(FileSettings{.model = model}, {});
   const Conditioning cond =
       encode_captions(models.text_encoders({}), std::vector<std::string>{"a dog"}, kSide);
-  const SampleOptions options = student_sampling(EvaluateConfig(), kSteps);
+  const SamplingSettings settings = student_sampling(EvaluateConfig(), kSteps);
   std::vector<double> seconds[2];
   for (int round = 0; round < 40; ++round) {
     models.set_loras(round % 2 == 0 ? std::vector<LoraUse>() : lora(fp16), false, {});
     UNet unet = models.unet({});
-    sample_batch(unet, cond, kSide / 8, options);  // the first call after a change fills caches
+    const PromptBatch batch{.unet = unet, .cond = cond, .side = kSide};
+    sample_prompts(batch, settings, 0);  // the first call after a change fills caches
     const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < 5; ++i) sample_batch(unet, cond, kSide / 8, options);
+    for (int i = 0; i < 5; ++i) sample_prompts(batch, settings, 0);
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     seconds[round % 2].push_back(passed.count() / (5 * kSteps));
   }

@@ -10,7 +10,7 @@
 #include "report/svg_plot.h"
 #include "train/captions.h"
 #include "train/optimizer.h"
-#include "train/sample_batch.h"
+#include "train/prompt_sampling.h"
 
 namespace fourstep {
 
@@ -113,25 +113,27 @@ RunReport::RunReport(Models& models, const DistillConfig& config, int64_t side,
 void RunReport::write(Distillation& d, const TextEncoders& encoders, const NamedTensors& student,
                       int64_t iteration, const Events& events) {
   const torch::NoGradGuard no_grad;
-  const int64_t latent_side = side_ / 8;
   const Conditioning cond = encode_captions(encoders, prompts_, side_);
   if (!teacher_latents_.defined()) {
-    teacher_latents_ =
-        sample_batch(d.views.teacher.unet, cond, latent_side,
-                     {.steps = kTeacherSteps, .cfg_scale = config_.cfg_scale, .seed = kNoiseSeed});
+    teacher_latents_ = sample_prompts({.unet = d.views.teacher.unet, .cond = cond, .side = side_},
+                                      {.steps = kTeacherSteps,
+                                       .sampler = "dpmpp_2m",
+                                       .schedule = "karras",
+                                       .cfg_scale = config_.cfg_scale},
+                                      kNoiseSeed);
   }
   const NamedTensors kept = clone_tensors(d.views.student.trainable);
   copy_tensors(student, d.views.student.trainable, "student's average");
   std::vector<SheetRow> rows{{"teacher, 50 steps", teacher_latents_}};
-  SampleOptions options{.sampler = "lcm",
-                        .timesteps = config_.timesteps,
-                        .seed = kNoiseSeed,
-                        .adapters = d.views.student.extras.adapters};
+  const PromptBatch batch{.unet = d.views.student.unet,
+                          .adapters = d.views.student.extras.adapters,
+                          .cond = cond,
+                          .side = side_};
+  SamplingSettings settings{.sampler = "lcm", .timesteps = config_.timesteps, .cfg_scale = 1};
   rows.push_back({fmt::format("student, {} steps", config_.timesteps.size()),
-                  sample_batch(d.views.student.unet, cond, latent_side, options)});
-  options.timesteps.resize(1);
-  rows.push_back(
-      {"student, 1 step", sample_batch(d.views.student.unet, cond, latent_side, options)});
+                  sample_prompts(batch, settings, kNoiseSeed)});
+  settings.timesteps.resize(1);
+  rows.push_back({"student, 1 step", sample_prompts(batch, settings, kNoiseSeed)});
   copy_tensors(kept, d.views.student.trainable, "student");
   for (SheetRow& row : views_of(d, rows[1].latents, cond)) rows.push_back(std::move(row));
 

@@ -14,8 +14,8 @@
 #include "train/loop.h"
 #include "train/lora_export.h"
 #include "train/optimizer.h"
+#include "train/prompt_sampling.h"
 #include "train/random.h"
-#include "train/sample_batch.h"
 
 namespace fourstep {
 
@@ -46,7 +46,7 @@ struct Training {
 constexpr int64_t kNormalizationImages = 512;
 constexpr int64_t kEncodeBatch = 64;
 constexpr uint64_t kSheetSeed = 7;
-constexpr int64_t kSheetColumns = 8;
+constexpr int64_t kSheetColumns = 8, kSheetSteps = 20;
 
 ImageBatch random_crops(const EmojiData& data, const TrainConfig& config) {
   return [&data, &config](int64_t i) {
@@ -136,8 +136,9 @@ void write_sheet(TrainedModel& trained, const EmojiData& data, const std::filesy
   }
   const int64_t side = data.config().image_size;
   const Conditioning cond = encode_captions(trained.model.text_encoders(), captions, side);
-  const Tensor latents =
-      sample_batch(trained.model.unet, cond, side / trained.vae->scale(), {.cfg_scale = 3});
+  const Tensor latents = sample_prompts(
+      {.unet = trained.model.unet, .cond = cond, .side = side},
+      {.steps = kSheetSteps, .sampler = "dpmpp_2m", .schedule = "karras", .cfg_scale = 3}, 0);
   const Tensor pixels =
       pixels_from_image(trained.vae->decode(latents / kSdxlScalingFactor).to(torch::kCPU));
   SheetSpec sheet;

@@ -24,23 +24,21 @@ std::string identity_of(const std::string& file) {
 std::string common_settings(const EvaluateConfig& config, const EvaluationSubject& subject,
                             int64_t side, const PictureJudge& judge) {
   return fmt::format(
-      "evaluation 2, {}, {} px, {}, {} on {}, autoencoder {}, seed {}, diversity {}x{}",
+      "evaluation 3, {}, {} px, {}, {} on {}, autoencoder {}, seed {}, diversity {}x{}",
       judge.settings, side, subject.settings, config.precision,
       device_from_text(config.device).str(), identity_of(config.model), config.seed,
       config.diversity_prompts, config.diversity_samples);
 }
 
 std::string row_settings(const std::string& common, const EvaluationRow& row) {
-  const SampleOptions& sampling = row.sampling;
+  const SamplingSettings& sampling = row.sampling;
   std::string text =
       fmt::format("{}; {} {}, {}, {}, {} steps, timesteps {}, cfg {}", common, to_string(row.kind),
-                  identity_of(row.model), sampling.sampler, sampling.schedule, sampling.steps,
-                  fmt::join(sampling.timesteps, ","), sampling.cfg_scale);
-  for (const LoraUse& lora : row.loras) {
-    text +=
-        fmt::format(", {}:{}:{}", identity_of(lora.file), single_weight(lora), lora.text_weight);
-  }
-  return text;
+                  identity_of(row.model), sampling.sampler, sampling.schedule, row.steps(),
+                  fmt::join(sampling.timesteps, ","), sampling.cfg_scale.value_or(1));
+  std::vector<LoraUse> loras = row.loras;
+  for (LoraUse& lora : loras) lora.file = identity_of(lora.file);
+  return text + ", " + text_from_value(loras);
 }
 
 std::filesystem::path row_path(const EvaluateConfig& config, const EvaluationRow& row) {

@@ -4,11 +4,11 @@
 
 #include "base/error.h"
 #include "pipeline/decode.h"
+#include "pipeline/guided_denoiser.h"
 #include "pipeline/precision.h"
+#include "pipeline/prompt_plan.h"
+#include "pipeline/sample_pass.h"
 #include "pipeline/sampling_plan.h"
-#include "sampling/samplers.h"
-#include "sampling/schedules.h"
-#include "train/captions.h"
 
 namespace fourstep {
 
@@ -26,14 +26,13 @@ RowKind kind_from_text(const std::string& text) {
 std::vector<LoraUse> student_loras(const EvaluateConfig& config) {
   std::vector<LoraUse> loras;
   value_from_text(FieldInfo{"lora", ""}, config.lora, loras);
-  for (const LoraUse& lora : loras) single_weight(lora);  // sample_batch() knows no steps
   return loras;
 }
 
-SampleOptions teacher_sampling(const EvaluateConfig& config, int64_t steps) {
-  return {.sampler = config.teacher_sampler,
+SamplingSettings teacher_sampling(const EvaluateConfig& config, int64_t steps) {
+  return {.steps = steps,
+          .sampler = config.teacher_sampler,
           .schedule = config.teacher_schedule,
-          .steps = steps,
           .cfg_scale = config.teacher_cfg};
 }
 
@@ -66,7 +65,7 @@ void add_rows(const EvaluateConfig& config, RowKind kind, std::vector<Evaluation
   if (kind == RowKind::kStudent) return add_student_rows(config, rows);
   const bool is_base = kind == RowKind::kBase;
   for (const int64_t steps : whole(is_base ? config.base_steps : config.teacher_steps)) {
-    const SampleOptions sampling =
+    const SamplingSettings sampling =
         is_base ? student_sampling(config, steps) : teacher_sampling(config, steps);
     rows.push_back({kind, config.model, {}, sampling});
   }
@@ -76,6 +75,61 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Conditioning stacked(const std::vector<const Conditioning*>& rows) {
+  const auto stack = [&](Tensor Conditioning::*member) {
+    std::vector<Tensor> tensors;
+    for (const Conditioning* row : rows) tensors.push_back(row->*member);
+    return tensors.front().defined() ? at::cat(tensors) : Tensor();
+  };
+  return {stack(&Conditioning::context), stack(&Conditioning::pooled), {}};
+}
+
+/// The plans as one with a row for each; nothing where they change over the steps, have parts of
+/// their own, or differ in length.
+std::optional<PromptPlan> joined(const std::vector<PromptPlan>& plans) {
+  PromptPlan all = plans.front();
+  std::vector<const Conditioning*> conds;
+  for (const PromptPlan& plan : plans) {
+    const Prompts& prompts = plan.stages.front();
+    const bool is_plain = plan.stages.size() == 1 && !prompts.has_parts();
+    const bool has_length = prompts.cond.context.size(1) == all.stages.front().cond.context.size(1);
+    if (!is_plain || !has_length) return std::nullopt;
+    conds.push_back(&prompts.cond);
+  }
+  all.stages.front().cond = stacked(conds);  // the negative prompt is that of all
+  return all;
+}
+
+/// requests: alike but for prompt and seed, one for each row of the plan.
+Tensor sample_plan(Models& models, std::span<const ResolvedRequest> requests,
+                   const PromptPlan& prompts) {
+  const ResolvedRequest& request = requests.front();
+  const SamplingPlan plan = plan_sampling(
+      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
+  const std::vector<PromptNetwork> networks =
+      make_prompt_networks(models, request, prompts, plan, Events{});
+  const Guided guided = make_guided(networks, request, prompts, plan);
+  std::vector<ImageSeed> seeds;
+  for (const ResolvedRequest& one : requests) seeds.push_back(one.seed);
+  const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, Events{}),
+                                guided.uncond};
+  return sample_pass(plan, estimates,
+                     {seeds, request.width, request.height, models.placement().device});
+}
+
+/// All at once where that is possible, else one by one.
+Tensor sample_together(Models& models, std::span<const ResolvedRequest> requests,
+                       const std::vector<PromptPlan>& plans) {
+  const bool is_adaptive = requests.front().sampling.sampler == "dpm_adaptive";  // steps of a batch
+  const auto all = is_adaptive ? std::nullopt : joined(plans);
+  if (all) return sample_plan(models, requests, *all);
+  std::vector<Tensor> latents;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    latents.push_back(sample_plan(models, requests.subspan(i, 1), plans[i]));
+  }
+  return at::cat(latents);
 }
 
 int64_t pixels_per_cell(const ImageCodec& codec) {
@@ -92,8 +146,7 @@ const char* to_string(RowKind kind) {
 
 int64_t EvaluationRow::steps() const {
   if (model.empty()) return 0;
-  return sampling.timesteps.empty() ? sampling.steps
-                                    : static_cast<int64_t>(sampling.timesteps.size());
+  return sampling.steps.value_or(static_cast<int64_t>(sampling.timesteps.size()));
 }
 
 std::string EvaluationRow::name() const {
@@ -101,11 +154,11 @@ std::string EvaluationRow::name() const {
   return fmt::format("{}, {} step{}", to_string(kind), steps(), steps() == 1 ? "" : "s");
 }
 
-SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps) {
-  SampleOptions sampling{.sampler = config.student_sampler,
-                         .schedule = config.student_schedule,
-                         .steps = steps,
-                         .cfg_scale = config.student_cfg};
+SamplingSettings student_sampling(const EvaluateConfig& config, int64_t steps) {
+  SamplingSettings sampling{.steps = steps,
+                            .sampler = config.student_sampler,
+                            .schedule = config.student_schedule,
+                            .cfg_scale = config.student_cfg};
   if (steps == 1 && config.student_schedule == "dmd2") sampling.timesteps = {999};
   return sampling;
 }
@@ -123,38 +176,37 @@ std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real) 
     add_rows(config, kind, rows);
   }
   if (rows.empty()) throw InvalidRequest(std::string("--rows names nothing to evaluate"));
-  const NoiseSchedule schedule = make_sdxl_noise_schedule();
   for (const EvaluationRow& row : rows) {  // before hours of work, not within
-    find_sampler(row.sampling.sampler);
-    make_sigmas(row.sampling.schedule, schedule, static_cast<int>(row.sampling.steps));
+    if (row.model.empty()) continue;
+    Request request;
+    request.sampling = row.sampling;
+    plan_sampling(resolve(request, {}).sampling, make_sdxl_noise_schedule());
   }
   return rows;
 }
 
 PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t side) {
-  const int64_t cell = pixels_per_cell(models.image_codec(Events{}));
   models.text_encoders(Events{});  // loaded here, so that the seconds are those of sampling
   models.unet(Events{});
-  return [&models, row, side, cell](const PromptSet& set, int64_t begin, int64_t count) {
+  const auto cache = std::make_shared<EncodingCache>();
+  return [&models, row, side, cache](const PromptSet& set, int64_t begin, int64_t count) {
     const torch::NoGradGuard no_grad;
     const auto start = Clock::now();
-    const std::span<const std::string> captions(set.captions);
-    const Conditioning cond = encode_captions(
-        models.text_encoders(Events{}),
-        captions.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), side);
-    SampleOptions options = row.sampling;
-    options.seed = set.first_seed + static_cast<uint64_t>(begin);
+    Request request;
+    request.picture = {.width = side, .height = side};
+    request.sampling = row.sampling;
     const ModelTraits traits = models.traits();
-    options.output = traits.output;
-    options.noise_schedule = noise_schedule_of(Dialect::kFourstep, traits.zero_snr);
-    if (models.text_encoders(Events{}).state != ContextState::kPenultimate) {
-      const std::vector<std::string> nothing(static_cast<size_t>(count));
-      options.uncond = encode_captions(models.text_encoders(Events{}), nothing, side);
+    std::vector<PromptPlan> plans;
+    std::vector<ResolvedRequest> resolved;
+    for (int64_t i = begin; i < begin + count; ++i) {
+      request.prompt.text = set.captions[static_cast<size_t>(i)];
+      request.picture.seed = set.first_seed + static_cast<uint64_t>(i);
+      resolved.push_back(resolve(request, traits));
+      plans.push_back(encode_prompts(models, resolved.back(), Events{}, *cache));
     }
-    const Tensor latents = sample_batch(models.unet(Events{}), cond, side / cell, options);
     Pictures pictures;
-    pictures.images = decode_latent(models, latents, 0, Events{}).clamp(-1, 1);
-    pictures.latents = latents.to(torch::kCPU, torch::kFloat32);
+    pictures.latents = sample_together(models, resolved, plans).to(torch::kCPU, torch::kFloat32);
+    pictures.images = decode_latent(models, pictures.latents, 0, Events{}).clamp(-1, 1);
     pictures.seconds = seconds_since(start);
     return pictures;
   };

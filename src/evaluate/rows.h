@@ -7,7 +7,6 @@
 
 #include "evaluate/subject.h"
 #include "request/request.h"
-#include "train/sample_batch.h"
 
 namespace fourstep {
 
@@ -20,7 +19,7 @@ struct EvaluationRow {
   RowKind kind = RowKind::kReal;
   std::string model = {};  ///< file; empty: the pictures are real ones
   std::vector<LoraUse> loras = {};
-  SampleOptions sampling = {};  ///< the seed is that of each set of prompts
+  SamplingSettings sampling = {};
 
   int64_t steps() const;     ///< 0 for real pictures
   std::string name() const;  ///< "student, 4 steps"; "real pictures"
@@ -29,7 +28,7 @@ struct EvaluationRow {
 /// Where the schedule is "dmd2", timesteps 999; 999, 499; 999, 749, 499, 249; in general that
 /// schedule but for one step, where a student that was distilled for several begins at 999 (only
 /// the published one-step model at 399).
-SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps);
+SamplingSettings student_sampling(const EvaluateConfig& config, int64_t steps);
 
 /// In the order of --rows, or all; those of a kind by number of steps as given. has_real: whether
 /// the subject has a row of real pictures.
@@ -37,8 +36,9 @@ SampleOptions student_sampling(const EvaluateConfig& config, int64_t steps);
 /// --student, and samplers or schedules that do not exist.
 std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real);
 
-/// What a model with its LoRAs set draws for the captions. side: of the pictures in px. Computes in
-/// fp32.
+/// What a model with its LoRAs set draws for the captions: each picture is that of `generate` with
+/// the caption as its prompt and the set's seed plus its number, up to rounding. side: of the
+/// pictures in px.
 PictureSource sampled_pictures(Models& models, const EvaluationRow& row, int64_t side);
 
 /// Throws InvalidRequest for a side that the autoencoder of the model cannot make.

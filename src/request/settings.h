@@ -80,23 +80,23 @@ struct PictureSettings {
   int64_t height = 0;
   int64_t images = 1;
   int64_t batch = 1;
-  std::optional<uint64_t> seed;
+  std::optional<uint64_t> seed = {};
 
   bool operator==(const PictureSettings&) const = default;
 };
 
 struct SamplingSettings {
-  std::optional<int64_t> steps;
+  std::optional<int64_t> steps = {};
   std::string sampler = "auto";
   std::string schedule = "auto";
   Dialect dialect = Dialect::kFourstep;
-  std::vector<double> timesteps;
-  std::vector<double> sigmas;
-  std::optional<double> cfg_scale;
-  std::optional<double> eta;
+  std::vector<double> timesteps = {};
+  std::vector<double> sigmas = {};
+  std::optional<double> cfg_scale = {};
+  std::optional<double> eta = {};
   double s_noise = 1;
   double s_churn = 0;
-  std::optional<double> rho;
+  std::optional<double> rho = {};
 
   bool operator==(const SamplingSettings&) const = default;
 };

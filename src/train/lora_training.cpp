@@ -7,7 +7,7 @@
 #include "report/contact_sheet.h"
 #include "train/captions.h"
 #include "train/loop.h"
-#include "train/sample_batch.h"
+#include "train/prompt_sampling.h"
 
 namespace fourstep {
 
@@ -39,17 +39,20 @@ std::vector<Tensor> LoraSheet::pictures(LoraRun& run, Adapter* adapter,
   const Events quiet = without_progress(events);
   const Conditioning cond = encode_captions(run.encoders, prompts_, run.side);
   const std::vector<std::string> nothing{""};
-  SampleOptions options{.steps = run.config.sample_steps,
-                        .cfg_scale = run.config.sample_cfg_scale,
-                        .output = run.output,
-                        .noise_schedule = run.schedule,
-                        .adapters = branches_of(adapter)};
-  if (!run.has_zero_null()) options.uncond = encode_captions(run.encoders, nothing, run.side);
+  const SamplingSettings settings{.steps = run.config.sample_steps,
+                                  .sampler = "dpmpp_2m",
+                                  .schedule = "karras",
+                                  .cfg_scale = run.config.sample_cfg_scale};
+  PromptBatch batch{.unet = run.unet,
+                    .adapters = branches_of(adapter),
+                    .side = run.side,
+                    .output = run.output,
+                    .zero_snr = run.models.traits().zero_snr};
+  if (!run.has_zero_null()) batch.uncond = encode_captions(run.encoders, nothing, run.side);
   std::vector<Tensor> pictures;
   for (size_t i = 0; i < prompts_.size(); ++i) {
-    options.seed = kSheetSeed + i;
-    const Tensor latent =
-        sample_batch(run.unet, rows_of(cond, static_cast<int64_t>(i), 1), run.side / 8, options);
+    batch.cond = rows_of(cond, static_cast<int64_t>(i), 1);
+    const Tensor latent = sample_prompts(batch, settings, kSheetSeed + i);
     quiet.report({});  // throws when the user wants to stop
     pictures.push_back(pixels_from_image(decode_latent(run.models, latent, 0, quiet))[0]);
   }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "sampling/schedules.h"
 #include "support/files.h"
+#include "support/tiny_run.h"
 
 namespace fourstep {
 namespace {
@@ -60,9 +61,9 @@ TEST(EvaluationRows, AStudentMayBeAModelOfItsOwn) {
 TEST(EvaluationRows, StudentsBeginAtTheLastTimestep) {
   const NoiseSchedule schedule = make_sdxl_noise_schedule();
   const auto first_sigma = [&](int64_t steps) {
-    const SampleOptions options = student_sampling({}, steps);
+    const SamplingSettings options = student_sampling({}, steps);
     return options.timesteps.empty()
-               ? make_sigmas(options.schedule, schedule, static_cast<int>(options.steps))[0]
+               ? make_sigmas(options.schedule, schedule, static_cast<int>(*options.steps))[0]
                : sigmas_from_timesteps(schedule, options.timesteps)[0];
   };
   for (const int64_t steps : {1, 2, 4, 5, 8, 12, 32}) {
@@ -96,6 +97,57 @@ TEST(EvaluationRows, RealPicturesAreThereOnlyWhereTheyAreDrawn) {
   config.rows = "real";
   EXPECT_THAT(testing::message_of<InvalidRequest>([&] { rows_of(config, false); }),
               HasSubstr("--emoji"));
+}
+
+/// What `generate` makes is what is measured.
+class SampledPictures : public testing::TinyRun {
+ protected:
+  static constexpr int64_t kSide = 64;
+  static constexpr uint64_t kSeed = 30;
+
+  EvaluationRow row(const std::string& sampler, const std::string& schedule, double cfg_scale) {
+    return {RowKind::kTeacher,
+            model(),
+            {},
+            {.steps = 3, .sampler = sampler, .schedule = schedule, .cfg_scale = cfg_scale}};
+  }
+
+  /// The largest difference from images that are generated one by one, relative to their spread.
+  double difference(Models& models, const EvaluationRow& row,
+                    const std::vector<std::string>& captions) {
+    const PromptSet set{.name = "prompts", .captions = captions, .first_seed = kSeed};
+    const Tensor latents = sampled_pictures(models, row, kSide)(set, 0, set.count()).latents;
+    double largest = 0;
+    for (int64_t i = 0; i < set.count(); ++i) {
+      Request one = request();
+      one.prompt.text = captions[static_cast<size_t>(i)];
+      one.picture.seed = kSeed + static_cast<uint64_t>(i);
+      one.sampling = row.sampling;
+      const Tensor expected = run(models, one).front().latent;
+      const Tensor error = (latents.narrow(0, i, 1) - expected).abs().max() / expected.std();
+      largest = std::max(largest, error.item<double>());
+    }
+    return largest;
+  }
+};
+
+TEST_F(SampledPictures, AreThoseOfGenerateWithTheSamePromptAndSeed) {
+  Models models(request().files, {});
+  const std::vector<std::string> captions{"a cat", "a fox", "a fat cat"};
+  for (const auto& [sampler, schedule, cfg_scale] :
+       {std::tuple{"lcm", "dmd2", 1.0}, std::tuple{"dpmpp_2m", "karras", 3.0},
+        std::tuple{"euler_ancestral", "normal", 1.0}, std::tuple{"dpmpp_2m_sde", "karras", 2.0},
+        std::tuple{"euler_cfg_pp", "normal", 1.5}}) {
+    EXPECT_LT(difference(models, row(sampler, schedule, cfg_scale), captions), 1e-4) << sampler;
+  }
+}
+
+TEST_F(SampledPictures, PromptsThatCannotShareABatchAreSampledOneByOne) {
+  Models models(request().files, {});
+  std::string longer = "a cat";
+  for (int i = 0; i < 80; ++i) longer += " at";
+  const std::vector<std::string> captions{"a cat", "(a fox:1.3)", "a cat AND a fox", longer};
+  EXPECT_LT(difference(models, row("lcm", "dmd2", 1), captions), 1e-4);
 }
 
 }  // namespace
