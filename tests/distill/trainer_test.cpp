@@ -44,9 +44,7 @@ class DistillFromFiles : public ::testing::Test {
     return config;
   }
   Models open(const DistillConfig& config) const {
-    Request request;
-    request.model = config.model;
-    return Models(request, {.is_trained = true});
+    return Models(FileSettings{.model = config.model}, {.is_trained = true});
   }
   void run(const DistillConfig& config) {
     Models models = open(config);
