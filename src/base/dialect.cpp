@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/similar_names.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 

@@ -7,7 +7,6 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/similar_names.h"
 #include "base/text_tools.h"
 #include "cli/foreign_options.h"
 

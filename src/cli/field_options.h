@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "io/fields_json.h"
-#include "io/json_file.h"
 #include "request/request.h"
 
 namespace fourstep {

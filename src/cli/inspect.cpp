@@ -12,7 +12,7 @@
 #include "inspect/token_view.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
-#include "io/output_check.h"
+#include "io/file_search.h"
 #include "request/image_metadata.h"
 #include "request/image_series.h"
 

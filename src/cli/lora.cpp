@@ -10,7 +10,7 @@
 #include "cli/run_settings.h"
 #include "cli/workbench_options.h"
 #include "io/atomic_file.h"
-#include "io/output_check.h"
+#include "io/file_search.h"
 #include "workbench/lora_content.h"
 #include "workbench/lora_diff.h"
 #include "workbench/lora_info.h"

@@ -12,7 +12,7 @@
 #include "cli/workbench_options.h"
 #include "engine/model_facts.h"
 #include "io/fields_json.h"
-#include "io/output_check.h"
+#include "io/file_search.h"
 #include "request/resolve.h"
 #include "workbench/detect_report.h"
 #include "workbench/merge_metadata.h"

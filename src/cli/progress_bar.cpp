@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "base/utf8.h"
+#include "base/text_tools.h"
 #include "cli/terminal.h"
 
 namespace fourstep {

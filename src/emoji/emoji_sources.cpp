@@ -18,7 +18,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
-#include "base/utf8.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 

@@ -8,7 +8,7 @@
 #include "io/safetensors.h"
 #include "io/single_file.h"
 #include "nets/blocks.h"
-#include "text/merge_learning.h"
+#include "text/bpe.h"
 #include "train/captions.h"
 #include "train/loop.h"
 #include "train/noise_levels.h"

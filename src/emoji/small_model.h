@@ -11,7 +11,7 @@
 #include "base/tensor.h"
 #include "emoji/train_config.h"
 #include "io/checkpoint.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "nets/unet.h"
 #include "nets/vae.h"
 #include "text/conditioning.h"

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/similar_names.h"
+#include "base/text_tools.h"
 #include "sampling/guidance.h"
 #include "sampling/guidance_dynthresh.h"
 #include "sampling/guidance_latent.h"

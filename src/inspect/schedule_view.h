@@ -9,7 +9,7 @@
 #include "engine/model_facts.h"
 #include "report/table.h"
 #include "request/resolve.h"
-#include "sampling/grid_distance.h"
+#include "sampling/sigma_lists.h"
 
 namespace fourstep {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fields.h"
-#include "base/utf8.h"
+#include "base/text_tools.h"
 #include "pipeline/textual_inversions.h"
 #include "text/conditioning.h"
 

@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "base/error.h"
-#include "io/json_file.h"
+#include "io/fields_json.h"
 
 namespace fourstep {
 namespace {

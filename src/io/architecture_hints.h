@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "io/file_metadata.h"
 #include "io/model_family.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
 

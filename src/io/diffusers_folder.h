@@ -3,10 +3,19 @@
 // one network. Weights as safetensors or PyTorch files, whole or in shards, plain or a variant (".fp16").
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "io/checkpoint.h"
 
 namespace fourstep {
+
+// The small JSON files of a diffusers folder, made from the shapes of the weights and the hints.
+// Source of names and values: the published folders of SDXL base 1.0, SSD-1B and SD 1.5.
+
+/// Text by path inside the folder: model_index.json, the config.json of every component that the checkpoint has,
+/// scheduler/scheduler_config.json. Tokenizers are not among them.
+std::map<std::string, std::string> diffusers_configs(const Checkpoint& checkpoint);
 
 /// Whether the folder looks like one of diffusers: model_index.json, a unet folder or a config.json.
 bool is_diffusers_folder(const std::filesystem::path& folder);

@@ -1,10 +1,33 @@
 #include "io/fields_json.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
-#include "base/similar_names.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
+
+namespace {
+
+constexpr uintmax_t kMaxBytes = uintmax_t{64} << 20;
+
+}  // namespace
+
+nlohmann::json read_json_object(const std::filesystem::path& path) {
+  std::error_code failure;
+  const uintmax_t bytes = std::filesystem::file_size(path, failure);
+  std::ifstream in(path, std::ios::binary);
+  if (failure || !in) throw Error("\"{}\": cannot be read", path.string());
+  if (bytes > kMaxBytes)
+    throw Error("\"{}\": {} bytes are too many for a JSON file", path.string(), bytes);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object())
+    throw Error("\"{}\": no JSON object; the file is damaged or was not downloaded whole",
+                path.string());
+  return parsed;
+}
 
 using Json = nlohmann::ordered_json;
 

@@ -1,7 +1,9 @@
 #pragma once
-// Files that people call by name instead of path: LoRAs, embeddings, lists of wildcards.
+// Files as people name them: by name instead of path (LoRAs, embeddings, lists of wildcards), and those to write.
 
+#include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,5 +31,18 @@ const NamedFile* find_named(const std::vector<NamedFile>& files, std::string_vie
 
 /// For messages: the three names most like `name`, "; nearest: a, b, c"; empty without files.
 std::string nearest_names(const std::vector<NamedFile>& files, std::string_view name);
+
+// Where a command may write: not over what it reads, and not under a name that hides what is inside.
+
+/// Throws InvalidRequest when `output` is one of `inputs` (also by another path), another shard of one, or a file in one
+/// that is a folder, or when its name ends with none of
+/// `extensions` (with the dot).
+void check_output(const std::filesystem::path& output,
+                  const std::vector<std::filesystem::path>& inputs,
+                  std::initializer_list<const char*> extensions);
+
+/// Before hours of work rather than after them: throws InvalidRequest when the disk of `output`, which need not exist, has
+/// no room for so many bytes.
+void check_space(const std::filesystem::path& output, uint64_t num_bytes);
 
 }  // namespace fourstep

@@ -12,7 +12,7 @@
 #include "io/atomic_file.h"
 #include "io/image_codecs.h"
 #include "io/image_text.h"
-#include "io/text_fit.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 namespace {
@@ -34,7 +34,7 @@ constexpr Codec kCodecs[] = {
 #endif
 };
 
-const char* to_string(ImageFormat format) {
+const char* format_word(ImageFormat format) {
   constexpr const char* kNames[] = {"PNG", "JPEG", "WebP", "PPM"};
   return kNames[static_cast<int>(format)];
 }
@@ -43,7 +43,7 @@ const Codec& codec_of(ImageFormat format) {
   for (const Codec& codec : kCodecs) {
     if (codec.format == format) return codec;
   }
-  throw Error("this build was made without {} (FOURSTEP_MINIMAL); use .ppm", to_string(format));
+  throw Error("this build was made without {} (FOURSTEP_MINIMAL); use .ppm", format_word(format));
 }
 
 ImageFormat format_of_content(std::string_view bytes) {
@@ -167,7 +167,7 @@ std::string encode_image(const Image& image, ImageFormat format, const ImageOpti
   Tensor pixels = image.pixels;
   if (image.alpha.defined()) {
     const bool has_alpha_channel = format == ImageFormat::kPng || format == ImageFormat::kWebp;
-    if (!has_alpha_channel) throw Error("{} has no transparency; use .png", to_string(format));
+    if (!has_alpha_channel) throw Error("{} has no transparency; use .png", format_word(format));
     check_bytes(image.alpha, {pixels.size(0), pixels.size(1)}, "alpha");
     pixels = torch::cat({pixels, image.alpha.unsqueeze(2)}, 2);
   }

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "io/image_codecs.h"
-#include "io/text_fit.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 namespace {

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/text_tools.h"
-#include "io/missing_weights.h"
+#include "io/checkpoint.h"
 #include "io/model_parts.h"
 #include "io/module_names.h"
 

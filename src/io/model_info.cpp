@@ -8,10 +8,9 @@
 
 #include "base/scaled_weight.h"
 #include "io/checkpoint.h"
-#include "io/dtypes.h"
-#include "io/missing_weights.h"
 #include "io/module_names.h"
-#include "io/printable.h"
+#include "io/tensor_file.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "io/architecture_hints.h"
-#include "io/file_metadata.h"
 #include "io/hashes.h"
 #include "io/model_parts.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
 

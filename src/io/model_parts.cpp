@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/text_tools.h"
+#include "io/checkpoint.h"
 #include "io/diffusers_folder.h"
 #include "io/key_names.h"
-#include "io/missing_weights.h"
 #include "io/quantisation.h"
 
 namespace fourstep {

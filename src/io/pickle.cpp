@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "io/pickle_machine.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 #include "io/zip_archive.h"
 
 namespace fourstep {

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "io/pickle_rebuild.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 

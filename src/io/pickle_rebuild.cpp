@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 

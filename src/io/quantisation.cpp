@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/scaled_weight.h"
-#include "io/dtypes.h"
-#include "io/printable.h"
+#include "io/tensor_file.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
-#include "io/dtypes.h"
 #include "io/mapped_file.h"
-#include "io/printable.h"
+#include "io/tensor_file.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 

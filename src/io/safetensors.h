@@ -7,7 +7,6 @@
 #include <string>
 
 #include "base/tensor.h"
-#include "io/file_metadata.h"
 #include "io/safetensors_header.h"
 #include "io/tensor_file.h"
 

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "base/tensor.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
 

@@ -4,16 +4,45 @@
 // of them. They must not be written to.
 
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/tensor.h"
-#include "io/file_metadata.h"
 #include "io/mapped_file.h"
 
 namespace fourstep {
+
+// What the metadata of weight files say, whatever wrote them: text by key.
+
+using Metadata = std::map<std::string, std::string>;
+
+/// Empty when there is none of this key.
+std::string entry_of(const Metadata& metadata, const std::string& key);
+
+/// The first entry of `keys` that is there and not empty.
+std::string first_entry(const Metadata& metadata, std::initializer_list<const char*> keys);
+
+/// The first of the entries that licences are written to (ModelSpec's, and what trainers use); empty when there is none.
+std::string licence_of(const Metadata& metadata);
+
+// The safetensors names of element types and libtorch's types for them.
+
+struct FileDtype {
+  std::string_view name;  ///< as in the file: "BF16"
+  int bits = 0;           ///< of one element; 4 and 6 for types that libtorch cannot hold
+  std::optional<torch::ScalarType> scalar_type;
+};
+
+/// Null for a name that the format does not know; names are case-sensitive.
+const FileDtype* find_file_dtype(std::string_view name);
+
+/// Null for a type without a name in the format (complex double, quantised types).
+const FileDtype* find_file_dtype(torch::ScalarType scalar_type);
 
 struct TensorFile {
   std::filesystem::path path;

@@ -1,10 +1,13 @@
 #pragma once
-// The encodings in which image files carry text, to and from UTF-8. No input is refused: what cannot be
-// decoded becomes U+FFFD.
+// Text in foreign files: the encodings in which image files carry it, to and from UTF-8 (no input is refused: what cannot
+// be decoded becomes U+FFFD), what of it they hold, and how it is shown.
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "io/image.h"
 
 namespace fourstep {
 
@@ -31,5 +34,32 @@ std::string utf8_from_utf16(std::string_view bytes, bool big_endian);
 
 /// UTF-16, big-endian, without a byte order mark.
 std::string utf16be_from_utf8(std::string_view text);
+
+// Text out of foreign files, made fit for an error message or a terminal.
+
+/// `text` in double quotes, with quotes, backslashes and every byte outside printable ASCII escaped (\n,
+/// \x1b), and cut after `max_bytes` bytes with the full length named: names of tensors and the like come
+/// from files that nobody vouches for.
+std::string printable(std::string_view text, size_t max_bytes = 96);
+
+// What an image file holds of the texts that belong into it. This is known before there are any pixels, so that nobody
+// learns of it after minutes of sampling, and no text ever costs an image.
+
+/// The longest EXIF block of a JPEG file in bytes: one APP1 segment of 65533 bytes begins with "Exif\0\0" (Exif 2.32, 4.5.4).
+/// Longer blocks spread over segments are read by Pillow and ExifTool, but taken for broken ones by others.
+constexpr size_t kMaxJpegExifBytes = 65533 - 6;
+
+struct LeftOutText {
+  std::string name;
+  std::string reason;  ///< "JPEG holds 64 KiB of text"
+};
+
+struct FittedText {
+  ImageText text;                     ///< what a file will hold; whole texts only
+  std::vector<LeftOutText> left_out;  ///< in the order of their lengths
+};
+
+/// The texts that a file of this format holds: shorter ones go first, so that the longest is the first to be left out.
+FittedText fit_text(const ImageText& text, ImageFormat format);
 
 }  // namespace fourstep

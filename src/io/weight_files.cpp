@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/text_tools.h"
-#include "io/json_file.h"
+#include "io/fields_json.h"
 
 namespace fourstep {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/gaussian_blur.h"
+#include "base/frequency_filter.h"
 #include "nets/transformer.h"
 
 namespace fourstep {

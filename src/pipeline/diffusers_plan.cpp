@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "sampling/diffusers_schedules.h"
+#include "sampling/timestep_lists.h"
 
 namespace fourstep {
 

@@ -12,9 +12,9 @@
 #include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
 #include "request/model_traits.h"
-#include "sampling/grid_distance.h"
+#include "sampling/sigma_lists.h"
 #include "text/prompt_rules.h"
-#include "text/weight_slips.h"
+#include "text/prompt_scan.h"
 
 namespace fourstep {
 

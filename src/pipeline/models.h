@@ -8,7 +8,7 @@
 
 #include "base/events.h"
 #include "io/model_parts.h"
-#include "lora/lora_stack.h"
+#include "lora/lora_match.h"
 #include "nets/tiny_vae.h"
 #include "nets/unet.h"
 #include "nets/vae.h"

@@ -11,8 +11,7 @@
 #include "pipeline/textual_inversions.h"
 #include "sampling/guidance.h"
 #include "sampling/samplers.h"
-#include "text/composition.h"
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 #include "text/prompt_schedule.h"
 
 namespace fourstep {

@@ -7,12 +7,12 @@
 #include <string_view>
 #include <utility>
 
-#include "base/brownian_noise.h"
 #include "base/dialect.h"
 #include "base/error.h"
+#include "base/noise.h"
 #include "pipeline/diffusers_plan.h"
-#include "sampling/a1111_timesteps.h"
 #include "sampling/schedules.h"
+#include "sampling/timestep_lists.h"
 
 namespace fourstep {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "lora/bundled_embeddings.h"
+#include "lora/lora_file.h"
 #include "text/textual_inversion.h"
 
 namespace fourstep {

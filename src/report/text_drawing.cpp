@@ -11,7 +11,7 @@
 #endif
 
 #include "base/error.h"
-#include "base/utf8.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 

@@ -5,8 +5,7 @@
 #include <cstdlib>
 
 #include "base/text_tools.h"
-#include "base/utf8.h"
-#include "io/hash_cache.h"
+#include "io/hashes.h"
 #include "io/weight_files.h"
 
 namespace fourstep {

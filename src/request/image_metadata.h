@@ -10,7 +10,7 @@
 #include "io/exif.h"
 #include "io/infotext.h"
 #include "io/model_family.h"
-#include "io/text_fit.h"
+#include "io/text_encoding.h"
 #include "request/file_tags.h"
 #include "request/request.h"
 

@@ -8,8 +8,8 @@
 #include "io/file_search.h"
 #include "request/resolve.h"
 #include "request/wildcard_lists.h"
-#include "text/comments.h"
 #include "text/prompt_rules.h"
+#include "text/prompt_scan.h"
 #include "text/wildcards.h"
 
 namespace fourstep {

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "io/file_search.h"
 #include "request/resolve.h"
-#include "text/network_tags.h"
 #include "text/prompt_rules.h"
+#include "text/prompt_scan.h"
 
 namespace fourstep {
 

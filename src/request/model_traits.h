@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/step_weights.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/parameterization.h"
 

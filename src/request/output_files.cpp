@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
-#include "io/text_fit.h"
+#include "io/text_encoding.h"
 #include "request/image_metadata.h"
-#include "text/file_words.h"
+#include "text/known_words.h"
 
 namespace fourstep {
 

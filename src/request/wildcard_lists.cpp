@@ -10,11 +10,10 @@
 
 #include "base/error.h"
 #include "base/text_tools.h"
-#include "base/utf8.h"
 #include "io/file_search.h"
 #include "io/text_encoding.h"
 #include "text/code_pages.h"
-#include "text/comments.h"
+#include "text/prompt_scan.h"
 
 namespace fourstep {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/similar_names.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 

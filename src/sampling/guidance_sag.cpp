@@ -2,7 +2,7 @@
 
 #include <ATen/ops/upsample_nearest2d.h>
 
-#include "base/gaussian_blur.h"
+#include "base/frequency_filter.h"
 
 namespace fourstep {
 

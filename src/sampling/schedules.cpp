@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "sampling/diffusers_schedules.h"
 #include "sampling/names.h"
 #include "sampling/schedule_tables.h"
+#include "sampling/timestep_lists.h"
 
 namespace fourstep {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/similar_names.h"
+#include "base/text_tools.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
 

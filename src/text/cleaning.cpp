@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/utf8.h"
+#include "base/text_tools.h"
 #include "text/code_pages.h"
 #include "text/html_entities.h"
 #include "text/mojibake.h"

@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/composition.h"
 #include "text/emphasis.h"
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 
 namespace fourstep {
 namespace {

@@ -2,9 +2,9 @@
 
 #include "base/error.h"
 #include "base/text_tools.h"
+#include "io/checkpoint.h"
 #include "io/fields_json.h"
 #include "io/image.h"
-#include "io/missing_weights.h"
 #include "io/safetensors.h"
 #include "train/random.h"
 

@@ -12,7 +12,7 @@
 
 #include "base/events.h"
 #include "base/tensor.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
 

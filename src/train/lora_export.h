@@ -7,7 +7,7 @@
 #include <string>
 
 #include "io/fields_json.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "train/adapter.h"
 
 namespace fourstep {

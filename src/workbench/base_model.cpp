@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "base/scaled_weight.h"
-#include "io/dtypes.h"
 #include "io/quantisation.h"
 #include "io/single_file.h"
+#include "io/tensor_file.h"
 
 namespace fourstep {
 namespace {

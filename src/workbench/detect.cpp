@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "io/dtypes.h"
+#include "io/tensor_file.h"
 #include "lora/relative_change.h"
 #include "workbench/base_model.h"
 #include "workbench/storage.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "lora/lora_stack.h"
+#include "lora/lora_match.h"
 #include "workbench/fingerprint.h"
 #include "workbench/strength.h"
 

@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "io/atomic_file.h"
 #include "io/fields_json.h"
-#include "io/json_file.h"
 #include "workbench/base_model.h"
 
 namespace fourstep {

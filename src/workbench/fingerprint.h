@@ -9,7 +9,6 @@
 #include "base/events.h"
 #include "io/checkpoint.h"
 #include "lora/lora_match.h"
-#include "lora/lora_stack.h"
 #include "workbench/strength.h"
 
 namespace fourstep {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lora/lora_stack.h"
+#include "lora/lora_match.h"
 #include "workbench/lora_layouts.h"
 
 namespace fourstep {

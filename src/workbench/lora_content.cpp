@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "io/dtypes.h"
-#include "io/printable.h"
 #include "io/sha256.h"
+#include "io/tensor_file.h"
+#include "io/text_encoding.h"
 
 namespace fourstep {
 namespace {

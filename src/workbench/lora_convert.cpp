@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 #include "workbench/lora_fit.h"
 #include "workbench/lora_result.h"
 

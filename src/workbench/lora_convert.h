@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "lora/lora_file.h"
 #include "workbench/lora_styles.h"
 

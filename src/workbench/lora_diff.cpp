@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "io/printable.h"
+#include "io/text_encoding.h"
 #include "lora/fuse.h"
 #include "lora/relative_change.h"
 #include "report/table.h"

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "lora/lora_match.h"
-#include "lora/lora_stack.h"
 #include "workbench/lora_layouts.h"
 
 namespace fourstep {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "io/dtypes.h"
+#include "io/tensor_file.h"
 #include "io/weight_files.h"
 #include "lora/relative_change.h"
 #include "workbench/lora_algebra.h"

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "io/file_metadata.h"
 #include "io/hashes.h"
+#include "io/tensor_file.h"
 #include "workbench/lora_fit.h"
 
 namespace fourstep {

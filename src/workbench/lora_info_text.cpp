@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "io/printable.h"
+#include "io/text_encoding.h"
 #include "report/svg_plot.h"
 #include "report/table.h"
 #include "workbench/lora_info.h"

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "io/dtypes.h"
 #include "io/peft_config.h"
 #include "io/safetensors.h"
+#include "io/tensor_file.h"
 #include "lora/relative_change.h"
 #include "workbench/lora_algebra.h"
 #include "workbench/lora_fit.h"

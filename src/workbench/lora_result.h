@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "lora/lora_file.h"
-#include "lora/lora_stack.h"
+#include "lora/lora_match.h"
 #include "workbench/lora_fit.h"
 
 namespace fourstep {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/dtypes.h"
+#include "io/tensor_file.h"
 #include "lora/lora_keys.h"
 #include "workbench/lora_fit.h"
 

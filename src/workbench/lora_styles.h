@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "lora/lora_file.h"
+#include "lora/lora_match.h"
 #include "lora/lora_parts.h"
-#include "lora/lora_stack.h"
 #include "workbench/lora_layouts.h"
 
 namespace fourstep {

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "base/scaled_weight.h"
 #include "io/atomic_file.h"
-#include "io/diffusers_configs.h"
-#include "io/output_check.h"
+#include "io/diffusers_folder.h"
+#include "io/file_search.h"
 #include "io/safetensors.h"
 #include "workbench/merge_metadata.h"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "lora/lora_stack.h"
+#include "lora/lora_match.h"
 #include "workbench/base_model.h"
 #include "workbench/storage.h"
 

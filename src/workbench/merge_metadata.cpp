@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/fields_json.h"
-#include "io/hash_cache.h"
+#include "io/hashes.h"
 #include "io/weight_files.h"
 
 namespace fourstep {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/events.h"
-#include "io/file_metadata.h"
+#include "io/tensor_file.h"
 #include "workbench/merge.h"
 
 namespace fourstep {

@@ -10,7 +10,6 @@
 #include "io/checkpoint.h"
 #include "lora/lora_file.h"
 #include "lora/lora_match.h"
-#include "lora/lora_stack.h"
 
 namespace fourstep {
 

@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/brownian_noise.h"
 #include "base/image_noise.h"
 #include "base/noise.h"
-#include "base/seed_sequence.h"
 #include "support/golden.h"
 
 namespace fourstep {

@@ -49,7 +49,7 @@ TEST(ParallelFor, VisitsEachIndexOnceInNoMorePartsThanTheGrainAllows) {
     ++num_parts;
     for (int64_t i = first; i < last; ++i) ++visits[static_cast<size_t>(i)];
   });
-  EXPECT_THAT(visits, testing::Each(1));
+  EXPECT_THAT(visits, ::testing::Each(1));
   EXPECT_EQ(num_parts, 3);
 }
 
@@ -64,11 +64,11 @@ TEST(ParallelFor, WorkersSeeTheModesOfTheCaller) {
     });
     return seen;
   };
-  EXPECT_THAT(modes(), testing::ElementsAre(std::pair(true, false)));
+  EXPECT_THAT(modes(), ::testing::ElementsAre(std::pair(true, false)));
   const torch::NoGradGuard no_grad;
-  EXPECT_THAT(modes(), testing::ElementsAre(std::pair(false, false)));
+  EXPECT_THAT(modes(), ::testing::ElementsAre(std::pair(false, false)));
   const c10::InferenceMode inference;
-  EXPECT_THAT(modes(), testing::ElementsAre(std::pair(false, true)));
+  EXPECT_THAT(modes(), ::testing::ElementsAre(std::pair(false, true)));
 }
 
 TEST(ParallelFor, ThrowsWhatAWorkerThrows) {
@@ -93,7 +93,7 @@ TEST(ParallelFor, TheProcessHasOneOpenMpRuntime) {
         return 0;
       },
       &runtimes);
-  EXPECT_EQ(runtimes.size(), 1U) << testing::PrintToString(runtimes);
+  EXPECT_EQ(runtimes.size(), 1U) << ::testing::PrintToString(runtimes);
 }
 
 /// The share of the threads' time that is used while blocks of equal length are worked on.

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "base/utf8.h"
+#include "base/text_tools.h"
 
 namespace fourstep {
 namespace {

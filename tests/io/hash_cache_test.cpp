@@ -1,4 +1,4 @@
-#include "io/hash_cache.h"
+#include "io/hashes.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "io/dtypes.h"
 #include "io/pickle_machine.h"
+#include "io/tensor_file.h"
 #include "io/zip_archive.h"
 #include "support/files.h"
 #include "support/golden.h"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "io/dtypes.h"
+#include "io/tensor_file.h"
 #include "support/files.h"
 #include "support/golden.h"
 

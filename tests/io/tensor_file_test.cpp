@@ -9,6 +9,7 @@
 #include "support/golden.h"
 
 namespace fourstep {
+
 namespace {
 
 using ::testing::HasSubstr;
@@ -60,5 +61,18 @@ TEST(TensorFiles, ATruncatedDownloadIsCalledSo) {
   EXPECT_THAT(message_of<Error>([&] { open_tensor_file(path); }), HasSubstr("truncated"));
 }
 
+TEST(FileMetadata, LicencesStandInSeveralPlaces) {
+  EXPECT_EQ(licence_of({{"license", "MIT"}, {"modelspec.license", "CC BY-NC 4.0"}}),
+            "CC BY-NC 4.0");
+  EXPECT_EQ(licence_of({{"license", "MIT"}}), "MIT");
+  EXPECT_EQ(licence_of({}), "");
+}
+
+TEST(FileMetadata, AnEmptyEntryCountsAsAbsent) {
+  EXPECT_EQ(first_entry({{"a", ""}, {"b", "second"}}, {"a", "b"}), "second");
+  EXPECT_EQ(first_entry({{"c", "third"}}, {"a", "b"}), "");
+}
+
 }  // namespace
+
 }  // namespace fourstep

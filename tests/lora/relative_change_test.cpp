@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "lora/fuse.h"
 #include "lora/lora_match.h"
-#include "lora/lora_stack.h"
 #include "support/files.h"
 #include "support/golden.h"
 

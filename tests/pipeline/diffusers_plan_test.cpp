@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "pipeline/toy_sampling.h"
 #include "request/request.h"
-#include "sampling/diffusers_schedules.h"
+#include "sampling/timestep_lists.h"
 #include "support/golden.h"
 
 namespace fourstep {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <string>
 
-#include "base/brownian_noise.h"
 #include "base/error.h"
+#include "base/noise.h"
 
 namespace fourstep {
 namespace {

@@ -9,7 +9,7 @@
 #include "io/image.h"
 #include "request/request.h"
 #include "support/golden.h"
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 
 namespace fourstep {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "base/gaussian_blur.h"
+#include "base/frequency_filter.h"
 #include "sampling/guidance_direction.h"
 #include "sampling/guidance_dynthresh.h"
 #include "sampling/guidance_fooocus.h"

@@ -7,11 +7,11 @@
 #include <memory>
 #include <string>
 
-#include "sampling/a1111_timesteps.h"
 #include "sampling/guidance.h"
 #include "sampling/parameterization.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
+#include "sampling/timestep_lists.h"
 #include "sampling/toy_denoiser.h"
 #include "support/golden.h"
 

@@ -9,10 +9,10 @@
 #include <string>
 
 #include "base/error.h"
-#include "sampling/diffusers_schedules.h"
 #include "sampling/parameterization.h"
 #include "sampling/schedule_tables.h"
 #include "sampling/schedules.h"
+#include "sampling/timestep_lists.h"
 #include "support/golden.h"
 
 namespace fourstep {

@@ -1,12 +1,15 @@
 #include "sampling/timestep_lists.h"
 
 #include <gtest/gtest.h>
-
+#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "support/golden.h"
 
 namespace fourstep {
+
 namespace {
 
 using List = std::vector<double>;
@@ -55,5 +58,57 @@ TEST(TimestepLists, ACustomListKeepsItsLastShare) {
   EXPECT_THROW(last_timesteps(List{399}, -1), InvalidRequest);
 }
 
+TEST(GoldenA1111Timesteps, ListsEqualForge) {
+  const auto golden = testing::load_golden("samplers_forge.json");
+  if (!golden) GTEST_SKIP() << "samplers_forge.json is not there";
+  size_t checked = 0, skipped = 0;
+  for (const auto& c : (*golden)["cases"]) {
+    if (!c.contains("lists")) {
+      ++skipped;
+      continue;
+    }
+    for (const auto& [steps, list] : c["lists"].items()) {
+      auto expected = testing::numbers(list);
+      std::reverse(expected.begin(), expected.end());
+      EXPECT_EQ(timesteps_a1111(std::stoi(steps)), expected) << steps;
+    }
+    ++checked;
+  }
+  testing::report_golden("samplers_forge.json (lists)", checked, skipped);
+}
+
+TEST(A1111Timesteps, LevelsAreThoseOfTheTimesteps) {
+  const NoiseSchedule sdxl = make_sdxl_noise_schedule();
+  EXPECT_EQ(schedule_a1111_ddim(sdxl, 4), (std::vector<double>{sdxl.sigmas[751], sdxl.sigmas[501],
+                                                               sdxl.sigmas[251], sdxl.sigmas[1]}));
+  const auto unipc = schedule_a1111_unipc(sdxl, 4);
+  ASSERT_EQ(unipc.size(), 5u);
+  EXPECT_NEAR(unipc.front(), sdxl.sigma_max(), 1e-12);
+  EXPECT_NEAR(unipc.back(), sdxl.sigma_min(), 1e-12);
+}
+
+TEST(A1111Timesteps, ImpossibleNumbersAreRefused) {
+  EXPECT_THROW(timesteps_a1111(0), InvalidRequest);
+  EXPECT_THROW(schedule_a1111_unipc(make_sdxl_noise_schedule(), 1001), InvalidRequest);
+}
+
+const NoiseSchedule kTable = make_diffusers_noise_schedule();
+
+TEST(DiffusersSchedules, RemappingKeepsTheRangeOfTheSpacing) {
+  const DiffusersList plain{SolverKind::kEuler, Spacing::kLeading};
+  const auto spaced = diffusers_sigmas(kTable, plain, 6);
+  for (const Remap remap : {Remap::kKarras, Remap::kExponential, Remap::kBeta}) {
+    DiffusersList list = plain;
+    list.remap = remap;
+    const auto sigmas = diffusers_sigmas(kTable, list, 6);
+    ASSERT_EQ(sigmas.size(), 7u);
+    EXPECT_NEAR(sigmas.front(), spaced.front(), 1e-9);
+    EXPECT_NEAR(sigmas[5], spaced[5], 1e-9);
+    list.solver = SolverKind::kMultistep;
+    EXPECT_NEAR(diffusers_sigmas(kTable, list, 6).front(), kTable.sigma_max(), 1e-9);
+  }
+}
+
 }  // namespace
+
 }  // namespace fourstep

@@ -5,8 +5,7 @@
 
 #include <chrono>
 
-#include "text/composition.h"
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 #include "text/prompt_schedule.h"
 
 namespace fourstep {

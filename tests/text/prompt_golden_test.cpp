@@ -5,9 +5,8 @@
 #include <cstdio>
 
 #include "support/golden.h"
-#include "text/composition.h"
 #include "text/emphasis.h"
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 #include "text/prompt_schedule.h"
 
 namespace fourstep {

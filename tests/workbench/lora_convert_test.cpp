@@ -6,7 +6,7 @@
 #include <array>
 
 #include "base/error.h"
-#include "io/dtypes.h"
+#include "io/tensor_file.h"
 #include "loras.h"
 
 namespace fourstep {

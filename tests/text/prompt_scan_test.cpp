@@ -1,4 +1,4 @@
-#include "text/network_tags.h"
+#include "text/prompt_scan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 namespace fourstep {
+
 namespace {
 
 using ::testing::ElementsAre;
@@ -60,5 +61,48 @@ TEST(NetworkTags, WhatIsNoTagStays) {
     EXPECT_EQ(parse_network_tags(text).text, text);
 }
 
+TEST(Comments, A1111DropsFromTheSignToTheLineEnd) {
+  const auto a1111 = [](std::string_view text) { return without_comments(text, Dialect::kA1111); };
+  EXPECT_EQ(a1111("a cat # not a dog"), "a cat \n");
+  EXPECT_EQ(a1111("a cat, # fur\nred"), "a cat, \nred");
+  EXPECT_EQ(a1111("# title\na cat\n# note\nred"), "\na cat\nred");
+  EXPECT_EQ(a1111("a\n#b\n#c\nd"), "a\n\nd");
+  EXPECT_EQ(a1111("#"), "\n");
+  EXPECT_EQ(a1111("a\n#"), "a\n");
+  EXPECT_EQ(a1111("no sign\n"), "no sign\n");
+  EXPECT_EQ(a1111(""), "");
+}
+
+TEST(Comments, ComfyDropsThoseOfC) {
+  const auto comfy = [](std::string_view text) { return without_comments(text, Dialect::kComfy); };
+  EXPECT_EQ(comfy("a cat // not a dog\nred"), "a cat \nred");
+  EXPECT_EQ(comfy("a /* big\n */cat"), "a cat");
+  EXPECT_EQ(comfy("see https://x.y/z, red"), "see https:");
+  EXPECT_EQ(comfy("a /* open // b"), "a /* open ");
+  EXPECT_EQ(comfy("/*/ a */b#c"), "b#c");
+  EXPECT_EQ(comfy("a//b\u2028c"), "a\u2028c");
+}
+
+TEST(Comments, OtherDialectsKnowNone) {
+  for (const Dialect dialect : {Dialect::kFourstep, Dialect::kDiffusers}) {
+    EXPECT_EQ(without_comments("a # b // c /* d */", dialect), "a # b // c /* d */");
+  }
+}
+
+TEST(WeightSlip, IsFoundInRoundBrackets) {
+  EXPECT_EQ(find_weight_slip("a (cat:1,2) on a mat")->text, ":1,2)");
+  EXPECT_EQ(find_weight_slip("a (cat:1,2)")->hint, " (write 1.2 with a point)");
+  EXPECT_EQ(find_weight_slip("((cat: 120% ))")->hint, " (write 1.2 for 120%)");
+  EXPECT_EQ(find_weight_slip("(a:1.2) (b:1,3)")->text, ":1,3)");
+}
+
+TEST(WeightSlip, IsNotEverythingBehindAColon) {
+  for (const char* prompt : {"", "(cat:1.2)", "(cat, dog: two)", "[a:b:1,2]", "at 10:30, (evening)",
+                             "(a:1,2", "1,2)", "(ratio 1:2)"}) {
+    EXPECT_FALSE(find_weight_slip(prompt).has_value()) << prompt;
+  }
+}
+
 }  // namespace
+
 }  // namespace fourstep
