@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kFirst = "FOURSTEP_TEST_FIRST";
 constexpr const char* kSecond = "FOURSTEP_TEST_SECOND";
 
-class Environment : public testing::Test {
+class Environment : public ::testing::Test {
  protected:
   void TearDown() override {
     unsetenv(kFirst);
@@ -38,8 +38,8 @@ TEST_F(Environment, WhatIsNoSuchNumberIsNamed) {
       whole_number_from_environment({kFirst}, 0, 9);
       ADD_FAILURE() << text;
     } catch (const InvalidRequest& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr("FOURSTEP_TEST_FIRST=")) << text;
-      EXPECT_THAT(error.what(), testing::HasSubstr("from 0 to 9")) << text;
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("FOURSTEP_TEST_FIRST=")) << text;
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("from 0 to 9")) << text;
     }
   }
 }

@@ -111,9 +111,9 @@ TEST(Conditioning, TokenizersThatDisagreeOnTheNumberOfChunksAreLevelled) {
 TEST(Conditioning, OnlyTheEmptyPromptIsZeroed) {
   const auto toy = load_toy();
   if (!toy) GTEST_SKIP() << kFile << " is not there";
-  const PromptOptions zero{{}, EmptyPrompt::kZero, 0, 2};
+  const PromptOptions zero{{}, EmptyPrompt::kZero};
   const Conditioning empty = encode_prompt(toy->sdxl(), "", zero);
-  EXPECT_EQ(empty.context.sizes(), (Shape{1, 154, 192}));
+  EXPECT_EQ(empty.context.sizes(), (Shape{1, 77, 192}));
   EXPECT_EQ(empty.context.abs().max().item<float>(), 0);
   EXPECT_EQ(empty.pooled.abs().max().item<float>(), 0);
   EXPECT_GT(encode_prompt(toy->sdxl(), " ", zero).context.abs().max().item<float>(), 0);
