@@ -320,26 +320,12 @@ bool is_diffusers_class(std::string_view text) {
          find_sampler_meaning(wanted.substr(0, end + kClassEnding.size()));
 }
 
-namespace {
-
-const SamplerRow* known_row(std::string_view sampler) {
+std::string_view automatic_schedule(std::string_view sampler) {
   const std::string name = sampler_name(sampler);
   for (const SamplerRow& row : sampler_rows()) {
-    if (row.name == name) return &row;
+    if (row.name == name) return row.names.automatic;
   }
-  return nullptr;
-}
-
-}  // namespace
-
-std::string_view automatic_schedule(std::string_view sampler) {
-  const SamplerRow* row = known_row(sampler);
-  return row ? row->names.automatic : SamplerNames().automatic;
-}
-
-bool discards_penultimate(std::string_view sampler, Dialect dialect) {
-  const SamplerRow* row = known_row(sampler);
-  return row && row->discards_penultimate(dialect);
+  return SamplerNames().automatic;
 }
 
 }  // namespace fourstep

@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/dialect.h"
-
 namespace fourstep {
 
 /// Lower case, '+' as 'p', without blanks, '_', '-', brackets, commas and quotation marks.
@@ -77,9 +75,6 @@ bool is_diffusers_class(std::string_view text);
 /// The schedule that "Automatic" stands for with a sampler: karras, exponential or normal. Source: A1111 and
 /// Forge.
 std::string_view automatic_schedule(std::string_view sampler);
-
-/// Whether a program runs the sampler without the last but one noise level (ScheduleSettings).
-bool discards_penultimate(std::string_view sampler, Dialect dialect);
 
 /// Throws InvalidRequest. name: one that find_sampler() did not find.
 [[noreturn]] void refuse_sampler_name(std::string_view name);

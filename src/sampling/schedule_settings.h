@@ -30,7 +30,7 @@ struct ScheduleSettings {
   /// The share of the way to go, 0..1, of ComfyUI's align_your_steps, gits and sd_turbo nodes and of lcm.
   double denoise = 1;
   /// Makes one step more and leaves out the last but one number, as some samplers are run (see
-  /// discards_penultimate in names.h).
+  /// SamplerRow::discards_penultimate()).
   bool discard_penultimate = false;
 
   // diffusers

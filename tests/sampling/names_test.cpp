@@ -114,12 +114,12 @@ TEST(AutomaticSchedule, BelongsToTheSampler) {
 }
 
 TEST(DiscardsPenultimate, DiffersByProgram) {
-  EXPECT_TRUE(discards_penultimate("uni_pc", Dialect::kComfy));
-  EXPECT_FALSE(discards_penultimate("uni_pc", Dialect::kA1111));
-  EXPECT_TRUE(discards_penultimate("DPM++ 3M SDE", Dialect::kA1111));
-  EXPECT_FALSE(discards_penultimate("dpmpp_3m_sde", Dialect::kFourstep));
-  EXPECT_TRUE(discards_penultimate("DPM2 a", Dialect::kA1111));
-  EXPECT_FALSE(discards_penultimate("dpm_2", Dialect::kDiffusers));
+  EXPECT_TRUE(find_sampler("uni_pc").discards_penultimate(Dialect::kComfy));
+  EXPECT_FALSE(find_sampler("uni_pc").discards_penultimate(Dialect::kA1111));
+  EXPECT_TRUE(find_sampler("DPM++ 3M SDE").discards_penultimate(Dialect::kA1111));
+  EXPECT_FALSE(find_sampler("dpmpp_3m_sde").discards_penultimate(Dialect::kFourstep));
+  EXPECT_TRUE(find_sampler("DPM2 a").discards_penultimate(Dialect::kA1111));
+  EXPECT_FALSE(find_sampler("dpm_2").discards_penultimate(Dialect::kDiffusers));
 }
 
 TEST(DiffusersSettings, ChangeTheSamplerOrFixTheSchedule) {
