@@ -47,7 +47,7 @@ void set_metadata(Checkpoint& checkpoint, const Metadata& metadata);
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 /// Opens a separate VAE: a file or folder of one (ldm or diffusers names), its decoder alone, or the VAE of a whole
-/// model; or a tiny VAE (see tiny_vae_keys.h), which has "decoder.layers.0.weight".
+/// model; or a tiny VAE (see module_names.h), which has "decoder.layers.0.weight".
 /// Throws Error when it is none, or quantised.
 NamedTensors open_vae(const std::filesystem::path& path);
 /// What the folder of a separate VAE, or its file's metadata, says: vae_* fields only.

@@ -58,7 +58,7 @@ void check_image_format(ImageFormat format, int64_t width, int64_t height);
 
 /// Writes in the format that the extension names; whole or not at all (see atomic_file.h). PNG: texts as tEXt
 /// when Latin-1 has all their characters, else iTXt; JPEG and WebP: EXIF (make_exif). Texts that the format does not hold
-/// are left out: text_fit.h tells which.
+/// are left out: text_encoding.h tells which.
 /// Throws InvalidRequest for an unknown extension or an option out of range, Error naming the file when it
 /// cannot be written or the format cannot hold the image (alpha in JPEG and PPM).
 void write_image(const std::filesystem::path& path, const Image& image,

@@ -43,7 +43,7 @@ struct UsedFiles {
   std::vector<FileLicence> licences;              ///< see Models::licences()
 };
 
-/// Reads each file once; afterwards the user's cache knows it (io/hash_cache.h). Licences are cut after 100 characters.
+/// Reads each file once; afterwards the user's cache knows it (io/hashes.h). Licences are cut after 100 characters.
 FileTags make_file_tags(const FileSettings& files, const UsedFiles& used, const Events& events);
 
 }  // namespace fourstep

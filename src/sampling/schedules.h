@@ -1,7 +1,7 @@
 #pragma once
 // Which noise levels to sample at, by name. `schedule_rows` lists the names; what a name means to ComfyUI,
 // to A1111 and Forge, and to diffusers may differ, so the settings say whose list to make. The lists
-// themselves are in sigma_lists.h, table_schedules.h, schedule_tables.h and diffusers_schedules.h.
+// themselves are in sigma_lists.h, table_schedules.h, schedule_tables.h and timestep_lists.h.
 // A new schedule is one function there, one row in the table and its test.
 
 #include <span>
