@@ -1,5 +1,6 @@
 #pragma once
-// Whose rules a word follows where programs use one word for different things (schedules, prompts, seeds).
+// Whose rules a word follows where programs use one word for different things (schedules, prompts,
+// seeds).
 
 #include <span>
 #include <string_view>

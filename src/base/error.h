@@ -1,6 +1,7 @@
 #pragma once
-// The exceptions of the whole program. Libraries throw, only cli and serve catch. A message is one sentence
-// that names the operation, the file or item, what was found, what was expected, and what to do.
+// The exceptions of the whole program. Libraries throw, only cli and serve catch. A message is one
+// sentence that names the operation, the file or item, what was found, what was expected, and what
+// to do.
 
 #include <fmt/format.h>
 

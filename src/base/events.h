@@ -1,6 +1,6 @@
 #pragma once
-// What long work reports while it runs, and how it is told to stop: one struct that the progress bar,
-// the server and the tests consume.
+// What long work reports while it runs, and how it is told to stop: one struct that the progress
+// bar, the server and the tests consume.
 
 #include <functional>
 #include <string>

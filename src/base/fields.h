@@ -1,6 +1,7 @@
 #pragma once
-// What is said once about an option (name, help, range, unit) and the text form of its value. Structs list
-// their options in a visit_fields() function; command line, JSON, image metadata and sweeps derive from it.
+// What is said once about an option (name, help, range, unit) and the text form of its value.
+// Structs list their options in a visit_fields() function; command line, JSON, image metadata and
+// sweeps derive from it.
 
 #include <cstdint>
 #include <initializer_list>
@@ -20,14 +21,17 @@ struct FieldInfo {
   std::string_view unit = {};  ///< "px", "steps", ...; empty for pure numbers and text
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
-  /// What other programs call it, separated by blanks: snake_case words, and letters for flags such as -s.
+  /// What other programs call it, separated by blanks: snake_case words, and letters for flags such
+  /// as -s.
   std::string_view aliases = {};
   bool is_prose = false;  ///< a text that people write, such as a prompt; it may be empty
-  /// Of the struct within a struct that has the field, see visit_prefixed(); empty: it has no name of its own.
+  /// Of the struct within a struct that has the field, see visit_prefixed(); empty: it has no name
+  /// of its own.
   std::string_view prefix = {};
 };
 
-/// Passes the fields of a struct within a struct on as PREFIX.NAME: flag --PREFIX-NAME, JSON {"PREFIX": {"NAME": ...}}.
+/// Passes the fields of a struct within a struct on as PREFIX.NAME: flag --PREFIX-NAME, JSON
+/// {"PREFIX": {"NAME": ...}}.
 /// visit_own: calls its argument for every field. prefix: must outlive the visit.
 template <typename VisitOwn, typename Visitor>
 void visit_prefixed(std::string_view prefix, VisitOwn&& visit_own, Visitor&& visit) {
@@ -46,9 +50,9 @@ std::vector<std::string> field_names(const FieldInfo& field);
 /// The letters of the aliases.
 std::vector<std::string> field_letters(const FieldInfo& field);
 
-/// Text to value and back. An empty text is "not set" for optionals and lists. Numbers out of the field's
-/// range, NaN, trailing characters: InvalidRequest naming the flag, what it got and the range, and how to write what
-/// was probably meant (decimal commas, percent).
+/// Text to value and back. An empty text is "not set" for optionals and lists. Numbers out of the
+/// field's range, NaN, trailing characters: InvalidRequest naming the flag, what it got and the
+/// range, and how to write what was probably meant (decimal commas, percent).
 void value_from_text(const FieldInfo& field, std::string_view text, std::string& value);
 void value_from_text(const FieldInfo& field, std::string_view text, bool& value);
 void value_from_text(const FieldInfo& field, std::string_view text, int64_t& value);
@@ -68,7 +72,8 @@ std::string text_from_value(
 std::string text_from_value(const std::vector<double>& value);
 std::string text_from_value(const std::vector<std::string>& value);
 
-/// -1 is "not set" for whole numbers without sign: so A1111 and stable-diffusion.cpp write a random seed.
+/// -1 is "not set" for whole numbers without sign: so A1111 and stable-diffusion.cpp write a random
+/// seed.
 template <typename T>
 void value_from_text(const FieldInfo& field, std::string_view text, std::optional<T>& value) {
   if (text.empty() || (std::is_same_v<T, uint64_t> && text == "-1")) {
@@ -85,8 +90,9 @@ std::string text_from_value(const std::optional<T>& value) {
   return value ? text_from_value(*value) : std::string();
 }
 
-/// A word and what it stands for. Of an enum whose values people write as words, a function `words_of(Enum)` beside it
-/// returns a span of these; the first word of a value is the one to print.
+/// A word and what it stands for. Of an enum whose values people write as words, a function
+/// `words_of(Enum)` beside it returns a span of these; the first word of a value is the one to
+/// print.
 template <typename Enum>
 struct Word {
   std::string_view word;
@@ -119,8 +125,8 @@ requires std::is_enum_v<Enum> std::string text_from_value(Enum value) {
   return {};
 }
 
-/// " (write 1.5 with a point)" for a number that is written as people write it elsewhere: with a decimal comma, a percent
-/// sign or a multiplication sign behind it. Empty for all other texts.
+/// " (write 1.5 with a point)" for a number that is written as people write it elsewhere: with a
+/// decimal comma, a percent sign or a multiplication sign behind it. Empty for all other texts.
 std::string number_hint(std::string_view text);
 
 /// Throws InvalidRequest naming the flag and the words that are known unless `word` is one of them.

@@ -1,5 +1,6 @@
 #pragma once
-// Factors on the spatial frequencies of feature maps: FreeU weakens low ones of skips, FreSca those of guidance.
+// Factors on the spatial frequencies of feature maps: FreeU weakens low ones of skips, FreSca those
+// of guidance.
 
 #include "base/tensor.h"
 
@@ -15,11 +16,12 @@ struct FrequencyFactors {
 /// Source: Si et al. 2023 (2309.11497), section 3.2, with the square of the authors' code.
 Tensor scale_frequencies(const Tensor& x, const FrequencyFactors& factors);
 
-// Gaussian blur of feature maps: self-attention guidance blurs latents, smoothed energy guidance blurs queries.
+// Gaussian blur of feature maps: self-attention guidance blurs latents, smoothed energy guidance
+// blurs queries.
 
-/// Convolution with a Gaussian of standard deviation `sigma` (> 0) cells, cut off at kernel x kernel cells (odd) and
-/// normalised; borders are reflected. x: [B,C,h,w], any floating dtype. A kernel too wide for the smaller side becomes
-/// the widest that fits. Returns as x.
+/// Convolution with a Gaussian of standard deviation `sigma` (> 0) cells, cut off at kernel x
+/// kernel cells (odd) and normalised; borders are reflected. x: [B,C,h,w], any floating dtype. A
+/// kernel too wide for the smaller side becomes the widest that fits. Returns as x.
 Tensor gaussian_blur(const Tensor& x, int64_t kernel, double sigma);
 
 }  // namespace fourstep

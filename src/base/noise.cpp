@@ -149,7 +149,8 @@ NoiseSource make_batch_noise(std::vector<NoiseSource> sources) {
 
 namespace {
 
-/// An interval of the path, found by halving `depth` times; key: its number among those of its depth.
+/// An interval of the path, found by halving `depth` times; key: its number among those of its
+/// depth.
 struct Node {
   double low, high;
   uint64_t key;

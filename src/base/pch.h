@@ -1,6 +1,6 @@
 #pragma once
-// Precompiled for every target: the torch headers that the code needs (not torch/torch.h, which costs
-// half as much again to parse) and the common parts of the standard library.
+// Precompiled for every target: the torch headers that the code needs (not torch/torch.h, which
+// costs half as much again to parse) and the common parts of the standard library.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/nn/module.h>

@@ -40,7 +40,8 @@ Tensor factors_of(const Tensor& tensor) {
   const ScaledWeight* weight = scaled_weight_of(tensor);
   if (!weight || tensor.numel() == 0) return {};
   if (weight->scale.numel() == 1) return weight->scale.reshape({}).expand(tensor.sizes());
-  // The codes are row-major: which dimensions step over rows, and how many, follows from the strides.
+  // The codes are row-major: which dimensions step over rows, and how many, follows from the
+  // strides.
   const int64_t row_length = std::max<int64_t>(weight->codes.numel() / weight->codes.size(0), 1);
   Shape strides;
   int64_t last_in_row = tensor.storage_offset() % row_length;

@@ -1,5 +1,6 @@
 #pragma once
-// A weight that may change over the steps of a run, as people write it for LoRAs: "0.8", or "0@0,1@0.5".
+// A weight that may change over the steps of a run, as people write it for LoRAs: "0.8", or
+// "0@0,1@0.5".
 
 #include <cstdint>
 #include <string>
@@ -16,9 +17,10 @@ struct WeightPoint {
   bool operator==(const WeightPoint&) const = default;
 };
 
-/// Straight lines between the points; level before the first and behind the last. Positions count steps from 0; where
-/// none is above 1, they are shares of the run instead: 0 its first step, 1 its last. Source: loractl by cheald, an
-/// extension of A1111's webui; docs/prompts.md has the differences.
+/// Straight lines between the points; level before the first and behind the last. Positions count
+/// steps from 0; where none is above 1, they are shares of the run instead: 0 its first step, 1 its
+/// last. Source: loractl by cheald, an extension of A1111's webui; docs/prompts.md has the
+/// differences.
 struct StepWeights {
   std::vector<WeightPoint> points = {{}};  ///< by rising position; one alone never changes
 
@@ -39,10 +41,12 @@ double largest_weight(const StepWeights& weights);
 /// Whether a text is meant as weights: a number, or one with a position behind it.
 bool looks_like_weights(std::string_view text);
 
-/// Throws InvalidRequest for weights beyond -1000 to 1000: no LoRA means one, and sums and pictures overflow.
+/// Throws InvalidRequest for weights beyond -1000 to 1000: no LoRA means one, and sums and pictures
+/// overflow.
 void check_weight(std::string_view what, double weight);
 
-/// A number, or WEIGHT@POSITION in any order, separated by ',' or ';'. Points of one weight become a number.
+/// A number, or WEIGHT@POSITION in any order, separated by ',' or ';'. Points of one weight become
+/// a number.
 /// what: the flag or tag, for messages. Throws InvalidRequest for anything else, weights that
 /// check_weight() refuses, negative positions, and positions given twice.
 StepWeights step_weights_from_text(std::string_view what, std::string_view text);

@@ -108,7 +108,8 @@ std::string join_first(const std::vector<std::string>& names) {
 
 namespace {
 
-/// Four times the edit distance, so that there is room between; abbreviations and names cut short come nearer.
+/// Four times the edit distance, so that there is room between; abbreviations and names cut short
+/// come nearer.
 size_t unlikeness(std::string_view a, std::string_view b) {
   const size_t distance = 4 * edit_distance(a, b);
   const bool is_start = a.size() > 2 && b.size() > 2 && (a.starts_with(b) || b.starts_with(a));

@@ -10,7 +10,8 @@ namespace fourstep {
 
 // UTF-8 to code points and back.
 
-/// Code points of a UTF-8 text. Each maximal ill-formed part becomes one U+FFFD, so any bytes are accepted.
+/// Code points of a UTF-8 text. Each maximal ill-formed part becomes one U+FFFD, so any bytes are
+/// accepted.
 std::u32string decode_utf8(std::string_view bytes);
 
 /// Appends one code point (no surrogate, at most U+10FFFF) as UTF-8.
@@ -36,8 +37,9 @@ size_t edit_distance(std::string_view a, std::string_view b);
 /// "a", "a or b", "a, b or c".
 std::string joined_with_or(const std::vector<std::string>& names);
 
-/// The `count` names of `known` that are most like `name`, the likest first; letters in both cases are the same, and a
-/// name that begins with the other one is likelier than its distance says. Each name once.
+/// The `count` names of `known` that are most like `name`, the likest first; letters in both cases
+/// are the same, and a name that begins with the other one is likelier than its distance says. Each
+/// name once.
 std::vector<std::string> nearest_of(std::string_view name, const std::vector<std::string>& known,
                                     size_t count = 3);
 

@@ -1,4 +1,5 @@
-// fourstep lora VERB: the workbench for LoRA files. Here the verbs that look at them: inspect, dedupe, diff.
+// fourstep lora VERB: the workbench for LoRA files. Here the verbs that look at them: inspect,
+// dedupe, diff.
 
 #include <fmt/format.h>
 #include <unistd.h>

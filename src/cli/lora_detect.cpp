@@ -1,4 +1,5 @@
-// fourstep lora detect, fingerprint, doctor: which LoRA is already merged into a checkpoint, and why one does nothing.
+// fourstep lora detect, fingerprint, doctor: which LoRA is already merged into a checkpoint, and
+// why one does nothing.
 
 #include <fmt/format.h>
 #include <unistd.h>

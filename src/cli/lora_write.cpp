@@ -40,7 +40,8 @@ std::optional<torch::ScalarType> dtype_of(const WriteOptions& options) {
   return lora_dtype_from_text(options.dtype);
 }
 
-/// Nothing when no option asks for another rank. Throws InvalidRequest when several rules are named.
+/// Nothing when no option asks for another rank. Throws InvalidRequest when several rules are
+/// named.
 std::optional<RankChoice> rank_choice(const WriteOptions& options) {
   // Rules without --rank are bounded by nothing.
   constexpr int64_t kUnbounded = int64_t{1} << 30;

@@ -1,4 +1,5 @@
-// fourstep model VERB: what a checkpoint is, and verbs that write one (merge, convert, unbake, topup).
+// fourstep model VERB: what a checkpoint is, and verbs that write one (merge, convert, unbake,
+// topup).
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -58,8 +58,8 @@ constexpr std::align_val_t kBlockAlignment{4096};  // what disks ask for
   throw Error("write(\"{}\"): {}: {}", path.string(), what, std::strerror(error_number));
 }
 
-/// A new file under a name that nobody uses, open for writing; closed and removed at the end of the scope
-/// unless it was renamed.
+/// A new file under a name that nobody uses, open for writing; closed and removed at the end of the
+/// scope unless it was renamed.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& folder, const fs::path& final_path) : final_path_(final_path) {
@@ -78,9 +78,9 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  /// data: aligned where it is a whole block. Such blocks go past the page cache where they begin at the place of one and
-  /// the file system lets them: to copy gigabytes into it takes longer than fast disks do, and drives out what is read
-  /// meanwhile.
+  /// data: aligned where it is a whole block. Such blocks go past the page cache where they begin
+  /// at the place of one and the file system lets them: to copy gigabytes into it takes longer than
+  /// fast disks do, and drives out what is read meanwhile.
   void write(const char* data, size_t num_bytes) {
     while (num_bytes > 0) {
       const bool is_block = num_bytes == kBlockBytes && position_ % kBlockBytes == 0;

@@ -43,7 +43,8 @@ fs::path vae_folder(const fs::path& path) {
   return fs::is_directory(path / "vae") ? path / "vae" : path;
 }
 
-/// The tensors of a VAE under diffusers names; empty when there are none. Throws Error when they are quantised.
+/// The tensors of a VAE under diffusers names; empty when there are none. Throws Error when they
+/// are quantised.
 NamedTensors vae_tensors(const TensorFile& file) {
   std::map<Component, NamedTensors> components;
   std::vector<KeyRow> rows = key_table(shapes_of(file.tensors)).rows;
@@ -53,7 +54,8 @@ NamedTensors vae_tensors(const TensorFile& file) {
   return std::move(components[Component::kVae]);
 }
 
-/// A decoder that was saved by itself, without "decoder." before its names; other tensors as they are.
+/// A decoder that was saved by itself, without "decoder." before its names; other tensors as they
+/// are.
 NamedTensors with_decoder_prefix(const NamedTensors& file) {
   const NamedShapes shapes = shapes_of(file);
   const bool goes_up = has_prefix(shapes, "up_blocks.") || has_prefix(shapes, "up.");
@@ -111,7 +113,8 @@ ModelSource open_model_source(const fs::path& path) {
 }
 
 std::string refusal(const ModelSource& source) {
-  // Of another kind of model that is what counts first; one with a UNet, or of unknown kind, may be so by quantisation.
+  // Of another kind of model that is what counts first; one with a UNet, or of unknown kind, may be
+  // so by quantisation.
   const bool is_kind_known =
       !source.checkpoint.has(Component::kUnet) && !is_unknown(source.recognition);
   if (!source.unreadable.empty() && !is_kind_known) return source.unreadable;
@@ -223,7 +226,8 @@ class Gaps {
   const NamedShapes& shapes_;
 };
 
-/// Both halves of a UNet, level by level from the full resolution; each half shows what the other should have.
+/// Both halves of a UNet, level by level from the full resolution; each half shows what the other
+/// should have.
 struct UNetPlan {
   int64_t levels = 0;
   std::vector<int64_t> resnets;  ///< per level of the way down; the way up has one more

@@ -48,7 +48,8 @@ Json block_types(const std::vector<std::vector<int64_t>>& levels, const std::str
   return types;
 }
 
-/// Published files name the number of heads "attention_head_dim", and so do the programs that read them.
+/// Published files name the number of heads "attention_head_dim", and so do the programs that read
+/// them.
 Json heads_json(const Checkpoint& checkpoint, const UNetFacts& facts) {
   if (!checkpoint.hints.unet_heads.empty()) return checkpoint.hints.unet_heads;
   if (facts.added_width == 0) return 8;
@@ -308,7 +309,8 @@ void find_tokenizer(const fs::path& folder, ModelSource& source) {
       source.checkpoint.tokenizer_folder = folder / name;
 }
 
-/// The folder of one network, with config.json beside the weights, or of a single-file checkpoint cut into shards.
+/// The folder of one network, with config.json beside the weights, or of a single-file checkpoint
+/// cut into shards.
 ModelSource open_lone_network(const fs::path& folder) {
   std::vector<std::string> notices;
   TensorFile file = open_network_folder(folder, notices);

@@ -109,7 +109,8 @@ std::string decode_user_comment(std::string_view data, bool block_is_big_endian)
   return std::string(without_trailing_nuls(text));
 }
 
-/// ComfyUI's "name:{json}", and "name:"text"" of make_exif(); false for everything else, which is the camera's.
+/// ComfyUI's "name:{json}", and "name:"text"" of make_exif(); false for everything else, which is
+/// the camera's.
 bool add_named_text(ImageText& text, std::string_view value) {
   const size_t colon = value.find(':');
   if (colon == 0 || colon == std::string_view::npos || colon + 1 == value.size()) return false;
@@ -147,8 +148,8 @@ struct OutEntry {
   std::string data;
 };
 
-/// Appends a directory at the end of `out` (its offset is out.size()), then the data that does not fit into
-/// the entries. entries: in rising order of their tags.
+/// Appends a directory at the end of `out` (its offset is out.size()), then the data that does not
+/// fit into the entries. entries: in rising order of their tags.
 void append_directory(std::string& out, const std::vector<OutEntry>& entries) {
   const size_t data_begin = out.size() + 2 + 12 * entries.size() + 4;
   std::string data;
@@ -185,7 +186,8 @@ std::string json_of(const std::string& value) {
   return nlohmann::json(text_without_nuls(value)).dump();
 }
 
-/// One directory entry per text but "parameters", in rising order of the tags; nothing when they do not fit.
+/// One directory entry per text but "parameters", in rising order of the tags; nothing when they do
+/// not fit.
 std::optional<std::vector<OutEntry>> named_text_entries(const ImageText& text) {
   std::vector<OutEntry> entries;
   std::set<uint16_t> used;

@@ -1,7 +1,7 @@
 #pragma once
-// Structs whose members a visit_fields() function lists (base/fields.h), to and from JSON objects. A type of
-// member that is no text, number, boolean or list of texts or numbers needs overloads of json_from() and read_json() in
-// this namespace.
+// Structs whose members a visit_fields() function lists (base/fields.h), to and from JSON objects.
+// A type of member that is no text, number, boolean or list of texts or numbers needs overloads of
+// json_from() and read_json() in this namespace.
 
 #include <filesystem>
 #include <map>
@@ -66,7 +66,8 @@ void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
 void read_json(const FieldInfo& field, const nlohmann::ordered_json& json,
                std::vector<std::string>& value);
 
-/// Every field under its name, those with a prefix in an object of that name; unset optionals as null.
+/// Every field under its name, those with a prefix in an object of that name; unset optionals as
+/// null.
 template <typename Struct>
 nlohmann::ordered_json json_from_fields(const Struct& fields) {
   auto json = nlohmann::ordered_json::object();
@@ -80,8 +81,8 @@ nlohmann::ordered_json json_from_fields(const Struct& fields) {
 /// The names that a JSON object may have, and the objects in it.
 class KnownNames {
  public:
-  /// The member for `field` or one of its other names; null where it is absent or null. Throws InvalidRequest when what
-  /// has the name of a prefix is no object.
+  /// The member for `field` or one of its other names; null where it is absent or null. Throws
+  /// InvalidRequest when what has the name of a prefix is no object.
   const nlohmann::ordered_json* find(const nlohmann::ordered_json& json, const FieldInfo& field);
 
   /// Throws InvalidRequest naming the first member that was never asked for. what: "a request".
@@ -91,8 +92,10 @@ class KnownNames {
   std::map<std::string, std::vector<std::string>> names_;  ///< by prefix; those of none under ""
 };
 
-/// Fields that are absent or null keep their values; other names of a field (FieldInfo::aliases) count too.
-/// what: "a request", for messages. Throws InvalidRequest naming an unknown field, a wrong type or a number out of range.
+/// Fields that are absent or null keep their values; other names of a field (FieldInfo::aliases)
+/// count too.
+/// what: "a request", for messages. Throws InvalidRequest naming an unknown field, a wrong type or
+/// a number out of range.
 template <typename Struct>
 void read_fields(const nlohmann::ordered_json& json, Struct& fields, const std::string& what) {
   if (!json.is_object()) {

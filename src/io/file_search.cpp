@@ -105,7 +105,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether reading `input` reads the file `output`: it is the same, another shard of it, or lies in it.
+/// Whether reading `input` reads the file `output`: it is the same, another shard of it, or lies in
+/// it.
 bool reads(const fs::path& input, const fs::path& output) {
   std::error_code missing;
   if (fs::equivalent(input, output, missing) && !missing) return true;

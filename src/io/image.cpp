@@ -77,8 +77,8 @@ std::string read_file(const std::filesystem::path& path) {
   return bytes;
 }
 
-/// Runs `work`, putting `what` in front of the message of its errors (not of InvalidRequest, which is about
-/// the options).
+/// Runs `work`, putting `what` in front of the message of its errors (not of InvalidRequest, which
+/// is about the options).
 template <typename Work>
 auto with_context(const std::string& what, Work work) {
   try {
@@ -90,7 +90,8 @@ auto with_context(const std::string& what, Work work) {
   }
 }
 
-/// pixels: [H,W,C]. The eight values of EXIF's tag 0x0112; see the table of the EXIF 2.3 standard, 4.6.4.
+/// pixels: [H,W,C]. The eight values of EXIF's tag 0x0112; see the table of the EXIF 2.3 standard,
+/// 4.6.4.
 Tensor upright(Tensor pixels, int orientation) {
   if (orientation >= 5) pixels = pixels.transpose(0, 1);
   const bool flip_x = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;

@@ -1,4 +1,5 @@
-// JPEG through libjpeg. Its errors come back by longjmp: see image_png.cpp for how that is kept safe.
+// JPEG through libjpeg. Its errors come back by longjmp: see image_png.cpp for how that is kept
+// safe.
 #ifndef FOURSTEP_MINIMAL
 #include <cstdio>  // jpeglib.h needs it before
 
@@ -88,7 +89,8 @@ bool read_rows(JpegReader& reader, uint8_t* out) {
   return true;
 }
 
-/// [H,W,4] to [H,W,3] without colour profiles. Adobe's programs store the inks inverted, and mark the file.
+/// [H,W,4] to [H,W,3] without colour profiles. Adobe's programs store the inks inverted, and mark
+/// the file.
 Tensor rgb_from_cmyk(const Tensor& cmyk, bool is_inverted) {
   const Tensor left =
       (is_inverted ? cmyk : 255 - cmyk).to(torch::kFloat32);  // light the ink leaves

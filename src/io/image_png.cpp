@@ -1,6 +1,7 @@
-// PNG through libpng. libpng reports errors by longjmp, which must not pass over C++ objects that need
-// destruction: each function that calls setjmp holds plain values only, everything owned lives in the
-// PngReader or PngWriter of its caller.
+// PNG through libpng. libpng reports errors by longjmp, which must not pass over C++ objects that
+// need
+// destruction: each function that calls setjmp holds plain values only, everything owned lives in
+// the PngReader or PngWriter of its caller.
 #ifndef FOURSTEP_MINIMAL
 #include <png.h>
 #include <torch/types.h>

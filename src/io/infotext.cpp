@@ -23,7 +23,8 @@ std::string_view stripped(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
-/// Letters, digits and "_" of any script; above ASCII the blocks of signs, punctuation and emoji are left out.
+/// Letters, digits and "_" of any script; above ASCII the blocks of signs, punctuation and emoji
+/// are left out.
 bool is_word_character(char32_t code) {
   if (code < 0x80) {
     const auto c = static_cast<char>(code);
@@ -82,7 +83,8 @@ size_t string_end(std::string_view text, size_t at) {
   return std::string_view::npos;
 }
 
-/// The place behind the JSON object or list that opens at `at`, or npos. Only brackets and strings count.
+/// The place behind the JSON object or list that opens at `at`, or npos. Only brackets and strings
+/// count.
 size_t brackets_end(std::string_view text, size_t at) {
   size_t depth = 0;
   for (size_t i = at; i < text.size(); ++i) {
@@ -97,14 +99,14 @@ size_t brackets_end(std::string_view text, size_t at) {
   return std::string_view::npos;
 }
 
-/// Finds the ends of values. Nested brackets that lead nowhere could make it read a hostile line again and
-/// again, so after a few of them brackets are taken as plain text.
+/// Finds the ends of values. Nested brackets that lead nowhere could make it read a hostile line
+/// again and again, so after a few of them brackets are taken as plain text.
 struct ValueScanner {
   std::string_view text;
   int num_misses = 0;
 
-  /// The end of the value that begins at `at`: of a string or JSON when a comma or the end follows it, else
-  /// the next comma.
+  /// The end of the value that begins at `at`: of a string or JSON when a comma or the end follows
+  /// it, else the next comma.
   size_t value_end(size_t at) {
     constexpr int kMaxMisses = 64;
     size_t end = std::string_view::npos;

@@ -36,9 +36,9 @@ struct KeyTable {
   std::vector<std::string> unknown;
 };
 
-/// All tensors of a file, marks of quantisation taken out (quantisation.h): a single-file checkpoint with the prefixes of ldm, sgm, ComfyUI or
-/// diffusers, or one network alone without prefix, in either layout. Each target occurs once (a
-/// second claim is "unknown").
+/// All tensors of a file, marks of quantisation taken out (quantisation.h): a single-file
+/// checkpoint with the prefixes of ldm, sgm, ComfyUI or diffusers, or one network alone without
+/// prefix, in either layout. Each target occurs once (a second claim is "unknown").
 KeyTable key_table(const NamedShapes& file);
 /// The same for the tensors of one component without prefix, in either layout: a diffusers folder's
 /// file.

@@ -202,7 +202,8 @@ int64_t encoder_width(const Checkpoint& checkpoint, Component component) {
              : 0;
 }
 
-/// The context that the UNet reads is as wide as its text encoders together; of SDXL's published widths the order is known too.
+/// The context that the UNet reads is as wide as its text encoders together; of SDXL's published
+/// widths the order is known too.
 void check_text_widths(const ModelParts& parts) {
   constexpr int64_t kSdxlContext = 2048, kClipL = 768;
   const Checkpoint& checkpoint = parts.checkpoint;
@@ -224,7 +225,8 @@ void check_text_widths(const ModelParts& parts) {
         parts.path_of(Component::kTextEncoder).string(), text_encoder_name(first),
         text_encoder_name(second));
   }
-  // Which one is to blame: the one that is not the published one, else the one that was given, the second before the first.
+  // Which one is to blame: the one that is not the published one, else the one that was given, the
+  // second before the first.
   const bool is_first_given = is_given(Component::kTextEncoder);
   const bool is_second_given = is_given(Component::kTextEncoder2);
   const bool blames_first =

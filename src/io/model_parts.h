@@ -1,5 +1,6 @@
 #pragma once
-// A model put together from a checkpoint and files of single parts: another UNet, VAE or text encoder; and what it lacks.
+// A model put together from a checkpoint and files of single parts: another UNet, VAE or text
+// encoder; and what it lacks.
 
 #include <filesystem>
 #include <map>
@@ -13,9 +14,10 @@
 
 namespace fourstep {
 
-// One CLIP text encoder from a file or folder of its own. Layouts: transformers (with or without "text_model.", with or
-// without the image half), open_clip ("transformer.resblocks."), each under any prefix, as ComfyUI's clip_l and clip_g files,
-// whole checkpoints and files of several encoders have them.
+// One CLIP text encoder from a file or folder of its own. Layouts: transformers (with or without
+// "text_model.", with or without the image half), open_clip ("transformer.resblocks."), each under
+// any prefix, as ComfyUI's clip_l and clip_g files, whole checkpoints and files of several encoders
+// have them.
 
 struct TextEncoderFile {
   NamedTensors weights;     ///< transformers' names
@@ -24,12 +26,13 @@ struct TextEncoderFile {
   std::optional<std::filesystem::path> tokenizer_folder;  ///< beside a folder; has merges.txt
 };
 
-/// component: which encoder is wanted; of a file that holds two, the first is the narrower one. path: a file, a shard, a
-/// folder with config.json and weights, or a diffusers folder.
+/// component: which encoder is wanted; of a file that holds two, the first is the narrower one.
+/// path: a file, a shard, a folder with config.json and weights, or a diffusers folder.
 /// Throws Error naming what the path holds when it is no CLIP text encoder.
 TextEncoderFile open_text_encoder(const std::filesystem::path& path, Component component);
 
-/// Width of the token embedding in a file of any layout; of several the narrowest; 0 when there is none.
+/// Width of the token embedding in a file of any layout; of several the narrowest; 0 when there is
+/// none.
 int64_t text_encoder_width(const NamedShapes& file);
 
 /// "CLIP ViT-L/14 (width 768)", "OpenCLIP ViT-bigG/14 (width 1280)", "text encoder of width 64".
@@ -50,10 +53,12 @@ struct ModelParts {
   const std::filesystem::path& path_of(Component component) const;
 };
 
-/// Opens all paths. A separate UNet brings its family, prediction and heads, a VAE its scaling factor (the family's when it says
-/// nothing), a text encoder its vocabulary. A VAE that is a decoder alone loses its quant_conv.
-/// Throws Error naming the file that is not the part it is given for, or does not fit the others: a UNet of another family, a
-/// VAE of other latents, a text encoder of another width (its name and the one that is wanted are said).
+/// Opens all paths. A separate UNet brings its family, prediction and heads, a VAE its scaling
+/// factor (the family's when it says nothing), a text encoder its vocabulary. A VAE that is a
+/// decoder alone loses its quant_conv.
+/// Throws Error naming the file that is not the part it is given for, or does not fit the others: a
+/// UNet of another family, a VAE of other latents, a text encoder of another width (its name and
+/// the one that is wanted are said).
 ModelParts open_model_parts(const ModelPaths& paths);
 
 /// A part that is not there, or not whole.

@@ -262,8 +262,8 @@ namespace {
 
 constexpr const char* kFirstWeight = "decoder.layers.0.weight";
 
-/// The entries of one chain: what stands before the number in TAESD's and in diffusers' names, and the
-/// number of diffusers' entry 0.
+/// The entries of one chain: what stands before the number in TAESD's and in diffusers' names, and
+/// the number of diffusers' entry 0.
 struct Chain {
   std::string_view native;
   const char* diffusers;
@@ -273,7 +273,8 @@ struct Chain {
 constexpr Chain kBareDecoder{"", "decoder", 1};
 constexpr Chain kPrefixed[] = {{"taesd_encoder.", "encoder", 0}, {"taesd_decoder.", "decoder", 1}};
 
-/// "3.conv.0.weight" -> "decoder.layers.2.conv.0.weight"; nothing for names that are not of the chain.
+/// "3.conv.0.weight" -> "decoder.layers.2.conv.0.weight"; nothing for names that are not of the
+/// chain.
 std::optional<std::string> renamed(const Chain& chain, std::string_view name) {
   if (!name.starts_with(chain.native)) return std::nullopt;
   name.remove_prefix(chain.native.size());

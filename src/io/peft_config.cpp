@@ -48,8 +48,8 @@ void read_field(PeftConfig& config, const std::string& field, const Json& value,
   if (field == "use_rslora") config.use_rslora = value.is_boolean() && value.get<bool>();
 }
 
-/// Nearly all patterns are plain names, which need no regular expression; the polynomial matcher keeps
-/// a hostile expression from running for ever.
+/// Nearly all patterns are plain names, which need no regular expression; the polynomial matcher
+/// keeps a hostile expression from running for ever.
 bool fits(const std::string& pattern, const std::string& module) {
   if (pattern.find_first_of("*+?[](){}|\\$^") == std::string::npos) {
     return module == pattern || module.ends_with("." + pattern);

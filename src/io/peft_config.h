@@ -1,7 +1,8 @@
 #pragma once
-// The few facts of a PEFT adapter's JSON configuration that change the numbers: alpha, rank and their
-// per-module patterns. It stands in `adapter_config.json` beside the weights, or (diffusers since 2025) in
-// the safetensors metadata entry `lora_adapter_metadata`, one set per component prefix.
+// The few facts of a PEFT adapter's JSON configuration that change the numbers: alpha, rank and
+// their per-module patterns. It stands in `adapter_config.json` beside the weights, or (diffusers
+// since 2025) in the safetensors metadata entry `lora_adapter_metadata`, one set per component
+// prefix.
 
 #include <filesystem>
 #include <map>
@@ -22,21 +23,24 @@ struct PeftConfig {
 };
 
 /// The factor of B A: alpha / r, or alpha / sqrt(r) with rank-stabilised LoRA.
-/// module: dotted name without component prefix; rank: as the tensors have it, 0 where they cannot tell
-/// (a LoKr without decomposition), then the configured one counts.
-/// Source: PEFT's LoraLayer.update_layer and get_pattern_key (a pattern is a regular expression for the
-/// end of the name, beginning at a dot).
+/// module: dotted name without component prefix; rank: as the tensors have it, 0 where they cannot
+/// tell (a LoKr without decomposition), then the configured one counts.
+/// Source: PEFT's LoraLayer.update_layer and get_pattern_key (a pattern is a regular expression for
+/// the end of the name, beginning at a dot).
 double peft_scaling(const PeftConfig& config, const std::string& module, int64_t rank);
 
-/// `adapter_config.json`. what: named in messages. Throws Error when the text is not such a JSON object.
+/// `adapter_config.json`. what: named in messages. Throws Error when the text is not such a JSON
+/// object.
 PeftConfig parse_peft_config(const std::string& json, const std::string& what);
 
-/// The metadata entry `lora_adapter_metadata`: configurations by prefix ("unet", "text_encoder", ...).
+/// The metadata entry `lora_adapter_metadata`: configurations by prefix ("unet", "text_encoder",
+/// ...).
 /// Throws Error when the text is not such a JSON object.
 std::map<std::string, PeftConfig> parse_adapter_metadata(const std::string& json,
                                                          const std::string& what);
 
-/// Reads `adapter_config.json` in `folder`; nothing when there is none. Throws Error when it is broken.
+/// Reads `adapter_config.json` in `folder`; nothing when there is none. Throws Error when it is
+/// broken.
 std::optional<PeftConfig> read_peft_config(const std::filesystem::path& folder);
 
 }  // namespace fourstep

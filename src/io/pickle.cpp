@@ -160,7 +160,8 @@ class TensorMaker {
   }
 
  private:
-  /// The whole storage as a row of `dtype`, which differs from the storage's own only for untyped ones.
+  /// The whole storage as a row of `dtype`, which differs from the storage's own only for untyped
+  /// ones.
   Tensor storage_as(const PickleValue& storage, torch::ScalarType dtype, const std::string& where) {
     const auto key = std::pair(storage.text, dtype);
     const auto known = made_.find(key);

@@ -279,8 +279,8 @@ class Machine {
     push_new(PickleKind::kFloat).real = std::bit_cast<double>(bits);
   }
 
-  /// Two's complement of `num_bytes` bytes. Longer numbers than 64 bits occur in random-generator states
-  /// only, and are not kept.
+  /// Two's complement of `num_bytes` bytes. Longer numbers than 64 bits occur in random-generator
+  /// states only, and are not kept.
   void push_long(uint64_t num_bytes) {
     if (num_bytes > 8) {
       read_bytes(num_bytes);

@@ -1,7 +1,8 @@
 #pragma once
-// A stack machine for the few pickle instructions that PyTorch's checkpoints consist of. It builds plain
-// data and nothing else: no name in a pickle is ever looked up or called. Names that torch.save writes stand
-// for fixed constructions of this file; every other instruction or name is refused, and named.
+// A stack machine for the few pickle instructions that PyTorch's checkpoints consist of. It builds
+// plain data and nothing else: no name in a pickle is ever looked up or called. Names that
+// torch.save writes stand for fixed constructions of this file; every other instruction or name is
+// refused, and named.
 // Source: the instruction set of Python's pickletools; the admitted set is that of torch 1.13's
 // weights-only reader, and floats, `_rebuild_tensor_v3` and `_rebuild_from_type_v2` of later ones.
 
@@ -17,7 +18,8 @@
 
 namespace fourstep {
 
-// The codes of pickle instructions. Source: Python's pickletools module. Part of pickle_machine: see there.
+// The codes of pickle instructions. Source: Python's pickletools module. Part of pickle_machine:
+// see there.
 
 /// The instructions that a plain checkpoint may hold.
 enum class PickleOpcode : uint8_t {
@@ -76,8 +78,8 @@ enum class PickleKind {
   kInert,      ///< something harmless that is not kept: a numpy scalar, a trainer's callback
 };
 
-/// One value. Values refer to each other by pointers into the document that owns all of them, so that
-/// deep or circular pickles cost no recursion.
+/// One value. Values refer to each other by pointers into the document that owns all of them, so
+/// that deep or circular pickles cost no recursion.
 struct PickleValue {
   PickleKind kind = PickleKind::kNone;
   int64_t integer = 0;  ///< kBool, kInt; kStorage: number of elements; kTensor: offset in elements
@@ -101,10 +103,12 @@ inline constexpr uint32_t kMaxPickleMemo = 4'000'000;
 inline constexpr size_t kMaxPickleRank = 16;
 
 /// Reads the pickle at the start of `bytes`. where: operation and file, for messages.
-/// Throws Error naming the instruction or the global name that is not admitted, or what is malformed.
+/// Throws Error naming the instruction or the global name that is not admitted, or what is
+/// malformed.
 PickleDocument read_pickle(std::span<const std::byte> bytes, const std::string& where);
 
-/// The value of a key of a dict that is this text; null when there is none, or `dict` is not a dict.
+/// The value of a key of a dict that is this text; null when there is none, or `dict` is not a
+/// dict.
 const PickleValue* find_item(const PickleValue& dict, std::string_view key);
 
 }  // namespace fourstep

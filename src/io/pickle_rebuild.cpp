@@ -56,8 +56,8 @@ constexpr std::array<NamedType, 20> kDtypes = {{
     {"torch float8_e5m2fnuz", torch::kFloat8_e5m2fnuz},
 }};
 
-/// Names whose results are not kept. Trainer checkpoints hold them beside the weights; ComfyUI lets the
-/// same ones pass.
+/// Names whose results are not kept. Trainer checkpoints hold them beside the weights; ComfyUI lets
+/// the same ones pass.
 constexpr std::array<std::string_view, 6> kInertNames = {
     "torch device",
     "_codecs encode",
@@ -67,8 +67,9 @@ constexpr std::array<std::string_view, 6> kInertNames = {
     "pytorch_lightning.callbacks.model_checkpoint ModelCheckpoint",
 };
 
-/// Containers of parameters that old trainers pickle whole. Their parameters are named in the state that BUILD
-/// gives them (`_parameters`); hooks and flags beside it are not kept. Source: torch/nn/modules/container.py.
+/// Containers of parameters that old trainers pickle whole. Their parameters are named in the state
+/// that BUILD gives them (`_parameters`); hooks and flags beside it are not kept. Source:
+/// torch/nn/modules/container.py.
 constexpr std::array<std::string_view, 4> kContainers = {
     "torch.nn.modules.container ParameterDict",
     "torch.nn.modules.container ParameterList",
@@ -157,7 +158,8 @@ class Arguments {
     return numbers;
   }
 
-  /// Marks of lazily conjugated or negated values are not supported: they would change every number.
+  /// Marks of lazily conjugated or negated values are not supported: they would change every
+  /// number.
   void check_no_marks(size_t i) const {
     if (i < values_.size() && !values_[i]->items.empty()) refuse(i);
   }
@@ -173,8 +175,8 @@ class Arguments {
   const std::string& where_;
 };
 
-/// (storage, offset, shape, strides, ...): the arguments of all rebuilding functions, and the state of
-/// old-style tensors.
+/// (storage, offset, shape, strides, ...): the arguments of all rebuilding functions, and the state
+/// of old-style tensors.
 PickleValue make_tensor(const Arguments& arguments) {
   PickleValue tensor;
   tensor.kind = PickleKind::kTensor;

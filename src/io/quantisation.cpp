@@ -87,7 +87,8 @@ std::string type_name(torch::ScalarType type) {
   return (name.starts_with("U") ? "uint" : "int") + name.substr(1);
 }
 
-/// 16 codes: NF4's begin at -1 and rise (Dettmers et al. 2023, 2305.14314, app. E), FP4's begin at 0.
+/// 16 codes: NF4's begin at -1 and rise (Dettmers et al. 2023, 2305.14314, app. E), FP4's begin at
+/// 0.
 std::string scheme_of_map(const Tensor& map) {
   if (map.numel() == 256) return "8-bit blocks of bitsandbytes";
   if (map.numel() != 16 || !at::isFloatingType(map.scalar_type())) return "4 bits of bitsandbytes";
@@ -108,8 +109,8 @@ std::string marked_scheme(const TensorFile& file) {
   return "";
 }
 
-/// What is not understood in a layer's description, {"format": "float8_e4m3fn", ...}; empty when all is. Unknown
-/// settings may change the weights: "convrot" turns them.
+/// What is not understood in a layer's description, {"format": "float8_e4m3fn", ...}; empty when
+/// all is. Unknown settings may change the weights: "convrot" turns them.
 std::string foreign_format(const json& layer) {
   if (layer.is_string()) return foreign_format({{"format", layer}});
   const auto format = layer.is_object() ? layer.find("format") : layer.end();
@@ -204,7 +205,8 @@ bool fits_outputs(const Tensor& scale, const Tensor& weight) {
   return weight.dim() > 0 && scale.numel() == weight.size(0) && scale.size(0) == weight.size(0);
 }
 
-/// Puts weight * scale in the place of the weight. Returns the sentence on what cannot be read, else nothing.
+/// Puts weight * scale in the place of the weight. Returns the sentence on what cannot be read,
+/// else nothing.
 std::string apply_scale(TensorFile& file, const std::string& weight_key, const std::string& key) {
   Tensor& weight = file.tensors.at(weight_key);
   const Tensor& scale = file.tensors.at(key);

@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t kMaxRank = 8;
 
-/// Whether libtorch can hold the entry: beside type and rank, its strides (products of lengths, where zero
-/// counts as one) must fit 64 bits, which an empty tensor's need not.
+/// Whether libtorch can hold the entry: beside type and rank, its strides (products of lengths,
+/// where zero counts as one) must fit 64 bits, which an empty tensor's need not.
 bool is_loadable(const SafetensorsEntry& entry, const FileDtype& dtype) {
   if (!dtype.scalar_type || entry.shape.size() > kMaxRank) return false;
   int64_t stride = dtype.bits;

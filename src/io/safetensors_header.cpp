@@ -21,8 +21,8 @@ enum class Place { kTop, kMetadata, kEntry, kShape, kOffsets, kIgnored };
 /// What the value that follows the last key is.
 enum class Member { kMetadata, kEntry, kText, kDtype, kShape, kOffsets, kIgnored };
 
-/// Receives the JSON text piece by piece, so that names given twice, the depth and the spelling of numbers
-/// are seen (a parsed document would have lost them) and nothing unneeded is stored.
+/// Receives the JSON text piece by piece, so that names given twice, the depth and the spelling of
+/// numbers are seen (a parsed document would have lost them) and nothing unneeded is stored.
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderHandler(SafetensorsHeader& header, const std::string& file)
@@ -212,8 +212,8 @@ SafetensorsHeader parse_json(std::string_view text, const std::string& file) {
   return header;
 }
 
-/// Bytes of an entry's values by its shape. The product runs from left to right as in the reference: a
-/// zero behind an overflow does not save it.
+/// Bytes of an entry's values by its shape. The product runs from left to right as in the
+/// reference: a zero behind an overflow does not save it.
 uint64_t checked_bytes(const SafetensorsEntry& entry, const std::string& where) {
   uint64_t bits = 1;
   bool overflow = false;

@@ -1,9 +1,9 @@
 #pragma once
-// The header of a safetensors file: names, types, shapes and places of the tensors, fully checked. Source of
-// layout and checks: the format's reference implementation (huggingface/safetensors 0.8.0-dev). Beyond it
-// we refuse what only hostile or broken files have: names given twice, NUL in names, positional entries,
-// metadata keys given twice, nesting beyond kMaxJsonDepth, names beyond kMaxNameBytes, more than
-// kMaxTensors tensors, and dimensions of 2^63 and more.
+// The header of a safetensors file: names, types, shapes and places of the tensors, fully checked.
+// Source of layout and checks: the format's reference implementation (huggingface/safetensors
+// 0.8.0-dev). Beyond it we refuse what only hostile or broken files have: names given twice, NUL in
+// names, positional entries, metadata keys given twice, nesting beyond kMaxJsonDepth, names beyond
+// kMaxNameBytes, more than kMaxTensors tensors, and dimensions of 2^63 and more.
 
 #include <cstddef>
 #include <cstdint>
@@ -34,8 +34,10 @@ struct SafetensorsHeader {
   uint64_t data_offset = 0;  ///< 8 + header length: where the data area begins in the file
 };
 
-/// Reads and checks the header of a file of `file_bytes` bytes, of which `head` holds at least the header.
-/// name: for messages. Throws Error on anything the format forbids; text from the file is escaped in it.
+/// Reads and checks the header of a file of `file_bytes` bytes, of which `head` holds at least the
+/// header.
+/// name: for messages. Throws Error on anything the format forbids; text from the file is escaped
+/// in it.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> head, uint64_t file_bytes,
                                            const std::string& name);
 

@@ -31,7 +31,8 @@ std::string licence_of(const Metadata& metadata) {
 
 namespace {
 
-/// In the order of the reference implementation's enumeration, from which its writer sorts downwards.
+/// In the order of the reference implementation's enumeration, from which its writer sorts
+/// downwards.
 constexpr std::array<FileDtype, 22> kFileDtypes = {{
     {"BOOL", 8, torch::kBool},
     {"F4", 4, std::nullopt},

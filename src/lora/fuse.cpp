@@ -14,9 +14,10 @@
 namespace fourstep {
 namespace {
 
-/// Memory of one fp32 block of rows: small enough to stay in a core's cache between its three passes
-/// (cast in, add, cast out) and to give many cores a block of every weight, large enough for an efficient
-/// matrix product. The number of threads does not decide it: the same bits come out on every machine.
+/// Memory of one fp32 block of rows: small enough to stay in a core's cache between its three
+/// passes (cast in, add, cast out) and to give many cores a block of every weight, large enough for
+/// an efficient matrix product. The number of threads does not decide it: the same bits come out on
+/// every machine.
 constexpr int64_t kBlockBytes = 1 << 18;
 
 std::optional<Shape> product_extents(const Tensor& a, const Tensor& b, const Tensor& t) {
@@ -149,8 +150,9 @@ std::vector<FactorPair> factor_pairs(const std::vector<WeightedModule>& terms) {
   return pairs;
 }
 
-/// Low-rank terms on the CPU, block of rows by block of rows, the blocks shared among the threads. Without
-/// terms it casts, through fp32, which is faster than torch's direct copy between two half types.
+/// Low-rank terms on the CPU, block of rows by block of rows, the blocks shared among the threads.
+/// Without terms it casts, through fp32, which is faster than torch's direct copy between two half
+/// types.
 void fuse_low_rank(const Tensor& out, const Tensor& w, const std::vector<WeightedModule>& terms) {
   const int64_t rows = w.size(0), cols = w.numel() / rows;
   const int64_t wanted = kBlockBytes / (cols * static_cast<int64_t>(sizeof(float)));
@@ -186,8 +188,8 @@ void add_change(Tensor& sum, const Tensor& original, const WeightedModule& term)
   sum.add_(change, term.weight);
 }
 
-/// Terms of any kind, the whole weight at once. A replaced weight is the first summand itself, so that it arrives to
-/// the bit; what the others add is counted from W all the same.
+/// Terms of any kind, the whole weight at once. A replaced weight is the first summand itself, so
+/// that it arrives to the bit; what the others add is counted from W all the same.
 void fuse_any(Tensor out, const Tensor& w, const std::vector<WeightedModule>& terms) {
   const Tensor original = w.to(out.device()).to(torch::kFloat);
   const auto first = std::find_if(terms.begin(), terms.end(), [](const WeightedModule& term) {

@@ -194,14 +194,16 @@ class Parser {
       throw Error("{}: shape {} is empty", where(key), to_string(shape_of(tensor)));
   }
 
-  /// Whole weights and biases are PEFT's, whose module names have dots; a vector of IA3 has its flag beside it.
+  /// Whole weights and biases are PEFT's, whose module names have dots; a vector of IA3 has its
+  /// flag beside it.
   bool can_be_module(const LoraKey& key) const {
     const bool is_whole = key.role == kWeight || key.role == kWholeBias;
     return !is_whole || key.module.find('.') != std::string::npos ||
            file_.tensors.count(key.module + ".on_input") != 0;
   }
 
-  /// Views of a file are contiguous, but not always aligned; bytes can be compared only of contiguous ones.
+  /// Views of a file are contiguous, but not always aligned; bytes can be compared only of
+  /// contiguous ones.
   Tensor checked(const std::string& key, const Tensor& tensor) const {
     Tensor flat = aligned(tensor).contiguous();
     if (check_ == ValueCheck::kFinite && !is_finite(flat))
@@ -323,7 +325,8 @@ std::filesystem::path weights_in(const std::filesystem::path& folder) {
 LoraSource open_lora_source(const std::filesystem::path& path) {
   const bool is_folder = std::filesystem::is_directory(path);
   const std::filesystem::path file = is_folder ? weights_in(path) : path;
-  // A configuration counts only beside PEFT's own file name: a folder of downloads may hold anything.
+  // A configuration counts only beside PEFT's own file name: a folder of downloads may hold
+  // anything.
   const bool is_peft = stem_without_shard(file) == "adapter_model";
   LoraSource source{open_weights(file), std::nullopt};
   check_readable(unreadable_file(source.file));

@@ -1,7 +1,7 @@
 #pragma once
-// A LoRA file as modules: the tensors that belong together under one module name, whatever the trainer
-// called them. Which weight of a model a name means is decided in lora_keys.h, what the tensors add to that
-// weight in fuse.h.
+// A LoRA file as modules: the tensors that belong together under one module name, whatever the
+// trainer called them. Which weight of a model a name means is decided in lora_keys.h, what the
+// tensors add to that weight in fuse.h.
 
 #include <filesystem>
 #include <map>
@@ -18,8 +18,9 @@ namespace fourstep {
 
 // Textual inversions inside a LoRA file, under keys that begin with "bundle_emb.".
 
-/// By name: the tensors as an embedding's own file has them (clip_l and clip_g, emb_params, or one under a
-/// placeholder). Vectors for the output of a text encoder (OneTrainer's clip_l_out and the like) are among them.
+/// By name: the tensors as an embedding's own file has them (clip_l and clip_g, emb_params, or one
+/// under a placeholder). Vectors for the output of a text encoder (OneTrainer's clip_l_out and the
+/// like) are among them.
 using BundledEmbeddings = std::map<std::string, NamedTensors>;
 
 /// "bundle_emb.my cat.clip_l" taken apart.
@@ -28,26 +29,27 @@ struct BundledKey {
   std::string part;  ///< "clip_l"; of "string_to_param.*" the "*"
 };
 
-/// Nothing for a key that does not begin with "bundle_emb.", or has no name or no part. Source: A1111's Lora extension
-/// (networks.py), where the name ends at the first dot; here the parts that trainers write end it, so that a name may
-/// have dots.
+/// Nothing for a key that does not begin with "bundle_emb.", or has no name or no part. Source:
+/// A1111's Lora extension (networks.py), where the name ends at the first dot; here the parts that
+/// trainers write end it, so that a name may have dots.
 std::optional<BundledKey> split_bundled_key(const std::string& key);
 
-/// Whether the part is for the output of a text encoder, which no prompt of A1111's, ComfyUI's or this program uses.
+/// Whether the part is for the output of a text encoder, which no prompt of A1111's, ComfyUI's or
+/// this program uses.
 bool is_output_part(const std::string& part);
 
 /// "mytok", "mytok and other": the names, for messages.
 std::string names_text(const BundledEmbeddings& embeddings);
 
-/// Adds those of `more`; equal tensors of one name are there once. Throws InvalidRequest naming the embedding when both
-/// have it with different vectors. what: of `more`, for the message.
+/// Adds those of `more`; equal tensors of one name are there once. Throws InvalidRequest naming the
+/// embedding when both have it with different vectors. what: of `more`, for the message.
 void add_embeddings(BundledEmbeddings& all, const BundledEmbeddings& more, const std::string& what);
 
 /// The tensors under the keys that split_bundled_key() takes apart.
 NamedTensors bundled_tensors(const BundledEmbeddings& embeddings);
 
-/// up @ down. For a convolution the kernel belongs to `down`; with `mid` (CP / Tucker decomposition) both
-/// factors are 1x1 and the kernel belongs to `mid`.
+/// up @ down. For a convolution the kernel belongs to `down`; with `mid` (CP / Tucker
+/// decomposition) both factors are 1x1 and the kernel belongs to `mid`.
 struct LowRank {
   Tensor down;  ///< [r,in] or [r,in,kh,kw]
   Tensor up;    ///< [out,r] or [out,r,1,1]
@@ -60,7 +62,8 @@ struct LoHa {
   Tensor w2_a, w2_b, t2;
 };
 
-/// kron(w1, w2), each given whole or as a product a @ b; with t2 [r,r,kh,kw]: w2_a [r,out2], w2_b [r,in2].
+/// kron(w1, w2), each given whole or as a product a @ b; with t2 [r,r,kh,kw]: w2_a [r,out2], w2_b
+/// [r,in2].
 struct LoKr {
   Tensor w1, w1_a, w1_b;
   Tensor w2, w2_a, w2_b, t2;
@@ -71,14 +74,15 @@ struct FullDiff {
   Tensor diff;
 };
 
-/// W a1 a2 + b: a low-rank map before the weight, and a plain low-rank difference. The rank is that of both.
+/// W a1 a2 + b: a low-rank map before the weight, and a plain low-rank difference. The rank is that
+/// of both.
 struct GLoRA {
   Tensor a1, a2;  ///< [in,r], [r,in]; of a convolution with 1x1 kernels
   LowRank b;
 };
 
-/// Rotations of the weight's rows in blocks. A block B stands for (I + Q)(I - Q)^-1 with Q = B - B', Q of all blocks
-/// together no longer than alpha * out where alpha is above 0.
+/// Rotations of the weight's rows in blocks. A block B stands for (I + Q)(I - Q)^-1 with Q = B -
+/// B', Q of all blocks together no longer than alpha * out where alpha is above 0.
 struct OFT {
   Tensor blocks;   ///< [n,b,b] with n * b = out; of a BOFT (m stages in butterfly order) [m,n,b,b]
   Tensor rescale;  ///< [out,1,...]: factors of the rotated rows; or undefined
@@ -98,7 +102,8 @@ struct Replacement {
 struct LoraModule {
   std::variant<LowRank, LoHa, LoKr, FullDiff, GLoRA, OFT, IA3, Replacement> weight;
   Tensor
-      dora_scale;  ///< magnitudes of DoRA: [out,1,...] per output or [1,in,...] per input; or undefined
+      /// magnitudes of DoRA: [out,1,...] per output or [1,in,...] per input; or undefined
+      dora_scale;
   std::optional<double> alpha;  ///< absent: the rank, so that the factor is 1; of OFT the limit
   std::optional<double> scale;  ///< replaces alpha / rank (old webui files, PEFT configurations)
 };
@@ -117,19 +122,21 @@ struct LoraFile {
   std::vector<std::string> module_names() const;
 };
 
-/// kNone leaves the values unread, for a look at names and shapes: NaN and infinity are then not refused.
+/// kNone leaves the values unread, for a look at names and shapes: NaN and infinity are then not
+/// refused.
 enum class ValueCheck { kFinite, kNone };
 
-/// Sorts the tensors of `file` into modules. peft: the configuration beside a PEFT folder's weights; a
-/// configuration in the file's metadata is found without it.
+/// Sorts the tensors of `file` into modules. peft: the configuration beside a PEFT folder's
+/// weights; a configuration in the file's metadata is found without it.
 /// Throws Error naming the file and key when a factor is missing, ranks disagree, a value is NaN or
 /// infinite, the kind cannot be applied (PEFT's own OFT, BOFT and IA3, VeRA), or the file is
 /// something else (then it says what).
 LoraFile parse_lora(const TensorFile& file, const std::optional<PeftConfig>& peft = std::nullopt,
                     ValueCheck check = ValueCheck::kFinite);
 
-/// Opens a file, or a PEFT or diffusers folder (`adapter_model` or `pytorch_lora_weights`, safetensors
-/// or bin) with its `adapter_config.json`. Throws Error as parse_lora and open_tensor_file do.
+/// Opens a file, or a PEFT or diffusers folder (`adapter_model` or `pytorch_lora_weights`,
+/// safetensors or bin) with its `adapter_config.json`. Throws Error as parse_lora and
+/// open_tensor_file do.
 LoraFile open_lora(const std::filesystem::path& path, ValueCheck check = ValueCheck::kFinite);
 
 /// The same before its tensors are sorted into modules.
@@ -146,10 +153,12 @@ int64_t rank_of(const LoraModule& module);
 /// A stored alpha of 0 switches the module off, as in ComfyUI. Whole LoKr factors ignore alpha.
 double factor_of(const LoraModule& module);
 
-/// The number that says beside the tensors what a module does: factor_of(), of OFT its limit (0: none).
+/// The number that says beside the tensors what a module does: factor_of(), of OFT its limit (0:
+/// none).
 double number_of(const LoraModule& module);
 
-/// All tensors of the module in a fixed order; undefined ones included, so that positions have a meaning.
+/// All tensors of the module in a fixed order; undefined ones included, so that positions have a
+/// meaning.
 std::vector<Tensor> tensors_of(const LoraModule& module);
 
 }  // namespace fourstep

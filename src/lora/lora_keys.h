@@ -1,7 +1,7 @@
 #pragma once
-// Which weight of the model a module name of a LoRA file means. Names are looked up in a dictionary made
-// from the model's own parameter names, spelled in every style that trainers write; they are never taken
-// apart at underscores, because `to_q`, `proj_in` and many others contain some.
+// Which weight of the model a module name of a LoRA file means. Names are looked up in a dictionary
+// made from the model's own parameter names, spelled in every style that trainers write; they are
+// never taken apart at underscores, because `to_q`, `proj_in` and many others contain some.
 
 #include <cstdint>
 #include <map>
@@ -19,8 +19,8 @@ namespace fourstep {
 class LoraTargets {
  public:
   /// shapes: of the weights of UNet and text encoders, diffusers names.
-  /// ldm_names: ldm name (`input_blocks.1.1.proj_in`) by diffusers name of the UNet's modules or parameters
-  /// (`.weight` and the prefix `model.diffusion_model.` may be there); may be empty.
+  /// ldm_names: ldm name (`input_blocks.1.1.proj_in`) by diffusers name of the UNet's modules or
+  /// parameters (`.weight` and the prefix `model.diffusion_model.` may be there); may be empty.
   LoraTargets(std::map<Component, NamedShapes> shapes,
               const std::map<std::string, std::string>& ldm_names);
 
@@ -63,21 +63,22 @@ std::string with_underscores(std::string name);
 /// The targets that a checkpoint offers. It must have a UNet.
 LoraTargets lora_targets_of(const Checkpoint& checkpoint);
 
-// Recognises by their key names the files that people mistake for LoRAs, and the LoRA kinds and model
-// families that cannot be applied, so that messages can name them.
+// Recognises by their key names the files that people mistake for LoRAs, and the LoRA kinds and
+// model families that cannot be applied, so that messages can name them.
 
-/// The name of a LoRA kind that is refused ("PEFT's OFT (oft_R)", "VeRA", ...) when `key` belongs to one, else null.
+/// The name of a LoRA kind that is refused ("PEFT's OFT (oft_R)", "VeRA", ...) when `key` belongs
+/// to one, else null.
 const char* refused_kind(const std::string& key);
 
-/// Half a sentence on what a file without any LoRA module is ("it looks like a full checkpoint: ..."),
-/// from its keys.
+/// Half a sentence on what a file without any LoRA module is ("it looks like a full checkpoint:
+/// ..."), from its keys.
 std::string describe_foreign_keys(const NamedTensors& tensors);
 
 /// The model family that only such module names belong to ("Flux", "SD 3", ...), or null.
 const char* foreign_family(const std::vector<std::string>& module_names);
 
-/// The family whose UNet attends to text of this width: "SD 1.5" (768), "SD 2" (1024), "SDXL" (2048),
-/// "SDXL refiner" (1280), or null.
+/// The family whose UNet attends to text of this width: "SD 1.5" (768), "SD 2" (1024), "SDXL"
+/// (2048), "SDXL refiner" (1280), or null.
 const char* family_of_cross_width(int64_t width);
 
 }  // namespace fourstep

@@ -126,7 +126,8 @@ class Matcher {
     return true;
   }
 
-  /// Adds the modules to the result; false when an earlier name of the file meant one of the weights.
+  /// Adds the modules to the result; false when an earlier name of the file meant one of the
+  /// weights.
   bool take(const std::string& name, std::vector<MatchedModule>& found) {
     for (const MatchedModule& m : found) {
       if (taken_.count({m.component, m.parameter}) != 0) return false;

@@ -1,6 +1,6 @@
 #pragma once
-// A LoRA file resolved against a model: for every weight or bias the module that changes it, and the list of
-// what found no place, which is an error unless the user allows it.
+// A LoRA file resolved against a model: for every weight or bias the module that changes it, and
+// the list of what found no place, which is an error unless the user allows it.
 
 #include <compare>
 #include <filesystem>
@@ -49,15 +49,17 @@ struct LoraMatch {
 /// Finds the weight of every module of `file`. Unmatched modules are listed, not refused.
 LoraMatch match_lora(const LoraFile& file, const LoraTargets& targets);
 
-/// Throws Error unless every module found its weight; with `is_partial_allowed`, unless at least one did.
-/// The message counts, names the first unmatched modules and says the likely cause.
+/// Throws Error unless every module found its weight; with `is_partial_allowed`, unless at least
+/// one did. The message counts, names the first unmatched modules and says the likely cause.
 void check_complete(const LoraMatch& match, bool is_partial_allowed = false);
 
-/// "788/788 modules"; with text encoders "986/986 modules (722 unet, 72 text_encoder, 192 text_encoder_2)".
+/// "788/788 modules"; with text encoders "986/986 modules (722 unet, 72 text_encoder, 192
+/// text_encoder_2)".
 std::string summary(const LoraMatch& match);
 
-// The LoRAs that are fused into a model at the moment. A change of files or weights re-fuses exactly the parameters
-// that it concerns, each from its pristine weight, so that taking a LoRA off restores the model to the bit.
+// The LoRAs that are fused into a model at the moment. A change of files or weights re-fuses
+// exactly the parameters that it concerns, each from its pristine weight, so that taking a LoRA off
+// restores the model to the bit.
 
 /// A resolved LoRA file and how strongly it counts. Weights: finite; 0 leaves the part out.
 struct AppliedLora {
@@ -74,15 +76,16 @@ struct ParameterId {
 
 using LoraTerms = std::map<ParameterId, std::vector<WeightedModule>>;
 
-/// What `loras` add to each weight, in canonical form (canonical_terms()); weights that stay as they are have
-/// no entry. Throws InvalidRequest when a weight is not finite.
+/// What `loras` add to each weight, in canonical form (canonical_terms()); weights that stay as
+/// they are have no entry. Throws InvalidRequest when a weight is not finite.
 LoraTerms terms_by_parameter(const std::vector<AppliedLora>& loras);
 
 /// Not safe for use from several threads at once (each fusion uses all of them itself).
 class LoraStack {
  public:
-  /// Gives the model the fused weight of one parameter: fuse_into() a tensor of its own from `pristine` and
-  /// `terms`, which are empty for a parameter that no LoRA changes any more. When it throws, the model has the old one.
+  /// Gives the model the fused weight of one parameter: fuse_into() a tensor of its own from
+  /// `pristine` and `terms`, which are empty for a parameter that no LoRA changes any more. When it
+  /// throws, the model has the old one.
   using WriteParameter = std::function<void(const ParameterId&, const Tensor& pristine,
                                             const std::vector<WeightedModule>& terms)>;
 

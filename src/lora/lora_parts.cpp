@@ -197,9 +197,9 @@ class ModuleMaker {
     return module(std::move(lokr));
   }
 
-  /// Files of LyCORIS before 2.0 have up and down in the other order: a1 [r,in], a2 [in,r], b1 [r,in], b2 [out,r].
-  /// Where all four are square both readings fit, and that of today's LyCORIS is taken. Source: ComfyUI,
-  /// comfy/weight_adapter/glora.py, for how to tell them apart.
+  /// Files of LyCORIS before 2.0 have up and down in the other order: a1 [r,in], a2 [in,r], b1
+  /// [r,in], b2 [out,r]. Where all four are square both readings fit, and that of today's LyCORIS
+  /// is taken. Source: ComfyUI, comfy/weight_adapter/glora.py, for how to tell them apart.
   LoraModule glora() const {
     const Tensor &a1 = p_[kGloraA1], &a2 = p_[kGloraA2], &b1 = p_[kGloraB1], &b2 = p_[kGloraB2];
     require({{a1, "a1"}, {a2, "a2"}, {b1, "b1"}, {b2, "b2"}});

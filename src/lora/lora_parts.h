@@ -13,9 +13,10 @@ namespace fourstep {
 
 // The ends of a LoRA file's keys: what comes behind the name of the module says what the tensor is.
 
-/// What a tensor is within its module. kDiff is a difference of any weight, kMagnitude PEFT's form of kDora, kUpBias
-/// what PEFT's lora_bias adds to the layer's bias (times alpha / rank). kWeight is IA3's vector where kOnInput stands
-/// beside it, else a weight that PEFT saved whole (modules_to_save), as kWholeBias is a bias (bias="all", "lora_only").
+/// What a tensor is within its module. kDiff is a difference of any weight, kMagnitude PEFT's form
+/// of kDora, kUpBias what PEFT's lora_bias adds to the layer's bias (times alpha / rank). kWeight
+/// is IA3's vector where kOnInput stands beside it, else a weight that PEFT saved whole
+/// (modules_to_save), as kWholeBias is a bias (bias="all", "lora_only").
 enum class LoraRole {
   kDown,
   kUp,
@@ -75,11 +76,14 @@ struct LoraParts {
 /// Whether the tensors show that the file is a LoRA: all but names that other files have, too.
 bool is_telling(LoraRole role);
 
-/// What the tensors add to a weight, alpha, scale and magnitudes included; nothing when none of them is of a weight.
-/// where: file and module, for messages. Throws Error when a tensor is missing or has a shape that does not fit.
+/// What the tensors add to a weight, alpha, scale and magnitudes included; nothing when none of
+/// them is of a weight.
+/// where: file and module, for messages. Throws Error when a tensor is missing or has a shape that
+/// does not fit.
 std::optional<LoraModule> weight_module(const LoraParts& parts, const std::string& where);
 
-/// What they add to the bias; nothing when none of them is of a bias. weight: of the same module, for PEFT's lora_bias.
+/// What they add to the bias; nothing when none of them is of a bias. weight: of the same module,
+/// for PEFT's lora_bias.
 /// Throws Error when the file has two of them.
 std::optional<LoraModule> bias_module(const LoraParts& parts,
                                       const std::optional<LoraModule>& weight,

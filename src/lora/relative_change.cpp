@@ -23,7 +23,8 @@ Tensor rotations(const OFT& oft, double limit) {
   return at::linalg_solve(identity - q, identity + q, /*left=*/false).to(torch::kFloat);
 }
 
-/// One stage of a BOFT: blocks of rows that are `half` apart are mixed. rows: [out,cols]; r: [n,b,b].
+/// One stage of a BOFT: blocks of rows that are `half` apart are mixed. rows: [out,cols]; r:
+/// [n,b,b].
 Tensor butterfly_stage(const Tensor& rows, const Tensor& r, int64_t half) {
   const int64_t cols = rows.size(1);
   const Tensor paired = rows.reshape({-1, 2, half, cols}).transpose(1, 2);

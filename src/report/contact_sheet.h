@@ -1,6 +1,6 @@
 #pragma once
-// A grid of pictures with a title, labels at its rows and columns, and captions: what a training run shows at
-// each evaluation and a sweep at its end.
+// A grid of pictures with a title, labels at its rows and columns, and captions: what a training
+// run shows at each evaluation and a sweep at its end.
 
 #include <cstdint>
 #include <filesystem>
@@ -31,9 +31,9 @@ struct SheetSpec {
 };
 
 /// The sheet as an image without alpha. All pictures must have one size.
-/// Throws InvalidRequest when there is no picture, a size differs, labels do not match the grid, or the sheet
-/// would be larger than kMaxImageSidePx; Error when there is text and its font cannot be read (see Font). Builds that
-/// cannot draw text leave it out.
+/// Throws InvalidRequest when there is no picture, a size differs, labels do not match the grid, or
+/// the sheet would be larger than kMaxImageSidePx; Error when there is text and its font cannot be
+/// read (see Font). Builds that cannot draw text leave it out.
 Image contact_sheet(const SheetSpec& spec);
 
 /// The file of a run's sheet: "sheet-000500.png".

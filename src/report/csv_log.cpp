@@ -111,7 +111,8 @@ struct KeptRows {
   int64_t last_iteration = std::numeric_limits<int64_t>::min();
 };
 
-/// Throws unless the file begins with `header`. A file that a kill left with less than a line keeps nothing.
+/// Throws unless the file begins with `header`. A file that a kill left with less than a line keeps
+/// nothing.
 KeptRows rows_before(const fs::path& path, const std::string& header, int64_t first_iteration) {
   const std::string content = read_whole(path);
   const std::vector<std::string_view> lines = lines_of(content);

@@ -1,6 +1,6 @@
 #pragma once
-// One HTML page that stands for itself: no script, nothing loaded from elsewhere, light or dark as the reader
-// prefers, readable on a phone.
+// One HTML page that stands for itself: no script, nothing loaded from elsewhere, light or dark as
+// the reader prefers, readable on a phone.
 
 #include <filesystem>
 #include <string>
@@ -54,8 +54,9 @@ struct HtmlReport {
 std::string linked_picture(const std::filesystem::path& path);
 
 /// The page as text.
-/// Throws InvalidRequest for a heading of another level, a table with an overlong row, a plot that is no <svg>
-/// element or holds a script, and a picture whose source the functions above did not make.
+/// Throws InvalidRequest for a heading of another level, a table with an overlong row, a plot that
+/// is no <svg> element or holds a script, and a picture whose source the functions above did not
+/// make.
 std::string html_from_report(const HtmlReport& report);
 
 /// Writes html_from_report() whole or not at all (see io/atomic_file.h).

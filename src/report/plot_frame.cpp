@@ -14,8 +14,9 @@ namespace {
 
 constexpr size_t kNumColors = 8;
 
-// Colours that stay apart for colour-blind readers: Okabe and Ito 2008, without yellow, which white swallows;
-// lighter twins on dark. Plain rules and no variables: simple SVG viewers do not know var().
+// Colours that stay apart for colour-blind readers: Okabe and Ito 2008, without yellow, which white
+// swallows; lighter twins on dark. Plain rules and no variables: simple SVG viewers do not know
+// var().
 constexpr const char* kLightColors[kNumColors] = {"#0072b2", "#d55e00", "#009e73", "#b9528f",
                                                   "#c98a00", "#3a9bd6", "#6a51a3", "#666666"};
 constexpr const char* kDarkColors[kNumColors] = {"#5db0e8", "#ff8b3d", "#3fcf9f", "#e99ac6",
@@ -127,7 +128,8 @@ struct Reference {
   double middle;  ///< of the height of its name, in pixels
 };
 
-/// Moves names apart where their lines are close: downwards, and back up where they would leave the frame.
+/// Moves names apart where their lines are close: downwards, and back up where they would leave the
+/// frame.
 void spread(std::vector<Reference>& references, double bottom) {
   constexpr double kLinePx = 15;
   std::sort(references.begin(), references.end(),

@@ -1,5 +1,6 @@
 #pragma once
-// What line and bar plots share: the place of everything, style, title, legend, value axis, reference lines.
+// What line and bar plots share: the place of everything, style, title, legend, value axis,
+// reference lines.
 
 #include <string>
 #include <vector>
@@ -38,8 +39,8 @@ PlotFrame make_frame(const FrameSpec& spec);
 /// The width of the widest text beside a tick.
 double widest_tick_px(const std::vector<Tick>& ticks);
 
-/// "s3" or "b3": the class that colours the stroke or the fill of series 3. Strokes whose colour was used before
-/// are dashed.
+/// "s3" or "b3": the class that colours the stroke or the fill of series 3. Strokes whose colour
+/// was used before are dashed.
 std::string series_class(char kind, size_t series);
 
 /// <text class="..." x="" y="" ...>escaped</text>; `more` holds further attributes.
@@ -60,8 +61,9 @@ std::string y_axis_svg(const PlotFrame& frame, const Scale& y, const std::vector
 /// Dashed lines with their names right of them, for those inside the axis.
 std::string references_svg(const FrameSpec& spec, const PlotFrame& frame, const Scale& y);
 
-/// The opening tag of an area with the frame's coordinates that cuts off what lies outside (</svg> ends it).
-/// A nested element does this without an identifier, which could clash with other plots of a page.
+/// The opening tag of an area with the frame's coordinates that cuts off what lies outside (</svg>
+/// ends it). A nested element does this without an identifier, which could clash with other plots
+/// of a page.
 std::string open_clipped_area(const PlotFrame& frame);
 
 }  // namespace fourstep

@@ -23,8 +23,8 @@ std::string short_exponent(std::string text) {
   return text.substr(0, e) + (is_negative ? "e-" : "e") + text.substr(digit);
 }
 
-/// value: a multiple of `step`; largest: the greatest magnitude on the axis. All ticks of an axis get the same
-/// number of decimals.
+/// value: a multiple of `step`; largest: the greatest magnitude on the axis. All ticks of an axis
+/// get the same number of decimals.
 std::string tick_text(double value, double step, double largest) {
   if (value == 0) return "0";
   if (largest < 1e6 && step >= 1e-4) {

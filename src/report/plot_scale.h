@@ -37,13 +37,15 @@ struct Scale {
 /// Whether an axis can show `value`: within +-1e150, and at least 1e-150 on a logarithmic axis.
 bool is_shown(const PlotAxis& axis, double value);
 
-/// The ends of `axis` for the data, widened by `padding` (a share of the length) where the axis does not fix
-/// them, and never empty. The places are left to the caller.
-/// Throws InvalidRequest for fixed ends that are not finite, not in order, or not positive on a logarithmic axis.
+/// The ends of `axis` for the data, widened by `padding` (a share of the length) where the axis
+/// does not fix them, and never empty. The places are left to the caller.
+/// Throws InvalidRequest for fixed ends that are not finite, not in order, or not positive on a
+/// logarithmic axis.
 Scale make_scale(const PlotAxis& axis, const DataRange& data, double padding);
 
-/// Ticks at 1, 2 or 5 times a power of ten (on logarithmic axes at powers of ten, with their 2- and 5-fold
-/// or their 3-fold where there is room), at most `max_ticks` (at least 2) of them, with the texts to write beside them.
+/// Ticks at 1, 2 or 5 times a power of ten (on logarithmic axes at powers of ten, with their 2- and
+/// 5-fold or their 3-fold where there is room), at most `max_ticks` (at least 2) of them, with the
+/// texts to write beside them.
 std::vector<Tick> make_ticks(const Scale& scale, int max_ticks);
 
 }  // namespace fourstep

@@ -197,8 +197,8 @@ double value_space(const BarPlot& plot, const Slots& slots) {
   return space;
 }
 
-/// How wide bars are decides how names and values are written, and these how much room the bars get: so the
-/// layout is made with guesses first.
+/// How wide bars are decides how names and values are written, and these how much room the bars
+/// get: so the layout is made with guesses first.
 BarLayout make_layout(const BarPlot& plot) {
   const Slots slots = make_layout(plot, 0.1, {}).slots;
   const GroupLabels labels = plan_labels(plot, slots);

@@ -59,7 +59,8 @@ Runs runs_of(const LinePlot& plot, const PlotSeries& series, const Scales& scale
   return runs;
 }
 
-/// Of neighbours in one column of pixels: the first, the lowest, the highest and the last, in their order.
+/// Of neighbours in one column of pixels: the first, the lowest, the highest and the last, in their
+/// order.
 std::vector<Point> thinned(const std::vector<Point>& points) {
   std::vector<Point> kept;
   for (size_t begin = 0; begin < points.size();) {

@@ -1,6 +1,6 @@
 #pragma once
-// Line and bar plots as SVG text: no script, nothing loaded, light or dark as the viewer prefers. The text is a
-// file of its own, or stands inside an HTML page.
+// Line and bar plots as SVG text: no script, nothing loaded, light or dark as the viewer prefers.
+// The text is a file of its own, or stands inside an HTML page.
 
 #include <cstdint>
 #include <string>
@@ -46,19 +46,20 @@ struct BarPlot {
   int64_t width_px = 640, height_px = 360;
 };
 
-/// The plot as one <svg> element. Long series are thinned to what the width can show (first, last, smallest and
-/// largest point of each column of pixels), so that the text stays small.
-/// Throws InvalidRequest when a series has x and y of different length, sizes or smoothing are out of range, or
-/// an axis is (see make_scale).
+/// The plot as one <svg> element. Long series are thinned to what the width can show (first, last,
+/// smallest and largest point of each column of pixels), so that the text stays small.
+/// Throws InvalidRequest when a series has x and y of different length, sizes or smoothing are out
+/// of range, or an axis is (see make_scale).
 std::string line_plot_svg(const LinePlot& plot);
 
-/// One cluster of bars per group, each bar with its value. Bars begin at 0, on a logarithmic axis at its end.
+/// One cluster of bars per group, each bar with its value. Bars begin at 0, on a logarithmic axis
+/// at its end.
 /// Throws InvalidRequest when a series has not one value per group, or as line_plot_svg().
 std::string bar_plot_svg(const BarPlot& plot);
 
 /// Exponential moving average without the pull towards 0 at its start: after n finite values
-/// s = weight * s + (1 - weight) * y, shown is s / (1 - weight^n). NaN and infinite values stay NaN and are
-/// passed over. Source: the smoothing of TensorBoard's scalar plots.
+/// s = weight * s + (1 - weight) * y, shown is s / (1 - weight^n). NaN and infinite values stay NaN
+/// and are passed over. Source: the smoothing of TensorBoard's scalar plots.
 std::vector<double> smoothed(const std::vector<double>& y, double weight);
 
 }  // namespace fourstep

@@ -96,7 +96,8 @@ namespace {
 
 using Cells = std::vector<std::string>;
 
-/// The headings and then all rows, each with one cell per column, after `convert` made text for the target of it.
+/// The headings and then all rows, each with one cell per column, after `convert` made text for the
+/// target of it.
 template <typename Convert>
 std::vector<Cells> grid_of(const Table& table, const Convert& convert) {
   std::vector<Cells> grid(1);

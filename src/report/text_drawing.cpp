@@ -35,8 +35,8 @@ std::u32string_view without_blanks_before(std::u32string_view text) {
   return text;
 }
 
-/// The largest number of characters from the start of `text` for which `fits(number)` holds. Doubling first:
-/// a line is short, the text may be long.
+/// The largest number of characters from the start of `text` for which `fits(number)` holds.
+/// Doubling first: a line is short, the text may be long.
 template <typename Fits>
 size_t count_fitting(size_t num_characters, const Fits& fits) {
   size_t known = 0, step = 8;
@@ -161,8 +161,10 @@ FT_Pos kerning(FT_Face face, FT_UInt left, FT_UInt right) {
   return delta.x;
 }
 
-/// Calls visit(glyph index, pen) for each character, the pen in FreeType's units from the start of the line.
-/// Returns the pen at the end. Advances are taken without hinting, so that widths grow with the size evenly.
+/// Calls visit(glyph index, pen) for each character, the pen in FreeType's units from the start of
+/// the line.
+/// Returns the pen at the end. Advances are taken without hinting, so that widths grow with the
+/// size evenly.
 template <typename Visit>
 FT_Pos walk_glyphs(FT_Face face, std::string_view text, const Visit& visit) {
   FT_Pos pen = 0;

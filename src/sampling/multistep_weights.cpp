@@ -106,7 +106,8 @@ std::vector<double> ipndm_v_weights(std::span<const double> lengths) {
 
 namespace {
 
-/// The time of the variance-preserving process (2011.13456, eq. 33) whose sigma at 0.001 and 1 is 0.002 and 80.
+/// The time of the variance-preserving process (2011.13456, eq. 33) whose sigma at 0.001 and 1 is
+/// 0.002 and 80.
 struct VpTime {
   double slope, start;  // beta(t) = start + slope * t
 
@@ -152,7 +153,8 @@ std::vector<double> deis_weights(std::span<const double> sigmas, double to) {
 
 double res_weight(double h, double back) {
   const double phi1 = -std::expm1(-h) / h, phi2 = (1 - phi1) / h;
-  // The step is exp(-h) x + h ((phi1 - w) D + w D_last) with w = phi2 / (back / h); phi1 h = 1 - exp(-h).
+  // The step is exp(-h) x + h ((phi1 - w) D + w D_last) with w = phi2 / (back / h); phi1 h = 1 -
+  // exp(-h).
   const double weight = phi2 * h / back / phi1;
   return std::isfinite(weight) ? weight : 0;
 }

@@ -8,8 +8,8 @@
 
 namespace fourstep {
 
-/// Integrals from `from` to `to` of the Lagrange polynomials over `nodes` (1 to 4 different ones), in their
-/// order. Exact: products of up to three linear factors.
+/// Integrals from `from` to `to` of the Lagrange polynomials over `nodes` (1 to 4 different ones),
+/// in their order. Exact: products of up to three linear factors.
 std::vector<double> lagrange_integrals(std::span<const double> nodes, double from, double to);
 
 /// The same with the weight function exp(kappa * (v - to)): what an exponential integrator needs.
@@ -17,11 +17,12 @@ std::vector<double> lagrange_integrals(std::span<const double> nodes, double fro
 std::vector<double> weighted_lagrange_integrals(std::span<const double> nodes, double from,
                                                 double to, double kappa);
 
-/// Integrals over sigma from `from` to `to` of the Lagrange polynomials in log sigma over `nodes` (1 to 4 different
-/// noise levels), in their order. Exact. All above 0.
+/// Integrals over sigma from `from` to `to` of the Lagrange polynomials in log sigma over `nodes`
+/// (1 to 4 different noise levels), in their order. Exact. All above 0.
 std::vector<double> log_lagrange_integrals(std::span<const double> nodes, double from, double to);
 
-/// Weights of the latest `order` (1 to 4) slopes for equal steps, the newest first; they add up to 1.
+/// Weights of the latest `order` (1 to 4) slopes for equal steps, the newest first; they add up to
+/// 1.
 std::vector<double> adams_bashforth_weights(int order);
 
 /// As adams_bashforth_weights times the length of the step, for the steps as they are.
@@ -29,14 +30,17 @@ std::vector<double> adams_bashforth_weights(int order);
 /// Source: see sample_ipndm_v() in samplers_multistep.cpp.
 std::vector<double> ipndm_v_weights(std::span<const double> lengths);
 
-/// Weights of the slopes at `sigmas` (the newest first, 2 to 4) for the step from sigmas[0] to `to`, by
-/// polynomials in the time of the variance-preserving process with sigma from 0.002 to 80. A sum over 10000
-/// points, both ends included, as in the reference. Source: Zhang and Chen 2022 (2204.13902), eq. 15.
+/// Weights of the slopes at `sigmas` (the newest first, 2 to 4) for the step from sigmas[0] to
+/// `to`, by polynomials in the time of the variance-preserving process with sigma from 0.002 to 80.
+/// A sum over 10000 points, both ends included, as in the reference. Source: Zhang and Chen 2022
+/// (2204.13902), eq. 15.
 std::vector<double> deis_weights(std::span<const double> sigmas, double to);
 
-/// Weight of the previous estimate in a RES multistep step of length h in lambda; the newest has 1 minus it.
-/// back: lambda at the previous estimate minus lambda where the previous step ended (negative). 0 where the formula
-/// has no number. Source: Zhang et al. 2023 (2308.02157), ComfyUI `res_multistep`.
+/// Weight of the previous estimate in a RES multistep step of length h in lambda; the newest has 1
+/// minus it.
+/// back: lambda at the previous estimate minus lambda where the previous step ended (negative). 0
+/// where the formula has no number. Source: Zhang et al. 2023 (2308.02157), ComfyUI
+/// `res_multistep`.
 double res_weight(double h, double back);
 
 /// What RES multistep keeps of the previous step.
@@ -44,8 +48,9 @@ class ResHistory {
  public:
   bool is_there() const { return last_.defined(); }
 
-  /// The mixture of this step's estimate and the previous one towards which to go, for a step that begins at
-  /// sigma `from` and goes to `down` without noise; then remembers this step. estimate: [B,4,h,w]; returns as it.
+  /// The mixture of this step's estimate and the previous one towards which to go, for a step that
+  /// begins at sigma `from` and goes to `down` without noise; then remembers this step. estimate:
+  /// [B,4,h,w]; returns as it.
   Tensor next_target(const Tensor& estimate, double from, double down);
 
  private:

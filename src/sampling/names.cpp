@@ -68,8 +68,8 @@ NameAlias divided_alias(std::string_view text) {
           mark == std::string_view::npos ? std::string_view() : text.substr(mark + 1)};
 }
 
-/// By a name of the program itself, of A1111, of others, and last by the classes of diffusers, so that the ambiguous
-/// "UniPC" is A1111's and not the class without its endings.
+/// By a name of the program itself, of A1111, of others, and last by the classes of diffusers, so
+/// that the ambiguous "UniPC" is A1111's and not the class without its endings.
 std::optional<Meaning> find_without_prefix(std::string_view wanted) {
   const auto rows = sampler_rows();
   for (const SamplerRow& row : rows) {
@@ -169,8 +169,8 @@ bool is_setting_key(std::string_view word) {
                      [&](const ScheduleSetting& row) { return row.key == word; });
 }
 
-/// What a sampler becomes when its class is told key=value: the row of the class whose other settings are the
-/// same. None where the setting is not one of the class's, or no row has it.
+/// What a sampler becomes when its class is told key=value: the row of the class whose other
+/// settings are the same. None where the setting is not one of the class's, or no row has it.
 const SamplerRow* find_by_setting(std::string_view sampler, const std::string& key,
                                   const std::string& value) {
   const DiffusersScheduler& from = find_sampler(sampler).diffusers;

@@ -26,13 +26,15 @@ NoiseSchedule schedule_from_alphas_cumprod(std::vector<double> alphas_cumprod) {
   return schedule;
 }
 
-/// How far between entry k and k + 1 sigma lies in log sigma; outside 0..1 when it is not between them.
+/// How far between entry k and k + 1 sigma lies in log sigma; outside 0..1 when it is not between
+/// them.
 double log_position(const NoiseSchedule& schedule, size_t k, double sigma) {
   const double low = std::log(schedule.sigmas[k]), high = std::log(schedule.sigmas[k + 1]);
   return (std::log(sigma) - low) / (high - low);
 }
 
-/// The entry k, at most the last but one, such that sigma lies between entries k and k + 1 or outside.
+/// The entry k, at most the last but one, such that sigma lies between entries k and k + 1 or
+/// outside.
 size_t entry_below(const NoiseSchedule& schedule, double sigma) {
   if (!(sigma > 0)) {
     throw Error("timestep of a noise level: sigma is {}, expected a positive number", sigma);

@@ -12,7 +12,8 @@ namespace {
 
 /// A number per sample, [B], as a factor of x: [B,1,1,1] in x's dtype on x's device.
 Tensor as_factor(const Tensor& per_sample, const Tensor& x) {
-  // Not waited for: else the processor would sit out each call of the network instead of queueing the next.
+  // Not waited for: else the processor would sit out each call of the network instead of queueing
+  // the next.
   return per_sample.to(x.options(), /*non_blocking=*/true).view({-1, 1, 1, 1});
 }
 

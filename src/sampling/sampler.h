@@ -1,6 +1,6 @@
 #pragma once
-// What all samplers share: what they work with, the loop over falling noise levels, and its small parts.
-// A sampler is an `Advance` for this loop, one row in samplers.cpp and its test.
+// What all samplers share: what they work with, the loop over falling noise levels, and its small
+// parts. A sampler is an `Advance` for this loop, one row in samplers.cpp and its test.
 // Nothing here sets a gradient mode.
 
 #include <functional>
@@ -36,13 +36,15 @@ struct SamplerSettings {
   int order = 3;  ///< the most estimates that a multistep sampler combines
   SdeSolver solver = SdeSolver::kMidpoint;
   LastStep last_step = LastStep::kEstimate;
-  /// How many timesteps a step of ddim and plms goes, whatever the list's next one is; 0: to the next one.
+  /// How many timesteps a step of ddim and plms goes, whatever the list's next one is; 0: to the
+  /// next one.
   /// Source: diffusers' DDIMScheduler and PNDMScheduler.
   int timestep_stride = 0;
 };
 
-/// Standard normal, as `like`, for the way from noise level `from` down to `to`. Only Brownian paths look at
-/// the levels: what they add over neighbouring intervals agrees with what they add over both at once.
+/// Standard normal, as `like`, for the way from noise level `from` down to `to`. Only Brownian
+/// paths look at the levels: what they add over neighbouring intervals agrees with what they add
+/// over both at once.
 using StepNoise = std::function<Tensor(const Tensor& like, double from, double to)>;
 
 /// `source` as StepNoise: drawn on the CPU in fp32, then moved to the device and dtype of `like`.
@@ -57,7 +59,8 @@ struct SamplerRun {
   StepNoise noise;  ///< stochastic samplers need it
   /// The estimate without the prompt of the latest call of `denoise`; the CFG++ samplers need it.
   std::function<Tensor()> uncond;
-  /// The timestep that the network is told at a noise level, for samplers that ask for it; empty: the nearest.
+  /// The timestep that the network is told at a noise level, for samplers that ask for it; empty:
+  /// the nearest.
   TimestepOf timestep_of = {};
 
   /// The estimate of x0 from x at noise level sigma. x: [B,4,h,w].
@@ -92,30 +95,34 @@ struct Step {
 /// One step: from x and its estimate at step.from to the state at step.to.
 using Advance = std::function<Tensor(const Tensor& x, const Tensor& denoised, const Step& step)>;
 
-/// The loop all samplers share: churn, denoise, report, advance; a rise in the list adds noise instead.
-/// A step to sigma 0 returns the estimate unless `last` says that `advance` makes it.
+/// The loop all samplers share: churn, denoise, report, advance; a rise in the list adds noise
+/// instead. A step to sigma 0 returns the estimate unless `last` says that `advance` makes it.
 /// x: [B,4,h,w] fp32 at sigmas[0]; with one sigma alone x comes back as it is.
 Tensor run_steps(const SamplerRun& run, Tensor x, const OnStep& on_step, const Advance& advance,
                  LastStep last = LastStep::kEstimate);
 
-/// Throws InvalidRequest when sigmas do not fall (by at least a billionth), or are negative or not finite.
+/// Throws InvalidRequest when sigmas do not fall (by at least a billionth), or are negative or not
+/// finite.
 void check_falling(std::span<const double> sigmas);
 
 /// The estimated noise, dx/dsigma of the probability flow: (x - denoised) / sigma.
 Tensor slope(const Tensor& x, const Tensor& denoised, double sigma);
 
-/// x of noise level `from` as the state of `to` that the network sees as the same: equal at unit variance.
+/// x of noise level `from` as the state of `to` that the network sees as the same: equal at unit
+/// variance.
 Tensor at_unit_variance(const Tensor& x, double from, double to);
 
-/// The noise level `strides` times settings.timestep_stride timesteps below that of sigma, within the table; without a
-/// stride `otherwise`.
+/// The noise level `strides` times settings.timestep_stride timesteps below that of sigma, within
+/// the table; without a stride `otherwise`.
 double strided_level(const SamplerRun& run, double sigma, double otherwise, int strides);
 
-/// ratio * x + (1 - ratio) * denoised: where the flow leads from sigma to ratio * sigma for a fixed estimate.
+/// ratio * x + (1 - ratio) * denoised: where the flow leads from sigma to ratio * sigma for a fixed
+/// estimate.
 Tensor shrink(const Tensor& x, const Tensor& denoised, double ratio);
 
-/// How an ancestral step from `from` to `to` divides: down to sigma_down without noise, then up by noise of
-/// sigma_up, with sigma_down^2 + sigma_up^2 = to^2. Source: k-diffusion `get_ancestral_step`.
+/// How an ancestral step from `from` to `to` divides: down to sigma_down without noise, then up by
+/// noise of sigma_up, with sigma_down^2 + sigma_up^2 = to^2. Source: k-diffusion
+/// `get_ancestral_step`.
 struct AncestralSplit {
   double sigma_down, sigma_up;
 };

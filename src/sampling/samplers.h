@@ -1,7 +1,7 @@
 #pragma once
-// The table of samplers. A row says all there is to say of a sampler: its function, what it needs, its names, and how
-// other programs run it. A new sampler is a function and a row in one of the family files (samplers_*.cpp), and its
-// numbers in tests/golden.
+// The table of samplers. A row says all there is to say of a sampler: its function, what it needs,
+// its names, and how other programs run it. A new sampler is a function and a row in one of the
+// family files (samplers_*.cpp), and its numbers in tests/golden.
 
 #include <limits>
 #include <span>
@@ -33,17 +33,17 @@ struct SamplerNeeds {
   double max_eta = std::numeric_limits<double>::infinity();  ///< beyond it the formula has no sense
 };
 
-/// What other programs call a sampler, as far as they mean the same algorithm (names.h). Several names are
-/// separated by ';', and NAME>SCHEDULE is a name that fixes the schedule too. The classes of diffusers stand in
-/// DiffusersScheduler.
+/// What other programs call a sampler, as far as they mean the same algorithm (names.h). Several
+/// names are separated by ';', and NAME>SCHEDULE is a name that fixes the schedule too. The classes
+/// of diffusers stand in DiffusersScheduler.
 struct SamplerNames {
   std::string_view a1111 = {};   ///< one label, of A1111 and Forge; it is written into images
   std::string_view others = {};  ///< of ComfyUI, InvokeAI, SD.Next, sd.cpp and Draw Things
   std::string_view automatic = "normal";  ///< the schedule of A1111's "Automatic"
 };
 
-/// Whose noise levels A1111 samples at: it has lists of its own, whatever the schedule, and states of unit variance to
-/// the end for its timestep samplers.
+/// Whose noise levels A1111 samples at: it has lists of its own, whatever the schedule, and states
+/// of unit variance to the end for its timestep samplers.
 enum class A1111List { kOfSchedule, kDdim, kUniPc };
 
 /// How A1111 and Forge run a sampler.
@@ -58,12 +58,14 @@ struct ComfyRules {
   bool discards_penultimate = false;  ///< ScheduleSettings::discard_penultimate
 };
 
-/// The scheduler of diffusers behind a sampler: what it does otherwise than the sampler of its method. Defaults are
-/// the class's with SDXL's scheduler_config.json: set_alpha_to_one and clip_sample off, skip_prk_steps on,
-/// steps_offset 1. Source: diffusers 0.42, src/diffusers/schedulers.
+/// The scheduler of diffusers behind a sampler: what it does otherwise than the sampler of its
+/// method. Defaults are the class's with SDXL's scheduler_config.json: set_alpha_to_one and
+/// clip_sample off, skip_prk_steps on, steps_offset 1. Source: diffusers 0.42,
+/// src/diffusers/schedulers.
 struct DiffusersScheduler {
   std::string_view classes = {};  ///< separated by ';', the first is shown; empty: it has none
-  /// Of the class, KEY=VALUE separated by ';': those that make it this sampler and not another row's.
+  /// Of the class, KEY=VALUE separated by ';': those that make it this sampler and not another
+  /// row's.
   std::string_view settings = {};
   bool by_default = true;  ///< the class alone, without settings, means this sampler
   SolverKind solver = SolverKind::kEuler;
@@ -108,12 +110,14 @@ std::span<const SamplerRow> cfg_pp_samplers();
 /// All samplers, in the order in which to show them.
 std::span<const SamplerRow> sampler_rows();
 
-/// The sampler `name`, in any spelling that sampler_name() in names.h knows. Throws InvalidRequest when it is unknown,
-/// naming the nearest three, or when another program means an algorithm by it that is not here.
+/// The sampler `name`, in any spelling that sampler_name() in names.h knows. Throws InvalidRequest
+/// when it is unknown, naming the nearest three, or when another program means an algorithm by it
+/// that is not here.
 const SamplerRow& find_sampler(std::string_view name);
 
-/// Runs a sampler; run.settings are used as they are. x: [B,4,h,w] fp32 at run.sigmas[0]; returns the same at
-/// run.sigmas.back(). Throws Error when the list of noise levels does not fall, or is negative or not finite.
+/// Runs a sampler; run.settings are used as they are. x: [B,4,h,w] fp32 at run.sigmas[0]; returns
+/// the same at run.sigmas.back(). Throws Error when the list of noise levels does not fall, or is
+/// negative or not finite.
 Tensor sample(const SamplerRow& sampler, const SamplerRun& run, Tensor x,
               const OnStep& on_step = {});
 

@@ -1,5 +1,5 @@
-// Samplers that go down further than asked and come back up with fresh noise, and those that noise the
-// estimate of x0 afresh.
+// Samplers that go down further than asked and come back up with fresh noise, and those that noise
+// the estimate of x0 afresh.
 #include "sampling/samplers.h"
 
 #include <array>
@@ -13,7 +13,8 @@ namespace fourstep {
 namespace {
 
 /// Latent consistency sampling: jump to x0, then noise afresh to the next level.
-/// Source: Song et al. 2023 (2303.01469), algorithm 1; ComfyUI `sample_lcm`, diffusers' LCMScheduler.
+/// Source: Song et al. 2023 (2303.01469), algorithm 1; ComfyUI `sample_lcm`, diffusers'
+/// LCMScheduler.
 Tensor sample_lcm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     return denoised + run.draw(x, s.from, s.to) * s.to;
@@ -21,8 +22,8 @@ Tensor sample_lcm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Euler steps with fresh noise after each ("Euler a"); eta 0 gives the plain Euler method, though noise
-/// is still drawn so that the stream moves on as in the reference.
+/// Euler steps with fresh noise after each ("Euler a"); eta 0 gives the plain Euler method, though
+/// noise is still drawn so that the stream moves on as in the reference.
 /// Source: k-diffusion `sample_euler_ancestral`.
 Tensor sample_euler_ancestral(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -42,9 +43,10 @@ Tensor sample_lcm_with_boundary(const SamplerRun& run, Tensor x, const OnStep& o
       std::move(x), on_step);
 }
 
-/// DDIM in sigma space, where it is Euler's method with an ancestral share eta (default 0) of fresh noise.
-/// With settings.timestep_stride it goes so many timesteps down and takes the state there, at unit variance,
-/// for that of the list's next level. Source: Song et al. 2020 (2010.02502), eq. 12 and 16; diffusers.
+/// DDIM in sigma space, where it is Euler's method with an ancestral share eta (default 0) of fresh
+/// noise. With settings.timestep_stride it goes so many timesteps down and takes the state there,
+/// at unit variance, for that of the list's next level. Source: Song et al. 2020 (2010.02502), eq.
+/// 12 and 16; diffusers.
 Tensor sample_ddim(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     const double to = strided_level(run, s.from, s.to, 1);
@@ -56,7 +58,8 @@ Tensor sample_ddim(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// DPM-Solver-2 down to the ancestral level, then noise. Source: k-diffusion `sample_dpm_2_ancestral`.
+/// DPM-Solver-2 down to the ancestral level, then noise. Source: k-diffusion
+/// `sample_dpm_2_ancestral`.
 Tensor sample_dpm_2_ancestral(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     const auto [down, up] = ancestral_split(s.from, s.to, run.settings.eta);
@@ -64,7 +67,8 @@ Tensor sample_dpm_2_ancestral(const SamplerRun& run, Tensor x, const OnStep& on_
     if (down == 0)
       return denoised + noise;  // all of it is noise: Euler's step, as in the reference
     double middle = std::sqrt(s.from * down);
-    // With eta 1 the middle is s.to; but the network may be told another timestep there than at the level of a step.
+    // With eta 1 the middle is s.to; but the network may be told another timestep there than at the
+    // level of a step.
     if (middle == s.to) middle = std::nextafter(middle, 0);
     const Tensor x2 = x + slope(x, denoised, s.from) * (middle - s.from);
     return x + slope(x2, run.estimate(x2, middle), middle) * (down - s.from) + noise;
@@ -86,7 +90,8 @@ Tensor sample_dpmpp_2s_ancestral(const SamplerRun& run, Tensor x, const OnStep& 
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// The posterior of the discrete diffusion process. Source: Ho et al. 2020 (2006.11239), eq. 6 and 7.
+/// The posterior of the discrete diffusion process. Source: Ho et al. 2020 (2006.11239), eq. 6 and
+/// 7.
 Tensor sample_ddpm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     // Eq. 7 in sigma space, where no difference of numbers near 1 is left.
@@ -96,9 +101,10 @@ Tensor sample_ddpm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Trajectory consistency sampling: down to timestep (1 - eta) t, then noise up to t. Where both are one timestep
-/// (near timestep 0, and without eta) there is no noise to add. The last step lands on timestep 0, at unit
-/// variance. eta: 0..1. Source: Zheng et al. 2024 (2402.19159), algorithm 4; diffusers' TCDScheduler.
+/// Trajectory consistency sampling: down to timestep (1 - eta) t, then noise up to t. Where both
+/// are one timestep (near timestep 0, and without eta) there is no noise to add. The last step
+/// lands on timestep 0, at unit variance. eta: 0..1. Source: Zheng et al. 2024 (2402.19159),
+/// algorithm 4; diffusers' TCDScheduler.
 Tensor sample_tcd(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const NoiseSchedule& schedule = run.schedule;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {

@@ -1,6 +1,6 @@
-// CFG++ samplers: the guided estimate says where to go, the estimate without the prompt which noise to keep,
-// so that small CFG scales (0.7 to 2) suffice. Source: Chung et al. 2024 (2406.08070); the forms are those of
-// ComfyUI's `*_cfg_pp` samplers. All need SamplerRun::uncond.
+// CFG++ samplers: the guided estimate says where to go, the estimate without the prompt which noise
+// to keep, so that small CFG scales (0.7 to 2) suffice. Source: Chung et al. 2024 (2406.08070); the
+// forms are those of ComfyUI's `*_cfg_pp` samplers. All need SamplerRun::uncond.
 #include "sampling/samplers.h"
 
 #include <array>
@@ -13,7 +13,8 @@ namespace fourstep {
 
 namespace {
 
-/// Back from the guided estimate to noise level `to`, along the noise that the model sees without prompt.
+/// Back from the guided estimate to noise level `to`, along the noise that the model sees without
+/// prompt.
 Tensor renoise(const SamplerRun& run, const Tensor& x, const Tensor& denoised, const Step& s,
                double to) {
   return denoised + slope(x, run.last_uncond(), s.from) * to;

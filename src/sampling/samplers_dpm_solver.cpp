@@ -1,6 +1,6 @@
-// DPM-Solver in lambda = -log(sigma) with steps of its own choice between the first and the last level above
-// 0, where it ends. Source: Lu et al. 2022 (2206.00927); the choice of steps is that of k-diffusion's
-// `sample_dpm_fast` and `sample_dpm_adaptive`.
+// DPM-Solver in lambda = -log(sigma) with steps of its own choice between the first and the last
+// level above 0, where it ends. Source: Lu et al. 2022 (2206.00927); the choice of steps is that of
+// k-diffusion's `sample_dpm_fast` and `sample_dpm_adaptive`.
 #include "sampling/samplers.h"
 
 #include <algorithm>
@@ -16,7 +16,8 @@ namespace fourstep {
 
 namespace {
 
-/// One DPM-Solver step from lambda t over h. Slopes (eps) that were evaluated are kept for a second order.
+/// One DPM-Solver step from lambda t over h. Slopes (eps) that were evaluated are kept for a second
+/// order.
 class DpmStep {
  public:
   DpmStep(const SamplerRun& run, const Tensor& x, const Tensor& denoised, double t, double h)
@@ -69,7 +70,8 @@ std::vector<int> orders_of_calls(int calls) {
   return orders;
 }
 
-/// Where a step to lambda t_next goes without noise (at most t_end), and the noise that brings it back.
+/// Where a step to lambda t_next goes without noise (at most t_end), and the noise that brings it
+/// back.
 struct NoisyEnd {
   double lambda, sigma_up;
 };
@@ -100,7 +102,8 @@ class StepLength {
   double order_;
 };
 
-/// Root of the mean square of (low - high) in units of the tolerance. Source: 2206.00927, section 3.4.
+/// Root of the mean square of (low - high) in units of the tolerance. Source: 2206.00927, section
+/// 3.4.
 double relative_error(const Tensor& low, const Tensor& high, const Tensor& before) {
   constexpr double kAbsolute = 0.0078, kRelative = 0.05;
   const Tensor tolerance = (at::maximum(low.abs(), before.abs()) * kRelative).clamp_min(kAbsolute);
@@ -127,8 +130,8 @@ Tensor sample_dpm_fast(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return x;
 }
 
-/// Steps of order 3 (settings.order 2: 2) whose length follows from their error; the list's number of
-/// steps does not matter. Throws Error after 1000 steps.
+/// Steps of order 3 (settings.order 2: 2) whose length follows from their error; the list's number
+/// of steps does not matter. Throws Error after 1000 steps.
 Tensor sample_dpm_adaptive(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr int64_t kMostSteps = 1000;
   constexpr double kFirstLength = 0.05, kSecond = 0.5, kThird = 1.0 / 3;

@@ -13,7 +13,8 @@ namespace fourstep {
 
 namespace {
 
-/// Weights of the slopes of this step and of those before, the newest first; their number is the order.
+/// Weights of the slopes of this step and of those before, the newest first; their number is the
+/// order.
 using SlopeWeights = std::function<std::vector<double>(const Step& step, int order)>;
 
 int order_of(const std::vector<Tensor>& slopes) { return static_cast<int>(slopes.size()); }
@@ -25,8 +26,8 @@ Tensor weighted_sum(const Tensor& x, const std::vector<Tensor>& slopes,
   return sum;
 }
 
-/// Euler's method with a weighted sum of the latest slopes in place of one. The weights of `weights`
-/// include the length of the step.
+/// Euler's method with a weighted sum of the latest slopes in place of one. The weights of
+/// `weights` include the length of the step.
 Tensor sample_with_slopes(const SamplerRun& run, Tensor x, const OnStep& on_step,
                           const SlopeWeights& weights) {
   std::vector<Tensor> slopes;  // the newest first
@@ -51,9 +52,10 @@ std::vector<double> ipndm_weights(const Step& s, int order) {
   return weights;
 }
 
-/// To the level where an Euler step leads, and from the start again with the mean of both slopes. With strides the
-/// second slope is that of the list's next level, and the mean is used over the stride that ends there. A stride
-/// from the first timestep to below 0 is the whole way: Euler's step. slope: at x.
+/// To the level where an Euler step leads, and from the start again with the mean of both slopes.
+/// With strides the second slope is that of the list's next level, and the mean is used over the
+/// stride that ends there. A stride from the first timestep to below 0 is the whole way: Euler's
+/// step. slope: at x.
 Tensor first_plms_step(const SamplerRun& run, const Tensor& x, const Tensor& first, const Step& s) {
   const double to = strided_level(run, s.from, s.to, 1);
   const Tensor x2 = at_unit_variance(x + first * (to - s.from), to, s.to);
@@ -63,7 +65,8 @@ Tensor first_plms_step(const SamplerRun& run, const Tensor& x, const Tensor& fir
   return at_unit_variance(x, s.from, from) + mean * (s.to - from);
 }
 
-/// DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), algorithm 2; k-diffusion `sample_dpmpp_2m`.
+/// DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), algorithm 2; k-diffusion
+/// `sample_dpmpp_2m`.
 Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor last_denoised;
   double last_h = 0;
@@ -91,8 +94,9 @@ Tensor sample_ipndm(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, ipndm_weights);
 }
 
-/// The same with the weights of the steps as they are. Source: Zhang and Chen 2022; the expressions are
-/// those of the diff-solvers program that ComfyUI and Forge use, one of whose terms differs from the exact
+/// The same with the weights of the steps as they are. Source: Zhang and Chen 2022; the expressions
+/// are those of the diff-solvers program that ComfyUI and Forge use, one of whose terms differs
+/// from the exact
 /// integral: it is kept, since it decides the picture.
 Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
@@ -104,10 +108,11 @@ Tensor sample_ipndm_v(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
-/// iPNDM whose first step takes the mean of the slopes at both ends: PLMS. With settings.timestep_stride each step
-/// goes so many timesteps down and takes the state there, at unit variance, for that of the list's next level.
-/// Source: Liu et al. 2022 (2202.09778); the CompVis stable-diffusion program, A1111; diffusers' PNDMScheduler with
-/// skip_prk_steps.
+/// iPNDM whose first step takes the mean of the slopes at both ends: PLMS. With
+/// settings.timestep_stride each step goes so many timesteps down and takes the state there, at
+/// unit variance, for that of the list's next level.
+/// Source: Liu et al. 2022 (2202.09778); the CompVis stable-diffusion program, A1111; diffusers'
+/// PNDMScheduler with skip_prk_steps.
 Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   std::vector<Tensor> slopes;  // the newest first
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -121,8 +126,8 @@ Tensor sample_plms(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// DEIS with polynomials in the time of a variance-preserving process, up to order 4; first and last step are
-/// Euler's. Source: Zhang and Chen 2022 (2204.13902), "tAB-DEIS".
+/// DEIS with polynomials in the time of a variance-preserving process, up to order 4; first and
+/// last step are Euler's. Source: Zhang and Chen 2022 (2204.13902), "tAB-DEIS".
 Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     if (order == 1 || s.to == 0) return std::vector<double>{s.to - s.from};
@@ -130,8 +135,10 @@ Tensor sample_deis(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
-/// DEIS with polynomials in log sigma; the last step is Euler's where settings.last_step is kFirstOrder.
-/// Source: Zhang and Chen 2022 (2204.13902), "rhoAB-DEIS"; diffusers' DEISMultistepScheduler ("logrho").
+/// DEIS with polynomials in log sigma; the last step is Euler's where settings.last_step is
+/// kFirstOrder.
+/// Source: Zhang and Chen 2022 (2204.13902), "rhoAB-DEIS"; diffusers' DEISMultistepScheduler
+/// ("logrho").
 Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with_slopes(run, std::move(x), on_step, [&](const Step& s, int order) {
     const bool is_last = s.index + 2 == run.sigmas.size();
@@ -141,7 +148,8 @@ Tensor sample_deis_log(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   });
 }
 
-/// Second-order exponential integrator with ancestral noise (eta, default 0: it is drawn, but has no weight).
+/// Second-order exponential integrator with ancestral noise (eta, default 0: it is drawn, but has
+/// no weight).
 /// Source: Zhang et al. 2023 (2308.02157), RES multistep; ComfyUI `res_multistep`.
 Tensor sample_res_multistep(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   ResHistory history;
@@ -153,7 +161,8 @@ Tensor sample_res_multistep(const SamplerRun& run, Tensor x, const OnStep& on_st
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Euler's method that extrapolates the slope. Source: Permenter and Yuan 2023 (2306.04848), with gamma 2.
+/// Euler's method that extrapolates the slope. Source: Permenter and Yuan 2023 (2306.04848), with
+/// gamma 2.
 Tensor sample_gradient_estimation(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor last_slope;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {

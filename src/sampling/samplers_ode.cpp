@@ -1,5 +1,5 @@
-// Samplers of the probability flow ODE without memory: x' = (x - D(x, sigma)) / sigma, one or more network
-// calls per step, no noise but churn and restarts.
+// Samplers of the probability flow ODE without memory: x' = (x - D(x, sigma)) / sigma, one or more
+// network calls per step, no noise but churn and restarts.
 #include "sampling/samplers.h"
 
 #include <array>
@@ -13,7 +13,8 @@ namespace fourstep {
 
 namespace {
 
-/// Euler's method. Source: Karras et al. 2022 (2206.00364), algorithm 2 without its second-order correction.
+/// Euler's method. Source: Karras et al. 2022 (2206.00364), algorithm 2 without its second-order
+/// correction.
 Tensor sample_euler(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step,
                    [](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -21,7 +22,8 @@ Tensor sample_euler(const SamplerRun& run, Tensor x, const OnStep& on_step) {
                    });
 }
 
-/// The mean of the slopes at both ends, two calls per step. Source: Karras et al. 2022, algorithm 2.
+/// The mean of the slopes at both ends, two calls per step. Source: Karras et al. 2022, algorithm
+/// 2.
 Tensor sample_heun(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
     const Tensor d = slope(x, denoised, s.from);
@@ -52,8 +54,8 @@ Tensor sample_heunpp2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// DPM-Solver++(2S) whose middle is a level of the list: of every two steps the second goes over both from the
-/// state before them. The last step is of first order. One call per step.
+/// DPM-Solver++(2S) whose middle is a level of the list: of every two steps the second goes over
+/// both from the state before them. The last step is of first order. One call per step.
 /// Source: Lu et al. 2022 (2211.01095), algorithm 1; diffusers' DPMSolverSinglestepScheduler.
 Tensor sample_dpmpp_2s(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   Tensor start, first;  // of the pair of steps: its state, its estimate
@@ -84,7 +86,8 @@ Tensor sample_dpm_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Restart sampling: Heun's method that goes back up over a stretch of noise levels (restart_levels()).
+/// Restart sampling: Heun's method that goes back up over a stretch of noise levels
+/// (restart_levels()).
 /// Source: Xu et al. 2023 (2306.14878).
 Tensor sample_restart(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const std::vector<double> levels = restart_levels(run.sigmas);

@@ -1,6 +1,7 @@
 // SA-Solver: stochastic Adams predictor and corrector.
-// The step's noise has share tau = settings.eta between the levels at which 20% and 80% of the model's
-// timesteps are done, and tau = 0 elsewhere. settings.order: estimates of the predictor; the corrector has one more.
+// The step's noise has share tau = settings.eta between the levels at which 20% and 80% of the
+// model's timesteps are done, and tau = 0 elsewhere. settings.order: estimates of the predictor;
+// the corrector has one more.
 // Source: Xue et al. 2023 (2309.05019), algorithm 1; the interval and orders are ComfyUI's.
 #include "sampling/samplers.h"
 
@@ -25,8 +26,8 @@ double tau_of(const SamplerRun& run, double to) {
   return is_inside ? run.settings.eta : 0;
 }
 
-/// The step from `x` at s.from to s.to with the polynomial through the `order` newest estimates at the
-/// levels that end with sigmas[newest], without the noise. estimates: the newest last.
+/// The step from `x` at s.from to s.to with the polynomial through the `order` newest estimates at
+/// the levels that end with sigmas[newest], without the noise. estimates: the newest last.
 Tensor adams_step(const SamplerRun& run, const Tensor& x, const Step& s, size_t newest,
                   std::span<const Tensor> estimates) {
   const double tau = tau_of(run, s.to), kappa = 1 + tau * tau;
@@ -77,14 +78,15 @@ Tensor sample_with(Evaluation evaluation, const SamplerRun& run, Tensor x, const
   return run_steps(run, std::move(x), on_step, advance, end);
 }
 
-/// Two estimates: which the polynomial of a second-order step goes through, the nearer one to its end first.
+/// Two estimates: which the polynomial of a second-order step goes through, the nearer one to its
+/// end first.
 struct EstimatePair {
   Tensor first, second;  ///< second: undefined for a step of first order
   double sigma, sigma2;
 };
 
-/// The step over s from x without noise, as diffusers makes it: its second order has a term more ("for better
-/// performance" there) than the integral of the polynomial.
+/// The step over s from x without noise, as diffusers makes it: its second order has a term more
+/// ("for better performance" there) than the integral of the polynomial.
 Tensor two_point_step(const Tensor& x, const Step& s, double tau, const EstimatePair& pair) {
   const double kappa = 1 + tau * tau, h = s.h();
   std::vector<double> lambdas = {-std::log(pair.sigma)};
@@ -101,9 +103,10 @@ Tensor two_point_step(const Tensor& x, const Step& s, double tau, const Estimate
   return next + pair.first * (kappa * weights[0]);
 }
 
-/// One call per step with two estimates for predictor and corrector; noise in the steps that begin at timesteps 200
-/// to 800, drawn in all. settings.last_step kFirstOrder: the last step has one estimate; else the state at the last
-/// level, if it is above 0, is corrected by a call there. Source: diffusers' SASolverScheduler.
+/// One call per step with two estimates for predictor and corrector; noise in the steps that begin
+/// at timesteps 200 to 800, drawn in all. settings.last_step kFirstOrder: the last step has one
+/// estimate; else the state at the last level, if it is above 0, is corrected by a call there.
+/// Source: diffusers' SASolverScheduler.
 Tensor sample_sa_solver_two_points(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr double kFirst = 200, kLast = 800;  // timesteps whose steps are noisy
   const auto tau_from = [&](double sigma) {

@@ -1,5 +1,5 @@
-// Samplers of the reverse SDE: exponential integrators in lambda = -log(sigma) with noise inside each step.
-// eta scales the noise: 0 is the ODE, 1 the SDE.
+// Samplers of the reverse SDE: exponential integrators in lambda = -log(sigma) with noise inside
+// each step. eta scales the noise: 0 is the ODE, 1 the SDE.
 #include "sampling/samplers.h"
 
 #include <array>
@@ -14,7 +14,8 @@ namespace {
 /// sigma at share r of the way from `from` to `to` in log sigma.
 double between(const Step& s, double r) { return s.from * std::pow(s.to / s.from, r); }
 
-/// The estimates of the latest steps, the newest first, with the length in lambda of the step each began.
+/// The estimates of the latest steps, the newest first, with the length in lambda of the step each
+/// began.
 struct History {
   std::vector<Tensor> denoised;
   std::vector<double> h;
@@ -27,7 +28,8 @@ struct History {
   size_t size() const { return denoised.size(); }
 };
 
-/// The first-order step of the SDE from x over length h: x and estimate weighted, without the noise.
+/// The first-order step of the SDE from x over length h: x and estimate weighted, without the
+/// noise.
 Tensor exponential_step(const Tensor& x, const Tensor& denoised, const Step& s, double eta) {
   return x * (s.to / s.from * std::exp(-eta * s.h())) - denoised * std::expm1(-(1 + eta) * s.h());
 }
@@ -47,7 +49,8 @@ Tensor ancestral_step(const SamplerRun& run, const Tensor& x, const Tensor& deno
   return up == 0 ? lower : lower + run.draw(x, s.from, s.to) * up;
 }
 
-/// DPM-Solver++ with two calls per step, the second at share r. Source: k-diffusion `sample_dpmpp_sde`.
+/// DPM-Solver++ with two calls per step, the second at share r. Source: k-diffusion
+/// `sample_dpmpp_sde`.
 Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const double r = run.settings.r, weight = 1 / (2 * r);
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -59,7 +62,8 @@ Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) 
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// SDE-DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), section 5; k-diffusion `sample_dpmpp_2m_sde`.
+/// SDE-DPM-Solver++(2M). Source: Lu et al. 2022 (2211.01095), section 5; k-diffusion
+/// `sample_dpmpp_2m_sde`.
 Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   History history;
   const double eta = run.settings.eta;
@@ -147,8 +151,9 @@ Tensor sample_er_sde(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Noise collected on the way through the stages of a SEEDS step, in units of the level reached: what is
-/// there fades by exp(-eta * length), and what is new keeps the variance that an SDE of that length has.
+/// Noise collected on the way through the stages of a SEEDS step, in units of the level reached:
+/// what is there fades by exp(-eta * length), and what is new keeps the variance that an SDE of
+/// that length has.
 class StageNoise {
  public:
   StageNoise(const SamplerRun& run, const Tensor& like)
@@ -168,7 +173,8 @@ class StageNoise {
   Tensor total_;
 };
 
-/// SEEDS with two stages, the second at share r. Source: Gonzalez et al. 2023 (2305.14267), algorithm 2.
+/// SEEDS with two stages, the second at share r. Source: Gonzalez et al. 2023 (2305.14267),
+/// algorithm 2.
 Tensor sample_seeds_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   const double r = run.settings.r, eta = run.settings.eta;
   const auto advance = [&](const Tensor& x, const Tensor& denoised, const Step& s) {
@@ -182,7 +188,8 @@ Tensor sample_seeds_2(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// SEEDS with three stages at shares 1/3 and 2/3. Source: Gonzalez et al. 2023 (2305.14267), algorithm 3.
+/// SEEDS with three stages at shares 1/3 and 2/3. Source: Gonzalez et al. 2023 (2305.14267),
+/// algorithm 3.
 Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   constexpr double kR1 = 1.0 / 3, kR2 = 2.0 / 3;
   const double eta = run.settings.eta;
@@ -203,7 +210,8 @@ Tensor sample_seeds_3(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return run_steps(run, std::move(x), on_step, advance);
 }
 
-/// Heun's method as an exponential integrator: the second call at the step's end, in the time log sigma.
+/// Heun's method as an exponential integrator: the second call at the step's end, in the time log
+/// sigma.
 /// Source: SEEDS (2305.14267) with its second stage at share 1 and weights of second order; ComfyUI
 /// `sample_exp_heun_2_x0`, whose second draw has no weight.
 Tensor sample_exp_heun(const SamplerRun& run, Tensor x, const OnStep& on_step) {

@@ -82,8 +82,8 @@ class UniPcStep {
   std::vector<double> r_, b_;
 };
 
-/// The list; where the formula is used to the end, with a last 0 replaced by a level that has a logarithm, below
-/// that of the step before.
+/// The list; where the formula is used to the end, with a last 0 replaced by a level that has a
+/// logarithm, below that of the step before.
 std::vector<double> levels_of(const SamplerRun& run) {
   constexpr double kLast = 0.001;
   std::vector<double> list(run.sigmas.begin(), run.sigmas.end());
@@ -118,8 +118,8 @@ Tensor sample_with(Scale scale, const SamplerRun& run, Tensor x, const OnStep& o
   return run_steps(planned, std::move(x), on_step, advance);
 }
 
-/// UniPC with B(h) = h ("bh1"). A last sigma of 0 becomes 0.001, as in ComfyUI, unless settings.last_step asks for the
-/// estimate, as diffusers ends; a single step returns the estimate.
+/// UniPC with B(h) = h ("bh1"). A last sigma of 0 becomes 0.001, as in ComfyUI, unless
+/// settings.last_step asks for the estimate, as diffusers ends; a single step returns the estimate.
 /// settings.order: 1 to 3 estimates. Source: Zhao et al. 2023 (2302.04867), algorithms 1 and 2.
 Tensor sample_uni_pc(const SamplerRun& run, Tensor x, const OnStep& on_step) {
   return sample_with(Scale::kBh1, run, std::move(x), on_step);

@@ -1,6 +1,6 @@
 #pragma once
-// What a schedule may be told besides the number of steps. A value that is not set is the program's own
-// default for that schedule; each schedule looks only at the values it knows.
+// What a schedule may be told besides the number of steps. A value that is not set is the program's
+// own default for that schedule; each schedule looks only at the values it knows.
 
 #include <optional>
 
@@ -17,7 +17,8 @@ struct ScheduleSettings {
   Dialect dialect = Dialect::kFourstep;  ///< whose list to make where programs differ by one name
 
   /// The range of noise levels; not set: the model's. For karras, exponential, polyexponential,
-  /// kl_optimal, laplace, linear_quadratic, A1111's beta, and through its timesteps normal and sgm_uniform.
+  /// kl_optimal, laplace, linear_quadratic, A1111's beta, and through its timesteps normal and
+  /// sgm_uniform.
   std::optional<double> sigma_min = {}, sigma_max = {};
   std::optional<double> rho = {};          ///< karras 7, polyexponential 1
   std::optional<double> alpha = {};        ///< beta 0.6
@@ -27,7 +28,8 @@ struct ScheduleSettings {
   VpCurve vp = {};
   TabledModel model = TabledModel::kSdxl;
 
-  /// The share of the way to go, 0..1, of ComfyUI's align_your_steps, gits and sd_turbo nodes and of lcm.
+  /// The share of the way to go, 0..1, of ComfyUI's align_your_steps, gits and sd_turbo nodes and
+  /// of lcm.
   double denoise = 1;
   /// Makes one step more and leaves out the last but one number, as some samplers are run (see
   /// SamplerRow::discards_penultimate()).

@@ -10,7 +10,8 @@ namespace fourstep {
 
 namespace {
 
-// Found for SDXL and SD 1.5 by Sabour et al. 2024 (2404.14507), "Align Your Steps", with ComfyUI's digits.
+// Found for SDXL and SD 1.5 by Sabour et al. 2024 (2404.14507), "Align Your Steps", with ComfyUI's
+// digits.
 constexpr std::array kAysSdxl = {14.6146412293, 6.3184485287, 3.7681790315, 2.1811480769,
                                  1.3405244945,  0.8620721141, 0.5550693289, 0.3798540708,
                                  0.2332364134,  0.1114188177, 0.0291671582};
@@ -48,8 +49,8 @@ constexpr std::array kAysGitsSdxl = {14.615, 4.734, 2.567, 1.529, 0.987, 0.652,
 constexpr std::array kAysGitsSd15 = {14.615, 4.617, 2.507, 1.236, 0.702, 0.402,
                                      0.24,   0.156, 0.104, 0.094, 0.029};
 
-// Chen et al. 2024 (2405.11326), "On the Trajectory Regularity of ODE-based Diffusion Sampling" (GITS), as
-// ComfyUI's node lists it: every list is a choice out of these noise levels.
+// Chen et al. 2024 (2405.11326), "On the Trajectory Regularity of ODE-based Diffusion Sampling"
+// (GITS), as ComfyUI's node lists it: every list is a choice out of these noise levels.
 constexpr std::array kGitsLevels = {
     14.61464119, 13.76078796, 12.96784878, 12.2308979, 11.54541874, 10.90732002, 10.31284904,
     9.75859547,  9.24142551,  8.75849152,  8.30717278, 7.88507891,  7.49001646,  7.11996698,
@@ -66,8 +67,8 @@ constexpr std::array kGitsLevels = {
     0.41087446,  0.38853383,  0.36617002,  0.34370604, 0.32104823,  0.29807833,  0.27464288,
     0.25053367,  0.22545385,  0.19894916,  0.17026083, 0.13792117,  0.09824532,  0.02916753};
 
-/// The lists of 2 to 20 steps one after another, as places in kGitsLevels; the first and the last level,
-/// which all lists share, are left out, so the list of n steps has n - 1 places.
+/// The lists of 2 to 20 steps one after another, as places in kGitsLevels; the first and the last
+/// level, which all lists share, are left out, so the list of n steps has n - 1 places.
 constexpr int kMinGitsSteps = 2, kMaxGitsSteps = 20, kGitsPlaces = 190;
 struct GitsTable {
   double coefficient;

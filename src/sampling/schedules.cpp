@@ -113,8 +113,8 @@ Sigmas sd_turbo(const Table& table, int steps, const Settings& settings) {
   return sd_turbo_sigmas(table, steps, settings.denoise);
 }
 
-/// ComfyUI's nodes for lists of numbers: the last round(steps denoise) + 1 of them, at least one step, and 0
-/// in place of the very last.
+/// ComfyUI's nodes for lists of numbers: the last round(steps denoise) + 1 of them, at least one
+/// step, and 0 in place of the very last.
 Sigmas last_share(Sigmas sigmas, int steps, double denoise) {
   const int kept = std::max(1, static_cast<int>(std::nearbyint(steps * denoise)));
   sigmas.erase(sigmas.begin(), sigmas.end() - (kept + 1));

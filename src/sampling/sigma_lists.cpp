@@ -38,8 +38,8 @@ std::vector<double> arctangent_arc(int n, double slope, double pivot, SigmaRange
   return arc;
 }
 
-/// The continued fraction 1/(1 + d_1/(1 + d_2/(1 + ...))) of DLMF 8.17.22, by Lentz's method. Converges
-/// fast for x below (a + 1) / (a + b + 2).
+/// The continued fraction 1/(1 + d_1/(1 + d_2/(1 + ...))) of DLMF 8.17.22, by Lentz's method.
+/// Converges fast for x below (a + 1) / (a + b + 2).
 double beta_fraction(double x, double a, double b) {
   constexpr int kMaxTerms = 1000;
   constexpr double kTiny = 1e-300, kEnough = 1e-16;

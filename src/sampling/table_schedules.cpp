@@ -11,8 +11,9 @@ namespace fourstep {
 
 namespace {
 
-/// Entry of step k when `steps` divide a table of `size` entries equally, from the last entry down. The
-/// quotient is taken first, as in ComfyUI: for a few numbers of steps its rounding decides the entry.
+/// Entry of step k when `steps` divide a table of `size` entries equally, from the last entry down.
+/// The quotient is taken first, as in ComfyUI: for a few numbers of steps its rounding decides the
+/// entry.
 size_t entry_from_end(size_t size, int steps, int k) {
   return size - 1 - static_cast<size_t>(k * (static_cast<double>(size) / steps));
 }

@@ -1,5 +1,5 @@
-// What is said of a sampler or schedule that is not here: that another program means something by the name, or which
-// three names it is most like.
+// What is said of a sampler or schedule that is not here: that another program means something by
+// the name, or which three names it is most like.
 #include "sampling/names.h"
 
 #include <fmt/format.h>
@@ -20,8 +20,8 @@ namespace fourstep {
 
 namespace {
 
-/// Names of other programs for what is not here, separated by ';' (a '*' at the end stands for any ending), what they
-/// mean there, and what is most like it here.
+/// Names of other programs for what is not here, separated by ';' (a '*' at the end stands for any
+/// ending), what they mean there, and what is most like it here.
 struct ForeignName {
   std::string_view names, meaning, nearest;
 };

@@ -49,8 +49,8 @@ const std::array<int64_t, 256>& byte_ids() {
   return ids;
 }
 
-/// The 512 tokens of one byte, in the byte alphabet: printable bytes stand for themselves, the others for
-/// U+0100 and on.
+/// The 512 tokens of one byte, in the byte alphabet: printable bytes stand for themselves, the
+/// others for U+0100 and on.
 TokenIds make_byte_tokens() {
   TokenIds tokens;
   char32_t stand_in = kFirstStandIn;
@@ -96,8 +96,8 @@ size_t contraction_length(std::u32string_view text, size_t i) {
   return 0;
 }
 
-/// End of the word at `i`, which is no white space: an ending like 's, letters, one number, or symbols.
-/// Symbols stop before "!" when `bang_special`.
+/// End of the word at `i`, which is no white space: an ending like 's, letters, one number, or
+/// symbols. Symbols stop before "!" when `bang_special`.
 size_t word_end(std::u32string_view text, size_t i, bool bang_special) {
   if (const size_t length = contraction_length(text, i)) return i + length;
   const CharClass kind = char_class(text[i]);
@@ -182,7 +182,8 @@ std::vector<int64_t> Tokenizer::encode_word(std::string_view utf8) const {
   }
   word.id.back() += kWordEnd;
 
-  // Smallest rank first, then leftmost. An entry is out of date when a token of its pair has changed.
+  // Smallest rank first, then leftmost. An entry is out of date when a token of its pair has
+  // changed.
   struct Candidate {
     int64_t rank, position, left, right;
     bool operator>(const Candidate& other) const {
@@ -257,7 +258,8 @@ namespace {
 using Pair = std::pair<std::string, std::string>;
 using Symbols = std::vector<std::string>;
 
-/// One symbol per byte, the last with the mark; empty for a word with bytes that do not stand for themselves.
+/// One symbol per byte, the last with the mark; empty for a word with bytes that do not stand for
+/// themselves.
 Symbols symbols_of(const std::string& word) {
   Symbols symbols;
   for (const char c : word) {

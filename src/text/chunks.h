@@ -1,5 +1,6 @@
 #pragma once
-// A prompt as the encoders take it: rows of 77 ids, each with start and end, and a weight for every token.
+// A prompt as the encoders take it: rows of 77 ids, each with start and end, and a weight for every
+// token.
 
 #include <cstdint>
 #include <vector>
@@ -16,9 +17,11 @@ constexpr int64_t kChunkIds = kChunkTokens + 2;  ///< with start and end
 /// How a prompt of more than 75 tokens is divided.
 enum class ChunkRule {
   kTruncate,  ///< one chunk, the rest is dropped: diffusers
-  kWholeParts,  ///< a part of fewer than 8 tokens moves to the next chunk as a whole, others are cut: ComfyUI
-  kCommaBackOff,  ///< what follows a comma among the last 20 tokens of a full chunk moves to the next, unless the
-                  ///< next token is a comma: A1111, Forge
+  /// a part of fewer than 8 tokens moves to the next chunk as a whole, others are cut: ComfyUI
+  kWholeParts,
+  /// what follows a comma among the last 20 tokens of a full chunk moves to the next, unless the
+  /// next token is a comma: A1111, Forge
+  kCommaBackOff,
 };
 
 struct PromptToken {
@@ -54,7 +57,8 @@ struct ChunkRows {
   std::vector<TokenVector> vectors;
 };
 
-/// One row per chunk. pad_id: of what follows the end token. Throws Error for a chunk of more than 75 tokens.
+/// One row per chunk. pad_id: of what follows the end token. Throws Error for a chunk of more than
+/// 75 tokens.
 ChunkRows pad_chunks(const std::vector<TokenChunk>& chunks, const Tokenizer& tokenizer,
                      int64_t pad_id);
 
@@ -65,11 +69,13 @@ enum class EmphasisRule {
   kIgnore,  ///< z
   kNoNorm,  ///< w * z; A1111's "No norm", which its authors advise for SDXL
   kOriginal,  ///< w * z, then all states times one factor that restores their mean; A1111's "Original"
-  kComfy,  ///< z_empty + w * (z - z_empty), z_empty being the state at this place of an empty prompt
+  /// z_empty + w * (z - z_empty), z_empty being the state at this place of an empty prompt
+  kComfy,
 };
 
-/// z: [B,L,C], states of one chunk; weights: [B,L]; empty: [1,L,C], only looked at by kComfy. Computed in fp32 at
-/// least, returned in the dtype of z. Where all weights are 1, z comes back as it is.
+/// z: [B,L,C], states of one chunk; weights: [B,L]; empty: [1,L,C], only looked at by kComfy.
+/// Computed in fp32 at least, returned in the dtype of z. Where all weights are 1, z comes back as
+/// it is.
 /// Source: A1111's and Forge's emphasis classes, ComfyUI's `encode_token_weights`.
 Tensor weigh_tokens(const Tensor& z, const Tensor& weights, EmphasisRule rule, const Tensor& empty);
 

@@ -1,7 +1,7 @@
 #pragma once
-// The text encoders of SDXL and SD 1.5: CLIP's causal transformer. Member names are the parameter names of
-// Hugging Face's CLIPTextModel and CLIPTextModelWithProjection (transformers 4; version 5 dropped the
-// leading "text_model.").
+// The text encoders of SDXL and SD 1.5: CLIP's causal transformer. Member names are the parameter
+// names of Hugging Face's CLIPTextModel and CLIPTextModelWithProjection (transformers 4; version 5
+// dropped the leading "text_model.").
 
 #include <span>
 #include <string>
@@ -28,21 +28,23 @@ struct ClipConfig {
   int64_t eos_id = 49407;  ///< its first place in a row of ids is where the pooled output is read
 };
 
-/// Everything but heads and activation is in the shapes. heads_hint: 0 means a head width of 64. The
-/// activation is taken to be kGelu for models with text_projection and kQuickGelu for others, and eos_id
-/// to be the last id: so it is in SDXL and SD 1.5; change the result where a source says otherwise.
+/// Everything but heads and activation is in the shapes. heads_hint: 0 means a head width of 64.
+/// The activation is taken to be kGelu for models with text_projection and kQuickGelu for others,
+/// and eos_id to be the last id: so it is in SDXL and SD 1.5; change the result where a source says
+/// otherwise.
 /// Throws Error naming `what` and the weight that is missing or does not fit.
 ClipConfig clip_config_from_shapes(const NamedShapes& shapes, int64_t heads_hint,
                                    const std::string& what);
 
-/// What a text encoder gives, dtype of its weights. States are counted as transformers' `hidden_states`:
-/// entry 0 is the embedding, entry i the output of layer i.
+/// What a text encoder gives, dtype of its weights. States are counted as transformers'
+/// `hidden_states`: entry 0 is the embedding, entry i the output of layer i.
 struct ClipOutput {
   Tensor hidden;  ///< [B,L,width]: hidden_states[-(clip_skip+2)], no final LayerNorm (SDXL)
   Tensor last;    ///< [B,L,width]: final LayerNorm of hidden_states[-(clip_skip+1)] (SD 1.5)
   Tensor
-      pooled;  ///< [B,projection]: last layer, final LayerNorm, row of the first end token, projection;
-               ///< undefined for models without text_projection
+      /// [B,projection]: last layer, final LayerNorm, row of the first end token, projection;
+      /// undefined for models without text_projection
+      pooled;
 };
 
 /// A learned vector in the place of a token's embedding.
@@ -84,9 +86,9 @@ TORCH_MODULE(ClipLayer);
 struct ClipTextImpl : nn::Module {
   explicit ClipTextImpl(const ClipConfig& config);
 
-  /// ids: [B,L] int64, L at most config.positions, each row with start and end tokens. clip_skip: layers
-  /// left out at the end, diffusers' `clip_skip` (0 is the normal state of the model family). vectors: stand
-  /// in for the embeddings of the ids in their places.
+  /// ids: [B,L] int64, L at most config.positions, each row with start and end tokens. clip_skip:
+  /// layers left out at the end, diffusers' `clip_skip` (0 is the normal state of the model
+  /// family). vectors: stand in for the embeddings of the ids in their places.
   /// Throws InvalidRequest when the model has too few layers for clip_skip, Error for other shapes.
   ClipOutput forward(const Tensor& ids, int64_t clip_skip = 0,
                      std::span<const TokenVector> vectors = {});

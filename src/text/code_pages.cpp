@@ -6,7 +6,8 @@ namespace {
 constexpr size_t kUpperHalf = 128;
 constexpr char32_t kSubstitute = 0x1A;
 
-// The characters of the bytes 0x80 to 0xFF. Where a page has none, the byte's own number stands, as in browsers.
+// The characters of the bytes 0x80 to 0xFF. Where a page has none, the byte's own number stands, as
+// in browsers.
 // Source: the mappings of the Unicode Consortium (MAPPINGS/VENDORS, MAPPINGS/ISO8859).
 constexpr std::u32string_view kWindows1252 =
     U"€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008DŽ\u008F\u0090‘’“”•–—˜™š›œ\u009DžŸ\u00A0¡¢£¤¥¦§¨©ª«¬\u00AD®¯°±²³´"

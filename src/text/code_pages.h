@@ -28,8 +28,9 @@ char32_t windows_1252_char(uint8_t byte);
 /// Windows' own pages. Programs that read them put U+FFFD for bytes they do not know.
 bool has_substitute(CodePage page);
 
-/// The bytes that a page has for a text, one per character; nothing when it lacks one of them. In Windows' pages the
-/// replacement character U+FFFD is the byte 0x1A, and the control character of that number has no byte.
+/// The bytes that a page has for a text, one per character; nothing when it lacks one of them. In
+/// Windows' pages the replacement character U+FFFD is the byte 0x1A, and the control character of
+/// that number has no byte.
 /// Source: ftfy 6.3.1, whose "sloppy" encodings these are.
 std::optional<std::string> bytes_in_page(std::u32string_view text, CodePage page);
 

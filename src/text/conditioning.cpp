@@ -11,7 +11,8 @@ std::vector<const Tokenizer*> tokenizers_of(const TextEncoders& encoders) {
   return tokenizers;
 }
 
-/// Tokenizers that treat "!" differently, and textual inversions of different lengths, can disagree.
+/// Tokenizers that treat "!" differently, and textual inversions of different lengths, can
+/// disagree.
 size_t common_count(const ChunkLists& lists, const PromptOptions& options) {
   const auto is_shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
   const auto [least, most] = std::minmax_element(lists.begin(), lists.end(), is_shorter);

@@ -1,6 +1,6 @@
 #pragma once
-// From a prompt to what the UNet is conditioned on: chunks of 77 ids, the encoders' states side by side,
-// the pooled output, and the six numbers for size and crop.
+// From a prompt to what the UNet is conditioned on: chunks of 77 ids, the encoders' states side by
+// side, the pooled output, and the six numbers for size and crop.
 
 #include <string_view>
 #include <vector>
@@ -58,15 +58,16 @@ struct PromptOptions {
 
 using ChunkLists = std::vector<std::vector<TokenChunk>>;  ///< one list per encoder
 
-/// What encode_prompt() puts between start and end for encoders with these tokenizers, in the same order; as many chunks
-/// for each.
+/// What encode_prompt() puts between start and end for encoders with these tokenizers, in the same
+/// order; as many chunks for each.
 ChunkLists encoder_chunks(const std::vector<const Tokenizer*>& tokenizers, std::string_view prompt,
                           const PromptOptions& options);
 
-/// Encodes one prompt, without AND, schedules and network tags. Returns context [1,77n,cross] and pooled [1,P] in
-/// the encoders' dtype; time_ids stays undefined. Weights act on the context
+/// Encodes one prompt, without AND, schedules and network tags. Returns context [1,77n,cross] and
+/// pooled [1,P] in the encoders' dtype; time_ids stays undefined. Weights act on the context
 /// alone.
-/// Throws InvalidRequest for a clip_skip the models cannot do and for textual inversions that are not there.
+/// Throws InvalidRequest for a clip_skip the models cannot do and for textual inversions that are
+/// not there.
 Conditioning encode_prompt(const TextEncoders& encoders, std::string_view prompt,
                            const PromptOptions& options = {});
 

@@ -130,8 +130,8 @@ class A1111Emphasis {
   std::vector<size_t> round_, square_;  ///< number of parts before each bracket that is open
 };
 
-/// ComfyUI's grammar. Brackets are paired once, ahead; spans of text wait on a stack of their own, so that no
-/// text can exhaust the program's.
+/// ComfyUI's grammar. Brackets are paired once, ahead; spans of text wait on a stack of their own,
+/// so that no text can exhaust the program's.
 class ComfyEmphasis {
  public:
   explicit ComfyEmphasis(std::string_view prompt)
@@ -177,8 +177,8 @@ class ComfyEmphasis {
     return prompt_[i] == bracket && (i == 0 || prompt_[i - 1] != '\\');
   }
 
-  /// Where the first group of the span opens; its end without any. A closing bracket without an opening one
-  /// takes the meaning from the next opening one.
+  /// Where the first group of the span opens; its end without any. A closing bracket without an
+  /// opening one takes the meaning from the next opening one.
   size_t first_group(const Span& span) const {
     int64_t surplus = 0;
     for (size_t i = span.begin; i < span.end; ++i) {
@@ -188,7 +188,8 @@ class ComfyEmphasis {
     return span.end;
   }
 
-  /// The end of the group that opens at `bracket`; when it is open up to `end`, a closing bracket there counts.
+  /// The end of the group that opens at `bracket`; when it is open up to `end`, a closing bracket
+  /// there counts.
   size_t closing_of(size_t bracket, size_t end) const {
     if (partner_[bracket] < end) return partner_[bracket];
     return end - bracket >= 2 && is_bracket(end - 1, ')') ? end - 1 : kNone;

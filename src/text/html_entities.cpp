@@ -76,7 +76,8 @@ bool is_ascii_letter_or_digit(char32_t c) {
   return is_ascii_digit(c) || (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z');
 }
 
-/// Control characters and what Unicode will never assign. Source: HTML standard, "numeric character reference end state".
+/// Control characters and what Unicode will never assign. Source: HTML standard, "numeric character
+/// reference end state".
 bool is_never_a_character(char32_t c) {
   const bool is_control =
       (c < 0x20 && c != U'\t' && c != U'\n' && c != U'\f' && c != U'\r') || (c >= 0x7F && c < 0xA0);

@@ -61,7 +61,8 @@ bool is_word(char32_t c) {
   return kind == CharClass::kLetter || kind == CharClass::kNumber;
 }
 
-/// The place behind the emoji that begins at `at`: its style, skin tone, the tags of a flag, and what joiners add.
+/// The place behind the emoji that begins at `at`: its style, skin tone, the tags of a flag, and
+/// what joiners add.
 /// Source: Unicode Technical Standard 51, emoji sequences.
 size_t emoji_end(std::u32string_view text, size_t at) {
   const auto is_next = [&](auto accepts) { return at < text.size() && accepts(text[at]); };

@@ -42,8 +42,8 @@ size_t length_at(std::string_view bytes, size_t i, const BytePattern (&patterns)
   return 0;
 }
 
-// Sequences of UTF-8 with a blank where the byte A0, the no-break space of code pages, was. Lead bytes are those whose
-// character with A0 is a likely one.
+// Sequences of UTF-8 with a blank where the byte A0, the no-break space of code pages, was. Lead
+// bytes are those whose character with A0 is a likely one.
 constexpr ByteSet kBlank = "\x20\x20", kTailByte = "\x80\xBF",
                   kPlainTail = "\x80\x84\x86\x9F\xA1\xBF", kLeadF0 = "\xF0\xF0";
 constexpr BytePattern kWithBlank[] = {
@@ -55,7 +55,8 @@ constexpr BytePattern kWithBlank[] = {
     {kLeadF0, kTailByte, kTailByte, kBlank},
 };
 
-// Sequences of UTF-8 in which a byte was lost: 1A stands for U+FFFD in Windows' code pages, and "?" may, once.
+// Sequences of UTF-8 in which a byte was lost: 1A stands for U+FFFD in Windows' code pages, and "?"
+// may, once.
 constexpr ByteSet kLost = "\x1A\x1A", kLostOrAsked = "\x1A\x1A??", kLostOrTail = "\x1A\x1A\x80\xBF",
                   kAnyTail = "\x1A\x1A??\x80\xBF", kThreeByteLead = "\xE0\xEF",
                   kFourByteLead = "\xF0\xF4", kLeadED = "\xED\xED", kHighHalf = "\xA0\xAF",
@@ -75,7 +76,8 @@ constexpr BytePattern kWithLoss[] = {
 
 constexpr std::string_view kPortugueseEndings[] = {" ", "quele", "quela", "quilo", "s "};
 
-/// The word "à" before a blank keeps that blank, unless the two make a Portuguese word ("às", "àquele").
+/// The word "à" before a blank keeps that blank, unless the two make a Portuguese word ("às",
+/// "àquele").
 std::string with_grave_words(std::string_view bytes) {
   constexpr std::string_view kLead = "\xC3 ";
   std::string out;
@@ -142,7 +144,8 @@ char32_t character_of_pair(std::string_view pair) {
   return 0x10000 + (bits(1, 0x0F) << 16 | bits(2, 0x3F) << 10 | bits(4, 0x0F) << 6 | bits(5, 0x3F));
 }
 
-/// UTF-8 in which surrogate pairs and a zero of two bytes are allowed too: CESU-8, and Java's own form.
+/// UTF-8 in which surrogate pairs and a zero of two bytes are allowed too: CESU-8, and Java's own
+/// form.
 std::optional<std::u32string> text_of_utf8_variants(std::string_view bytes) {
   std::u32string text;
   size_t begin = 0;

@@ -9,8 +9,9 @@
 namespace fourstep {
 namespace {
 
-// Kinds of characters, as bits. The first ones are what ftfy tells apart in wrongly decoded text, the next ones what
-// the bytes of UTF-8 become in code pages (a lead byte of 2, 3 or 4, or a byte that follows one).
+// Kinds of characters, as bits. The first ones are what ftfy tells apart in wrongly decoded text,
+// the next ones what the bytes of UTF-8 become in code pages (a lead byte of 2, 3 or 4, or a byte
+// that follows one).
 using Kinds = uint32_t;
 constexpr Kinds kCommon = 1 << 0, kC1 = 1 << 1, kBad = 1 << 2, kLaw = 1 << 3, kCurrency = 1 << 4,
                 kOpening = 1 << 5, kClosing = 1 << 6, kNumeric = 1 << 7, kKaomoji = 1 << 8,
@@ -150,7 +151,8 @@ bool is_at(std::u32string_view text, const std::vector<Kinds>& kinds, size_t i, 
   return true;
 }
 
-/// How many characters from `i` on are one sequence of UTF-8 whose bytes were read one by one; 0: none.
+/// How many characters from `i` on are one sequence of UTF-8 whose bytes were read one by one; 0:
+/// none.
 size_t sequence_length(std::u32string_view text, size_t i) {
   const Kinds lead = kinds_of(text[i]);
   const size_t length = (lead & kLeadOf2) ? 2 : (lead & kLeadOf3) ? 3 : (lead & kLeadOf4) ? 4 : 0;

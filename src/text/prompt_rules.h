@@ -12,7 +12,8 @@ namespace fourstep {
 
 enum class PromptSyntax {
   kPlain,  ///< every character is text: diffusers
-  kA1111,  ///< weights, BREAK, AND, schedules, <lora:...>: A1111, Forge and this program's own dialect
+  /// weights, BREAK, AND, schedules, <lora:...>: A1111, Forge and this program's own dialect
+  kA1111,
   kComfy,  ///< weights in round brackets and "embedding:name"
 };
 
@@ -24,15 +25,16 @@ struct PromptRules {
   bool bang_in_second = false;  ///< TokenizerOptions::bang_special for the second encoder
 };
 
-/// This program's own dialect reads A1111's grammar with A1111's "No norm". emphasis: "original", "no_norm",
-/// "comfyui", "ignore", or "auto" for the dialect's own. Throws InvalidRequest listing them for another word.
+/// This program's own dialect reads A1111's grammar with A1111's "No norm". emphasis: "original",
+/// "no_norm", "comfyui", "ignore", or "auto" for the dialect's own. Throws InvalidRequest listing
+/// them for another word.
 PromptRules prompt_rules(Dialect dialect, const std::string& emphasis = "auto");
 
 /// How an encoder's tokenizer treats text; encoder: 0 for the first.
 TokenizerOptions tokenizer_options(const PromptRules& rules, size_t encoder);
 
-/// The tokens of a prompt, without AND, schedules and network tags, which are taken apart before. inversions: may
-/// be null; encoder: which one the tokens are for, 0 for the first.
+/// The tokens of a prompt, without AND, schedules and network tags, which are taken apart before.
+/// inversions: may be null; encoder: which one the tokens are for, 0 for the first.
 std::vector<TokenPart> tokenize_prompt(const Tokenizer& tokenizer, std::string_view prompt,
                                        const PromptRules& rules,
                                        const InversionTable* inversions = nullptr,

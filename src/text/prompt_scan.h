@@ -1,6 +1,6 @@
 #pragma once
-// What stands in a prompt besides the words to be drawn: tags of networks, AND, comments, weights that are not
-// written as they should be; and small steps of the parsers.
+// What stands in a prompt besides the words to be drawn: tags of networks, AND, comments, weights
+// that are not written as they should be; and small steps of the parsers.
 
 #include <map>
 #include <optional>
@@ -24,7 +24,8 @@ bool is_whole_word(std::string_view text, size_t begin, size_t end);
 std::string_view without_blanks_behind(std::string_view text);
 std::string_view without_blanks(std::string_view text);
 
-// "<lora:name:0.8>" and its relatives: networks named inside a prompt, and taken out of it before it is read.
+// "<lora:name:0.8>" and its relatives: networks named inside a prompt, and taken out of it before
+// it is read.
 
 /// <type:a:b:key=value>
 struct NetworkTag {
@@ -49,24 +50,27 @@ struct LoraTag {
   std::vector<std::string> ignored;  ///< names of settings that have no effect here, such as "dyn"
 };
 
-/// <lora:NAME>, <lora:NAME:TEXT>, <lora:NAME:TEXT:UNET>, with te= and unet= instead of the numbers; "lyco" is
-/// another word for "lora". Weights may change over the steps (step_weights_from_text()). Nothing for tags of another
-/// type. Throws InvalidRequest naming the tag when it has no name or a weight is none.
+/// <lora:NAME>, <lora:NAME:TEXT>, <lora:NAME:TEXT:UNET>, with te= and unet= instead of the numbers;
+/// "lyco" is another word for "lora". Weights may change over the steps (step_weights_from_text()).
+/// Nothing for tags of another type. Throws InvalidRequest naming the tag when it has no name or a
+/// weight is none.
 std::optional<LoraTag> lora_tag(const NetworkTag& tag);
 
 // "a cat AND a dog :0.5": several prompts that act on one picture, each with a weight of its own.
 
-/// The parts between the words AND, at least one. A part may end in " :weight", so a whole prompt may too;
-/// blanks at the end of a part do not belong to it. Takes any bytes and never fails.
+/// The parts between the words AND, at least one. A part may end in " :weight", so a whole prompt
+/// may too; blanks at the end of a part do not belong to it. Takes any bytes and never fails.
 /// Source: the behaviour of A1111's and Forge's `get_multicond_prompt_list`.
 std::vector<WeightedText> parse_composition(std::string_view prompt);
 
 // Notes in prompts that are not meant for the model.
 
-/// The prompt as the dialect's program leaves it. A1111 and Forge: from "#" to the end of the line, the line end stays, and
-/// a line that begins with "#" leaves one for both of its ends. ComfyUI: "//" to the end of the line and "/* ... */", wherever
-/// they stand, in "https://..." too. This program's own dialect and diffusers know no comments.
-/// Source: A1111's script `comments.py`, ComfyUI's front end (`processDynamicPrompt`), by their results.
+/// The prompt as the dialect's program leaves it. A1111 and Forge: from "#" to the end of the line,
+/// the line end stays, and a line that begins with "#" leaves one for both of its ends. ComfyUI:
+/// "//" to the end of the line and "/* ... */", wherever they stand, in "https://..." too. This
+/// program's own dialect and diffusers know no comments.
+/// Source: A1111's script `comments.py`, ComfyUI's front end (`processDynamicPrompt`), by their
+/// results.
 std::string without_comments(std::string_view prompt, Dialect dialect);
 
 // Weights in prompts that are not written as the grammar has them, and so would be drawn as words.

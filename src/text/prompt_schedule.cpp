@@ -34,8 +34,8 @@ bool is_number(std::string_view text) {
   return is_digit(leading) || leading == '.';
 }
 
-/// Reads a prompt once. Groups that turn out not to be choices become text together with all that are open around
-/// them, since only groups can stand in groups.
+/// Reads a prompt once. Groups that turn out not to be choices become text together with all that
+/// are open around them, since only groups can stand in groups.
 class ScheduleReader {
  public:
   /// Nothing for a prompt that the grammar does not take.

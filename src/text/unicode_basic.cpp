@@ -1,5 +1,6 @@
-// The Unicode functions of minimal builds, from the C library's C.UTF-8 locale. Exact for ASCII and Latin-1
-// and good for most letters; digits of other scripts count as letters there, and nothing is composed.
+// The Unicode functions of minimal builds, from the C library's C.UTF-8 locale. Exact for ASCII and
+// Latin-1 and good for most letters; digits of other scripts count as letters there, and nothing is
+// composed.
 #ifdef FOURSTEP_MINIMAL
 
 #include <locale.h>

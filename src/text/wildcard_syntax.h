@@ -1,5 +1,6 @@
 #pragma once
-// How the random parts of a prompt are written: "{a|b}", "{2$$ and $$a|b|c}", "__name__", "${name=value}".
+// How the random parts of a prompt are written: "{a|b}", "{2$$ and $$a|b|c}", "__name__",
+// "${name=value}".
 
 #include <cstddef>
 #include <optional>
@@ -9,7 +10,8 @@
 
 namespace fourstep {
 
-/// Where each brace closes; npos: nowhere, or no opening brace. Braces behind a backslash do not count.
+/// Where each brace closes; npos: nowhere, or no opening brace. Braces behind a backslash do not
+/// count.
 std::vector<size_t> pair_braces(std::string_view text);
 
 /// The parts between the bars that stand in no inner braces. text: without its own braces.
@@ -32,12 +34,12 @@ struct ChoiceSyntax {
 };
 
 /// Nothing for braces that choose nothing: no bar and no range. inside: without its braces.
-/// Throws InvalidRequest for the ways of sampling "!" and "@" of Dynamic Prompts, which are not supported, and for a "$$"
-/// that follows no number.
+/// Throws InvalidRequest for the ways of sampling "!" and "@" of Dynamic Prompts, which are not
+/// supported, and for a "$$" that follows no number.
 std::optional<ChoiceSyntax> parse_choice(std::string_view inside);
 
-/// "__name__" at the start of `text`: the name, which may have braces inside, with "~" in front left out. Nothing when
-/// there is none. `length`: of all.
+/// "__name__" at the start of `text`: the name, which may have braces inside, with "~" in front
+/// left out. Nothing when there is none. `length`: of all.
 struct NameSyntax {
   std::string_view name;
   size_t length = 0;

@@ -37,7 +37,8 @@ class Expansion {
   Expansion(const WildcardSeed& seed, const WildcardOptions& options)
       : seed_(seed), options_(options) {}
 
-  /// A whole prompt or a line of a list: its variables are set before anything is chosen, and forgotten behind it.
+  /// A whole prompt or a line of a list: its variables are set before anything is chosen, and
+  /// forgotten behind it.
   void append_prompt(std::string_view text, int depth) {
     const Variables earlier = variables_;
     const std::vector<size_t> partner = pair_braces(text);

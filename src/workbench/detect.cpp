@@ -16,14 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What one module shows: projections of the checkpoint's weight, and of its difference to the base.
+/// What one module shows: projections of the checkpoint's weight, and of its difference to the
+/// base.
 struct Measured {
   ParameterId id;
   Projection difference;   ///< dot and delta_norm2 are what counts
   double noise_norm2 = 0;  ///< of what is not the LoRA, or a number in proportion to it
 };
 
-/// The smallest noise that is believed: rounding to fp16, 2^-11 of a weight, evenly spread (/ sqrt 3).
+/// The smallest noise that is believed: rounding to fp16, 2^-11 of a weight, evenly spread (/ sqrt
+/// 3).
 constexpr double kLeastNoise = 0.0003;
 
 /// What fp32 products and sums leave uncertain, relative.
@@ -33,8 +35,9 @@ double noise_per_element(const Measured& m) {
   return m.noise_norm2 / static_cast<double>(m.difference.num_elements);
 }
 
-/// A weight that is nearly zero, as projections are where training has hardly moved them, shows next to no noise and
-/// would outweigh all others; none counts as known better than this share of the median's noise.
+/// A weight that is nearly zero, as projections are where training has hardly moved them, shows
+/// next to no noise and would outweigh all others; none counts as known better than this share of
+/// the median's noise.
 double least_noise_per_element(const std::vector<Measured>& measured) {
   constexpr double kLeastShare = 0.01;
   std::vector<double> noise;
@@ -105,7 +108,8 @@ class Detector {
                 of.path.string(), m.parameter, path_.string());
   }
 
-  /// Twice over the modules, in memory: the second time the noise of each is known from what the first one left.
+  /// Twice over the modules, in memory: the second time the noise of each is known from what the
+  /// first one left.
   void by_base() {
     const Checkpoint base = open_base_model(*settings_.base).checkpoint;
     result_.reference = fmt::format("base \"{}\"", settings_.base->filename().string());
@@ -148,8 +152,9 @@ class Detector {
     result_.other_change = std::sqrt(residual / std::max(total, 1e-300));
   }
 
-  /// Without the base: its projections come from the fingerprint that leaves the least scatter; without any,
-  /// they are taken for zero, which holds for directions that the base does not prefer.
+  /// Without the base: its projections come from the fingerprint that leaves the least scatter;
+  /// without any, they are taken for zero, which holds for directions that the base does not
+  /// prefer.
   void by_projections() {
     const auto projections = project_all(checkpoint_, match_, events_);
     if (settings_.fingerprints.empty()) {
@@ -205,10 +210,10 @@ class Detector {
         base.path.string(), base.lora_name, key, settings_.lora.string());
   }
 
-  /// Rounding to the nearest takes from a change one-sidedly: a little in the mean over all weights, and most of a
-  /// small change where the base was already on the grid of the checkpoint's type, unless other changes of the same
-  /// weights carry it over. The truth lies between "no loss" and "all of the loss": the estimate moves to the middle
-  /// and the error bar reaches both ends.
+  /// Rounding to the nearest takes from a change one-sidedly: a little in the mean over all
+  /// weights, and most of a small change where the base was already on the grid of the checkpoint's
+  /// type, unless other changes of the same weights carry it over. The truth lies between "no loss"
+  /// and "all of the loss": the estimate moves to the middle and the error bar reaches both ends.
   void add_rounding() {
     StrengthEstimate& estimate = result_.estimate;
     const auto storage = storage_of(unet_dtype(checkpoint_));

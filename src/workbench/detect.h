@@ -1,7 +1,8 @@
 #pragma once
-// Is this LoRA baked into that checkpoint, and how strongly? Each module of the LoRA gives an estimate by
-// projection, s = <W - W_base, D> / <D, D>; what the modules agree on is the strength, how they scatter its error
-// bar. Fine-tuning and other LoRAs are noise in this: they are nearly orthogonal to D in so many dimensions.
+// Is this LoRA baked into that checkpoint, and how strongly? Each module of the LoRA gives an
+// estimate by projection, s = <W - W_base, D> / <D, D>; what the modules agree on is the strength,
+// how they scatter its error bar. Fine-tuning and other LoRAs are noise in this: they are nearly
+// orthogonal to D in so many dimensions.
 
 #include <filesystem>
 #include <optional>
@@ -53,8 +54,8 @@ struct Detection {
   std::vector<Candidate> candidates;  ///< all fingerprints, the best first
 };
 
-/// Reports kLoad. Throws Error when files do not fit each other: the LoRA or the base another architecture, a
-/// fingerprint made for another LoRA.
+/// Reports kLoad. Throws Error when files do not fit each other: the LoRA or the base another
+/// architecture, a fingerprint made for another LoRA.
 Detection detect(const std::filesystem::path& checkpoint, const DetectSettings& settings,
                  const Events& events);
 

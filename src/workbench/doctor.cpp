@@ -35,8 +35,8 @@ Finding matched_finding(const LoraMatch& match) {
                  : "--lora-partial applies the rest; better a LoRA for this model");
 }
 
-/// What the modules are multiplied by; a LoRA whose alpha is ignored elsewhere acts 1 / factor times as strongly
-/// there.
+/// What the modules are multiplied by; a LoRA whose alpha is ignored elsewhere acts 1 / factor
+/// times as strongly there.
 void add_scale_findings(const LoraMatch& match, double weight, std::vector<Finding>& findings) {
   std::set<double> factors;
   for (const MatchedModule& m : match.matched) factors.insert(factor_of(m.module));
@@ -95,7 +95,8 @@ Finding merged_finding(const Checkpoint& checkpoint, const fs::path& lora) {
   return good("already-merged", "the checkpoint's metadata do not name this LoRA");
 }
 
-/// A merge keeps the checkpoint's type unless it is told another: a loss there is a problem, elsewhere a warning.
+/// A merge keeps the checkpoint's type unless it is told another: a loss there is a problem,
+/// elsewhere a warning.
 Finding precision_finding(const Examination& examination, std::optional<Storage> own) {
   constexpr double kTolerable = 0.1;
   const auto is_lossy = [](const StorageLoss& entry) { return entry.loss.error > kTolerable; };

@@ -1,6 +1,6 @@
 #pragma once
-// Why a LoRA does nothing or looks wrong on a model, as far as the two files can tell. What sampler, schedule and
-// guidance have to do with it is for those who know the request.
+// Why a LoRA does nothing or looks wrong on a model, as far as the two files can tell. What
+// sampler, schedule and guidance have to do with it is for those who know the request.
 
 #include <filesystem>
 #include <string>
@@ -33,9 +33,9 @@ struct Examination {
 };
 
 /// weight: the strength the user gives the LoRA.
-/// Findings: "matched" (the first), "switched-off", "scale", "change", "text-encoder", "already-merged", "precision".
-/// Reports kLoad. Throws Error when a file cannot be read or is no model or LoRA; a LoRA that does not fit is a
-/// finding.
+/// Findings: "matched" (the first), "switched-off", "scale", "change", "text-encoder",
+/// "already-merged", "precision". Reports kLoad. Throws Error when a file cannot be read or is no
+/// model or LoRA; a LoRA that does not fit is a finding.
 Examination examine(const std::filesystem::path& model, const std::filesystem::path& lora,
                     double weight, const Events& events);
 

@@ -53,7 +53,8 @@ std::map<std::string, Projection> project_all(const Checkpoint& checkpoint, cons
         project(weight, matched.module);
     drop_pages(weight);
     for (const Tensor& factor : tensors_of(matched.module)) drop_pages(factor);
-    // The new entry lies in what the last module left: without this the heap grows by a module each time.
+    // The new entry lies in what the last module left: without this the heap grows by a module each
+    // time.
     return_freed_memory();
   }
   events.report({Stage::kLoad, total, total});

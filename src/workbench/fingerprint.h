@@ -1,6 +1,6 @@
 #pragma once
-// What must be known of a base model to find a LoRA in models made from it: one number per module of the LoRA,
-// <W_base, D>, instead of gigabytes of weights. Kept as JSON.
+// What must be known of a base model to find a LoRA in models made from it: one number per module
+// of the LoRA, <W_base, D>, instead of gigabytes of weights. Kept as JSON.
 
 #include <filesystem>
 #include <map>
@@ -23,8 +23,8 @@ struct Fingerprint {
 /// "unet.mid_block.attentions.0.proj_in.weight".
 std::string module_key(const ParameterId& id);
 
-/// Projections of all modules of `match` (DoRA ones left out) on the weights of `checkpoint`, in its order.
-/// Reports kLoad, one step per module; pages of mapped files are dropped as it goes.
+/// Projections of all modules of `match` (DoRA ones left out) on the weights of `checkpoint`, in
+/// its order. Reports kLoad, one step per module; pages of mapped files are dropped as it goes.
 std::map<std::string, Projection> project_all(const Checkpoint& checkpoint, const LoraMatch& match,
                                               const Events& events);
 

@@ -1,5 +1,6 @@
 #pragma once
-// The blocks of a UNet under the names of the extension sd-webui-lora-block-weight, and weights per block.
+// The blocks of a UNet under the names of the extension sd-webui-lora-block-weight, and weights per
+// block.
 
 #include <map>
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace fourstep {
 
-/// "BASE" (text encoders), "IN00".."IN11", "MID", "OUT00".."OUT11" (the numbers of ldm's input_blocks and
-/// output_blocks), "OTHER" (time and label embeddings, out).
+/// "BASE" (text encoders), "IN00".."IN11", "MID", "OUT00".."OUT11" (the numbers of ldm's
+/// input_blocks and output_blocks), "OTHER" (time and label embeddings, out).
 std::string block_of(const ParameterId& id, const LoraLayout& layout);
 
 /// The same with the text encoders apart: "TE1", "TE2".
@@ -28,9 +29,10 @@ struct BlockWeights {
       by_name;  ///< block, or beginning of a diffusers name ("down_blocks.1.")
 };
 
-/// text: a list of 12 (BASE, IN04, IN05, IN07, IN08, MID, OUT00-05), 17, 20 or 26 numbers as the extension has them, or
-/// a name of its presets ("MIDD", "OUTALL": 17 numbers); blocks that a list leaves out get 0, as there. Or
-/// "IN04=0.5,MID=0,down_blocks.1=2", where blocks that are not named get 1. Empty: all 1.
+/// text: a list of 12 (BASE, IN04, IN05, IN07, IN08, MID, OUT00-05), 17, 20 or 26 numbers as the
+/// extension has them, or a name of its presets ("MIDD", "OUTALL": 17 numbers); blocks that a list
+/// leaves out get 0, as there. Or "IN04=0.5,MID=0,down_blocks.1=2", where blocks that are not named
+/// get 1. Empty: all 1.
 /// Throws InvalidRequest for anything else, and for weights that are not finite.
 BlockWeights parse_block_weights(const std::string& text);
 

@@ -11,10 +11,10 @@
 
 namespace fourstep {
 
-/// SHA-256 over the modules in the order of the model's names: what each adds to (parameter), the factor
-/// alpha / rank, and type, shape and bytes of its tensors. Equal for a file and its conversion to another key
-/// style, different for another precision. Modules without a place count under the name in the file, bundled
-/// embeddings behind all modules.
+/// SHA-256 over the modules in the order of the model's names: what each adds to (parameter), the
+/// factor alpha / rank, and type, shape and bytes of its tensors. Equal for a file and its
+/// conversion to another key style, different for another precision. Modules without a place count
+/// under the name in the file, bundled embeddings behind all modules.
 /// Nothing where the program was built without SHA-256.
 std::optional<std::string> content_hash(const FittedLora& lora);
 

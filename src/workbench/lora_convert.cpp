@@ -120,7 +120,8 @@ class Converter {
     return module && std::holds_alternative<IA3>(module->weight);
   }
 
-  /// The values of a bias where one of the two roles is scaled by the factors, and the other is not.
+  /// The values of a bias where one of the two roles is scaled by the factors, and the other is
+  /// not.
   Tensor bias_in_role(const std::string& key, LoraRole to, LoraRole from, const ParameterId& id,
                       const Tensor& tensor) const {
     const LoraModule* module = weight_of(id);
@@ -134,7 +135,8 @@ class Converter {
         .to(tensor.scalar_type());
   }
 
-  /// DoRA's magnitudes per output are [out] for PEFT, [out,1,...] for kohya; all else keeps its shape.
+  /// DoRA's magnitudes per output are [out] for PEFT, [out,1,...] for kohya; all else keeps its
+  /// shape.
   Tensor in_role(const std::string& key, LoraRole to, LoraRole from, const ParameterId& id,
                  const Tensor& tensor) const {
     if (to == kUp && options_.folds_alpha) {

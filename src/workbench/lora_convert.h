@@ -1,6 +1,6 @@
 #pragma once
-// From one key style to another without loss: factors keep their bits, and what a style has no tensor for goes
-// into the metadata, so that the way back returns the same tensors.
+// From one key style to another without loss: factors keep their bits, and what a style has no
+// tensor for goes into the metadata, so that the way back returns the same tensors.
 
 #include <map>
 #include <optional>
@@ -31,9 +31,10 @@ struct ConvertedLora {
   BundledEmbeddings embeddings;  ///< those that the file keeps
 };
 
-/// Throws Error naming the key when a module has no place in any of `layouts`, or the style cannot express it
-/// (LoHa, LoKr, Tucker forms, full differences, GLoRA, OFT and IA3 in peft and diffusers; whole biases outside of peft;
-/// fused projections), and InvalidRequest when options contradict each other. Modules of rank 0 are left out.
+/// Throws Error naming the key when a module has no place in any of `layouts`, or the style cannot
+/// express it (LoHa, LoKr, Tucker forms, full differences, GLoRA, OFT and IA3 in peft and
+/// diffusers; whole biases outside of peft; fused projections), and InvalidRequest when options
+/// contradict each other. Modules of rank 0 are left out.
 ConvertedLora convert_lora(const LoraSource& source, const std::vector<LoraLayout>& layouts,
                            const ConvertOptions& options);
 

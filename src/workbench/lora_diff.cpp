@@ -36,7 +36,8 @@ void add(Comparison& sum, const Comparison& part) {
   sum.worst_angle = std::max(sum.worst_angle, part.worst_angle);
 }
 
-/// Throws Error when one of the modules adds what only the model's weights tell; equal ones need no weights.
+/// Throws Error when one of the modules adds what only the model's weights tell; equal ones need no
+/// weights.
 void check_comparable(const LoraModule* a, const LoraModule* b, const ParameterId& id) {
   for (const LoraModule* module : {a, b}) {
     if (!module || !is_relative(*module)) continue;

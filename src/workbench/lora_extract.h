@@ -13,7 +13,8 @@ namespace fourstep {
 struct ExtractOptions {
   int64_t rank = 64;              ///< of linear layers and 1x1 convolutions
   int64_t convolution_rank = 64;  ///< of larger kernels
-  /// A text encoder is left out when none of its weights differs by more. Source: sd-scripts' min_diff.
+  /// A text encoder is left out when none of its weights differs by more. Source: sd-scripts'
+  /// min_diff.
   double min_text_difference = 0.01;
   torch::ScalarType dtype = torch::kHalf;
 };
@@ -31,10 +32,10 @@ struct ExtractResult {
   double relative_error() const;
 };
 
-/// The best approximation of `tuned` - `base`, weight by weight, in fp32; a weight that is equal in both gets no
-/// module. Holds one weight of each at a time.
-/// Throws Error when the two have different layouts, or there is no difference at all, and InvalidRequest for a
-/// rank below 1.
+/// The best approximation of `tuned` - `base`, weight by weight, in fp32; a weight that is equal in
+/// both gets no module. Holds one weight of each at a time.
+/// Throws Error when the two have different layouts, or there is no difference at all, and
+/// InvalidRequest for a rank below 1.
 ExtractResult extract_lora(const Checkpoint& tuned, const Checkpoint& base,
                            const ExtractOptions& options, const Events& events = {});
 

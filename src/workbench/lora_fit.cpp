@@ -22,8 +22,8 @@ std::optional<Shape> shape_with_extents(const LoraModule& module, const Shape* p
   return shape;
 }
 
-/// The shape of the weight that `module` changes: its own extents, with the kernel of a convolution. published: that of
-/// the family's model, for kinds that do not show the whole.
+/// The shape of the weight that `module` changes: its own extents, with the kernel of a
+/// convolution. published: that of the family's model, for kinds that do not show the whole.
 std::optional<Shape> own_shape(const LoraModule& module, const Shape* published) {
   if (const auto* whole = std::get_if<Replacement>(&module.weight)) return shape_of(whole->value);
   if (const auto* glora = std::get_if<GLoRA>(&module.weight))

@@ -17,8 +17,9 @@ namespace fourstep {
 
 // The words that call what a LoRA shows, as its metadata say them.
 
-/// What the metadata says of the words that call the subject: modelspec.trigger_phrase (with count 0), else kohya's
-/// most frequent tags (ss_tag_frequency), at most `count`. Damaged entries count as absent.
+/// What the metadata says of the words that call the subject: modelspec.trigger_phrase (with count
+/// 0), else kohya's most frequent tags (ss_tag_frequency), at most `count`. Damaged entries count
+/// as absent.
 std::vector<std::pair<std::string, int64_t>> trigger_words(const Metadata& metadata,
                                                            size_t count = 10);
 
@@ -43,7 +44,8 @@ struct LoraInfo {
   std::vector<LoraBlockInfo> blocks;         ///< in order of execution
   bool has_norms = false;
   size_t num_without_norm = 0;  ///< modules whose change depends on the model's weight
-  /// Bundled textual inversions by name: vectors in each part ("clip_l", "clip_g", "emb_params", ...).
+  /// Bundled textual inversions by name: vectors in each part ("clip_l", "clip_g", "emb_params",
+  /// ...).
   std::map<std::string, std::map<std::string, int64_t>> embeddings;
   std::vector<std::string> notes;  ///< see LoraMatch
   Metadata metadata;

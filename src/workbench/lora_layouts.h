@@ -1,6 +1,7 @@
 #pragma once
-// The names and shapes of the weights that a LoRA may change: of the published families, made from their
-// configurations, so that a LoRA file is understood without a checkpoint at hand; or of a checkpoint.
+// The names and shapes of the weights that a LoRA may change: of the published families, made from
+// their configurations, so that a LoRA file is understood without a checkpoint at hand; or of a
+// checkpoint.
 
 #include <filesystem>
 #include <map>
@@ -31,8 +32,8 @@ LoraLayout layout_of_model(const std::filesystem::path& path);
 
 LoraTargets make_targets(const LoraLayout& layout);
 
-/// The ldm name of a UNet's module ("input_blocks.4.1.proj_in"), given its parameter's diffusers name; empty
-/// when the layout has none.
+/// The ldm name of a UNet's module ("input_blocks.4.1.proj_in"), given its parameter's diffusers
+/// name; empty when the layout has none.
 std::string ldm_module(const LoraLayout& layout, const std::string& parameter);
 
 /// The parameter's name without ".weight" or ".bias".

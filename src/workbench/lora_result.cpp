@@ -57,8 +57,8 @@ std::optional<Tensor> tensor_of_form(const std::string& form, double alpha) {
   return tensor.reshape(Shape(static_cast<size_t>(dims), 1));
 }
 
-/// The name by which PEFT finds a module: it compares ends of names, and versions of transformers differ in
-/// whether text encoders' begin with "text_model.".
+/// The name by which PEFT finds a module: it compares ends of names, and versions of transformers
+/// differ in whether text encoders' begin with "text_model.".
 std::string peft_name(const ParameterId& id) {
   const std::string module = module_of(id.name), prefix = "text_model.";
   return module.starts_with(prefix) ? module.substr(prefix.size()) : module;

@@ -18,10 +18,12 @@ namespace fourstep {
 // Where alpha is kept by styles that have no tensor for it.
 
 inline constexpr const char* kAdapterMetadata = "lora_adapter_metadata";
-/// The same entry while the file is in a style with alpha tensors, which diffusers would refuse beside it.
+/// The same entry while the file is in a style with alpha tensors, which diffusers would refuse
+/// beside it.
 inline constexpr const char* kParkedAdapterMetadata = "fourstep.lora_adapter_metadata";
 
-/// PEFT's configuration of each component as diffusers writes it: rank and alpha, exceptions as patterns.
+/// PEFT's configuration of each component as diffusers writes it: rank and alpha, exceptions as
+/// patterns.
 /// modules: low-rank ones. biased: components with biases beside their factors (PEFT's lora_bias).
 std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules,
                              const std::set<Component>& biased = {});
@@ -29,9 +31,9 @@ std::string adapter_metadata(const std::map<ParameterId, LoraModule>& modules,
 /// Whether the entry gives every module the factor that it has.
 bool agrees(const std::string& adapter_metadata, const std::map<ParameterId, LoraModule>& modules);
 
-/// Types and shapes that alpha tensors had, so that they can be made again bit by bit: metadata entry
-/// `fourstep.lora_alphas`, by parameter, the most frequent form under "*". The usual form (type of the down
-/// factor, shape []) is not noted.
+/// Types and shapes that alpha tensors had, so that they can be made again bit by bit: metadata
+/// entry `fourstep.lora_alphas`, by parameter, the most frequent form under "*". The usual form
+/// (type of the down factor, shape []) is not noted.
 class AlphaForms {
  public:
   AlphaForms() = default;  ///< all usual
@@ -62,15 +64,16 @@ struct LoraPart {
   Metadata metadata;
 };
 
-/// The facts that parts and their result have in common (base model, architecture), licences, titles and trigger
-/// words of all parts, `modelspec.merged_from`, and under "fourstep.made_from" what was done (`operation`) with
-/// which file, weight and SHA-256. modules: of the result, for rank and alpha.
+/// The facts that parts and their result have in common (base model, architecture), licences,
+/// titles and trigger words of all parts, `modelspec.merged_from`, and under "fourstep.made_from"
+/// what was done (`operation`) with which file, weight and SHA-256. modules: of the result, for
+/// rank and alpha.
 Metadata result_metadata(const std::string& operation, const std::vector<LoraPart>& parts,
                          const std::map<ParameterId, LoraModule>& modules);
 
-/// Kohya's style, factors in `dtype`, embeddings as they are; whole or not at all. Returns the relative error of what the rounding to
-/// `dtype` changed: ||written - modules|| / ||modules||, 0 when all types agree;
-/// modules whose change depends on the model's weight do not count.
+/// Kohya's style, factors in `dtype`, embeddings as they are; whole or not at all. Returns the
+/// relative error of what the rounding to `dtype` changed: ||written - modules|| / ||modules||, 0
+/// when all types agree; modules whose change depends on the model's weight do not count.
 double write_lora(const std::filesystem::path& path,
                   const std::map<ParameterId, LoraModule>& modules, const LoraLayout& layout,
                   torch::ScalarType dtype, const Metadata& metadata,

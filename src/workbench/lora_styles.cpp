@@ -105,7 +105,8 @@ std::string ldm_module_key(const ParameterId& id, const LoraLayout& layout) {
   return "lora_unet_" + with_underscores(ldm);
 }
 
-/// PEFT and diffusers have names for plain factors, their bias and DoRA's magnitudes, PEFT for whole weights, too.
+/// PEFT and diffusers have names for plain factors, their bias and DoRA's magnitudes, PEFT for
+/// whole weights, too.
 std::optional<std::string> factor_suffix(LoraStyle style, Component component, LoraRole role) {
   if (role == kMagnitude) return ".lora_magnitude_vector";
   const bool is_peft = style == LoraStyle::kPeft;

@@ -1,13 +1,17 @@
 #pragma once
 // The key styles of LoRA files: to recognise, and to write.
 //
-//   kohya      lora_unet_down_blocks_1_attentions_0_proj_in.lora_down.weight   diffusers' module names
-//   kohya-ldm  lora_unet_input_blocks_4_1_proj_in.lora_down.weight             names of single-file checkpoints
-//   peft       unet.down_blocks.1.attentions.0.proj_in.lora_A.weight           what diffusers writes today
-//   diffusers  unet.down_blocks.1.attentions.0.proj_in.lora.down.weight        what it wrote before PEFT
+//   kohya      lora_unet_down_blocks_1_attentions_0_proj_in.lora_down.weight   diffusers' module
+// names
+//   kohya-ldm  lora_unet_input_blocks_4_1_proj_in.lora_down.weight             names of single-file
+// checkpoints
+//   peft       unet.down_blocks.1.attentions.0.proj_in.lora_A.weight           what diffusers
+// writes today
+//   diffusers  unet.down_blocks.1.attentions.0.proj_in.lora.down.weight        what it wrote before
+// PEFT
 //
-// The first two carry alpha as a tensor per module. The others have no tensor for it: it stands in the metadata
-// entry `lora_adapter_metadata`, or is folded into the up factor.
+// The first two carry alpha as a tensor per module. The others have no tensor for it: it stands in
+// the metadata entry `lora_adapter_metadata`, or is folded into the up factor.
 
 #include <map>
 #include <optional>
@@ -32,7 +36,8 @@ LoraStyle style_from_text(const std::string& text);
 /// Whether alpha is a tensor of the file.
 bool has_alpha_tensors(LoraStyle style);
 
-/// What a file's keys look like, for people: "kohya (diffusers names)", "PEFT", ..., several joined by " + ".
+/// What a file's keys look like, for people: "kohya (diffusers names)", "PEFT", ..., several joined
+/// by " + ".
 std::string describe_style(const std::vector<std::string>& module_names,
                            const std::vector<std::string>& keys);
 
@@ -45,8 +50,8 @@ std::optional<std::string> role_suffix(LoraStyle style, Component component, Lor
 /// The tensors of a module by role, without alpha and scale.
 std::map<LoraRole, Tensor> roles_of(const LoraModule& module, bool is_bias);
 
-/// The modules as a file in kohya's style: factors in `dtype`, alpha (rounded to fp32) in the same type where it
-/// holds it exactly, else in fp32. Modules without alpha and with factor 1 get none.
+/// The modules as a file in kohya's style: factors in `dtype`, alpha (rounded to fp32) in the same
+/// type where it holds it exactly, else in fp32. Modules without alpha and with factor 1 get none.
 /// Throws Error when a value does not fit `dtype`.
 NamedTensors kohya_tensors(const std::map<ParameterId, LoraModule>& modules,
                            const LoraLayout& layout, torch::ScalarType dtype);

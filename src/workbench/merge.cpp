@@ -71,8 +71,8 @@ class Merger {
     return row == base_.rows.end() ? std::nullopt : std::optional(row->second.component);
   }
 
-  /// A tensor of the file can hold three parameters (q, k, v), or one transposed: the same views are taken of
-  /// both sides, and each parameter is fused from the one into the other.
+  /// A tensor of the file can hold three parameters (q, k, v), or one transposed: the same views
+  /// are taken of both sides, and each parameter is fused from the one into the other.
   void fill(const std::string& key, const Tensor& pristine, Tensor& out) const {
     const auto row = base_.rows.find(key);
     if (row == base_.rows.end()) {

@@ -1,7 +1,7 @@
 #pragma once
-// LoRAs into a checkpoint, for good. The arithmetic is that of lora/fuse.h: fp32, all LoRAs of a weight summed
-// first, rounded once. Tensors stream from the mapped file to the new one, so memory does not grow with the
-// checkpoint.
+// LoRAs into a checkpoint, for good. The arithmetic is that of lora/fuse.h: fp32, all LoRAs of a
+// weight summed first, rounded once. Tensors stream from the mapped file to the new one, so memory
+// does not grow with the checkpoint.
 
 #include <cstdint>
 #include <filesystem>
@@ -42,20 +42,21 @@ struct MergeReport {
   std::vector<std::string> notices = {};  ///< see notices_of()
 };
 
-/// Writes `base` with the LoRAs in it to `output` (safetensors, single-file names, atomically). Metadata: that of
-/// the base, and what merge_metadata.h adds. Reports kSave, one step per tensor.
-/// Throws InvalidRequest when `output` is one of the parts or has no room on its disk, Error when a LoRA does not
-/// fit (nothing is written then) or a value overflows fp16.
+/// Writes `base` with the LoRAs in it to `output` (safetensors, single-file names, atomically).
+/// Metadata: that of the base, and what merge_metadata.h adds. Reports kSave, one step per tensor.
+/// Throws InvalidRequest when `output` is one of the parts or has no room on its disk, Error when a
+/// LoRA does not fit (nothing is written then) or a value overflows fp16.
 MergeReport merge_into_file(const std::filesystem::path& base, const MergeSettings& settings,
                             const std::filesystem::path& output, const Events& events);
 
 // A checkpoint in another element type or layout.
 
-/// Writes `input` (file or diffusers folder) to `output`: a single file when that ends with .safetensors, else a
-/// diffusers folder, which must not exist yet. LoRAs in `settings` do not count.
-/// What the checkpoint's metadata say goes with it: into a folder's UNet file, and from there into a single file.
-/// A folder is made under a temporary name beside `output` and renamed when it is whole. Streams as
-/// merge_into_file(); reports kSave. Throws as merge_into_file(), and InvalidRequest when the folder is there.
+/// Writes `input` (file or diffusers folder) to `output`: a single file when that ends with
+/// .safetensors, else a diffusers folder, which must not exist yet. LoRAs in `settings` do not
+/// count. What the checkpoint's metadata say goes with it: into a folder's UNet file, and from
+/// there into a single file. A folder is made under a temporary name beside `output` and renamed
+/// when it is whole. Streams as merge_into_file(); reports kSave. Throws as merge_into_file(), and
+/// InvalidRequest when the folder is there.
 /// extra_files: what a folder gets beside it, text by path inside; tokenizers, for instance.
 MergeReport convert_model(const std::filesystem::path& input, const MergeSettings& settings,
                           const std::filesystem::path& output, const Events& events,

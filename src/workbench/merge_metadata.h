@@ -14,12 +14,12 @@ namespace fourstep {
 
 // How the metadata of results name the files that they were made from.
 
-/// SHA-256 of a file, from the user's cache where it is known; empty for folders and builds without it. Reports
-/// kHash in MiB.
+/// SHA-256 of a file, from the user's cache where it is known; empty for folders and builds without
+/// it. Reports kHash in MiB.
 std::string sha256_of(const std::filesystem::path& path, const Events& events);
 
-/// {"name", "sha256", "title", "license"} of a part: the keys of A1111's merger and ModelSpec's spelling. What is not known is
-/// left out. metadata: of the part.
+/// {"name", "sha256", "title", "license"} of a part: the keys of A1111's merger and ModelSpec's
+/// spelling. What is not known is left out. metadata: of the part.
 nlohmann::ordered_json part_json(const std::filesystem::path& path, const std::string& sha256,
                                  const Metadata& metadata);
 
@@ -27,7 +27,8 @@ nlohmann::ordered_json part_json(const std::filesystem::path& path, const std::s
 std::string joined(const std::vector<std::string>& texts, const char* separator);
 
 /// The metadata of the base with
-///   sd_merge_recipe   JSON: type "fourstep", dtype, rounding, seed, base and loras, each with name, weight, SHA-256
+///   sd_merge_recipe   JSON: type "fourstep", dtype, rounding, seed, base and loras, each with
+/// name, weight, SHA-256
 ///                     and license where known (the key of A1111's merger, which readers show),
 ///   sd_merge_models   JSON: by SHA-256 of each part its name (as A1111),
 ///   modelspec.merged_from, modelspec.license (those of the parts, each once; ModelSpec 1.0).

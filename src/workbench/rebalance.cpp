@@ -36,7 +36,8 @@ void check_sense(const fs::path& checkpoint, const Detection& found, double weig
   }
 }
 
-/// A change that depends on the weight it was made to cannot be added to, or taken from, another weight.
+/// A change that depends on the weight it was made to cannot be added to, or taken from, another
+/// weight.
 void check_sums(const fs::path& checkpoint, const DetectSettings& settings) {
   const Checkpoint model = open_base_model(checkpoint).checkpoint;
   const LoraMatch match = open_matched_lora(settings.lora, model, settings.is_partial_allowed);

@@ -1,6 +1,6 @@
 #pragma once
-// Brings the LoRA that was merged into a checkpoint to another strength: measured, merged with the difference, measured
-// again.
+// Brings the LoRA that was merged into a checkpoint to another strength: measured, merged with the
+// difference, measured again.
 
 #include <filesystem>
 
@@ -22,8 +22,9 @@ struct Rebalance {
   MergeReport merge;
 };
 
-/// Throws InvalidRequest, unless forced, when the LoRA is not there and shall be taken out (that would damage
-/// the model), when the LoRA is no difference (DoRA, GLoRA, OFT, ..., forced or not), when the measure is too uncertain to act on, or when nothing is to do. Throws as detect() and
+/// Throws InvalidRequest, unless forced, when the LoRA is not there and shall be taken out (that
+/// would damage the model), when the LoRA is no difference (DoRA, GLoRA, OFT, ..., forced or not),
+/// when the measure is too uncertain to act on, or when nothing is to do. Throws as detect() and
 /// merge_into_file().
 Rebalance rebalance(const std::filesystem::path& checkpoint, const RebalanceSettings& settings,
                     const std::filesystem::path& output, const Events& events);

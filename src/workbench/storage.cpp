@@ -18,7 +18,8 @@ namespace {
 constexpr float kLargestFp8 = 448;  // e4m3fn
 constexpr int64_t kGrain = 1 << 16;
 
-/// The grid of a floating type: bits behind the leading one, and the exponent below which spacing is constant.
+/// The grid of a floating type: bits behind the leading one, and the exponent below which spacing
+/// is constant.
 struct Grid {
   int mantissa_bits = 0, smallest_exponent = 0;
 };
@@ -36,7 +37,8 @@ Grid grid_of(torch::ScalarType dtype) {
   }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014: Fast splittable pseudorandom number generators): the number at position `index` of the stream of `seed`.
+/// SplitMix64 (Steele, Lea, Flood 2014: Fast splittable pseudorandom number generators): the number
+/// at position `index` of the stream of `seed`.
 uint64_t random_word(uint64_t seed, uint64_t index) {
   uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15ULL;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -44,8 +46,9 @@ uint64_t random_word(uint64_t seed, uint64_t index) {
   return z ^ (z >> 31);
 }
 
-/// `value` on the grid, its magnitude down or up with the probability of its place between the two neighbours.
-/// In the normal range adding random bits below the last kept one does that; below it, spacing is constant.
+/// `value` on the grid, its magnitude down or up with the probability of its place between the two
+/// neighbours. In the normal range adding random bits below the last kept one does that; below it,
+/// spacing is constant.
 float round_at_random(float value, const Grid& grid, uint32_t random) {
   const auto bits = std::bit_cast<uint32_t>(value);
   const int exponent = static_cast<int>(bits >> 23 & 0xFF) - 127;

@@ -58,7 +58,8 @@ Mean weighted_mean(std::span<const ModuleStrength> modules, double center, doubl
   for (const ModuleStrength& module : modules) {
     const double factor = huber_factor(module, center, scatter);
     const double weight = factor * module.information;
-    // A module far off pulls with the same force wherever the centre is: it does not hold it in place.
+    // A module far off pulls with the same force wherever the centre is: it does not hold it in
+    // place.
     slope += factor < 1 ? 0 : module.information;
     sum += weight;
     squares += weight * weight;
@@ -111,8 +112,9 @@ double total(const Tensor& tensor) { return tensor.sum(torch::kDouble).item<doub
 
 double inner_product(const Tensor& a, const Tensor& b) { return total(a * b); }
 
-/// Calls use(begin, rows) for the rows of weight (less those of base, if there is one) as fp32 matrices of a few MB.
-/// Whole weights would be up to 50 MB each, and the C library does not give such memory back piece by piece.
+/// Calls use(begin, rows) for the rows of weight (less those of base, if there is one) as fp32
+/// matrices of a few MB. Whole weights would be up to 50 MB each, and the C library does not give
+/// such memory back piece by piece.
 template <typename Use>
 void for_row_blocks(const Tensor& weight, const Tensor& base, const Use& use) {
   constexpr int64_t kBlockElements = 1 << 20;

@@ -23,7 +23,8 @@ using testing::to_doubles;
 // The reference draws are float32, and torch builds may differ in their last bits.
 constexpr double kTolerance = 1e-6;
 constexpr double kSumTolerance = 2e-3;
-// Columns that are all but opposite are divided by a small sine, which enlarges the last bits of float32.
+// Columns that are all but opposite are divided by a small sine, which enlarges the last bits of
+// float32.
 constexpr double kSlerpTolerance = 1e-5;
 
 uint64_t seed_of(const json& value) { return std::stoull(value.get<std::string>()); }
@@ -79,7 +80,8 @@ void check_torch_randn(const json& c) {
   if (c.contains("second_draw_first8")) expect_close(noise(shape), c["second_draw_first8"]);
 }
 
-/// ComfyUI draws a batch at once, or image by image when it keeps some of them only: one stream either way.
+/// ComfyUI draws a batch at once, or image by image when it keeps some of them only: one stream
+/// either way.
 void check_comfyui_prepare_noise(const json& c) {
   Shape shape = c["shape"].get<Shape>();
   std::vector<int64_t> kept = {0, 1};
@@ -95,7 +97,8 @@ void check_comfyui_prepare_noise(const json& c) {
   }
 }
 
-/// The case is of a ComfyUI that started the steps at the seed itself; a later one does so at seed + 1.
+/// The case is of a ComfyUI that started the steps at the seed itself; a later one does so at seed
+/// + 1.
 void check_comfyui_step_noise(const json& c) {
   ASSERT_TRUE(c["equals_initial_noise"].get<bool>());
   const ImageSeed seed{.seed = seed_of(c["seed"]) - 1, .ensd = kComfyStepSeedDelta};

@@ -79,7 +79,8 @@ TEST(ParallelFor, ThrowsWhatAWorkerThrows) {
   EXPECT_THROW(parallel_for(10, 1, fail_late), InvalidRequest);
 }
 
-/// A second OpenMP runtime would have a pool of its own, and both together twice the cores' threads.
+/// A second OpenMP runtime would have a pool of its own, and both together twice the cores'
+/// threads.
 TEST(ParallelFor, TheProcessHasOneOpenMpRuntime) {
   std::set<std::string> runtimes;
   dl_iterate_phdr(
@@ -104,7 +105,8 @@ double used_share(int64_t lanes, int64_t length, int64_t block, int64_t threads)
 }
 
 TEST(BlockLength, KeepsFewAndManyThreadsBusyInAttentionOfSdxl) {
-  // Heads and rows of the self-attention at 512 and 1024 px; 48 rows share a block of keys in cache.
+  // Heads and rows of the self-attention at 512 and 1024 px; 48 rows share a block of keys in
+  // cache.
   const std::pair<int64_t, int64_t> shapes[] = {{10, 1024}, {20, 256}, {10, 4096}, {20, 1024}};
   for (const auto& [heads, rows] : shapes) {
     for (const int64_t threads : {2, 8, 64}) {

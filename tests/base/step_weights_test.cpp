@@ -17,7 +17,8 @@ std::vector<double> weights_over(const char* text, std::vector<int64_t> steps, i
   return weights;
 }
 
-// The numbers of loractl's own tests (github.com/cheald/sd-webui-loractl, test/tests.py, commit 4ba2146).
+// The numbers of loractl's own tests (github.com/cheald/sd-webui-loractl, test/tests.py, commit
+// 4ba2146).
 TEST(StepWeights, CountStepsAndRunStraightBetweenPoints) {
   EXPECT_EQ(weights_over("1.0", {0, 15, 30}, 30), (std::vector<double>{1, 1, 1}));
   EXPECT_EQ(weights_over("0.75@0;0.5@3;1@6", {0, 3, 6, 9}, 30),

@@ -106,7 +106,8 @@ TEST_F(AtomicFile, NamesTheProblemWithTheFolderOrTarget) {
   EXPECT_THAT(refusal("/proc/x"), HasSubstr("cannot write in this folder"));
 }
 
-/// Makes the kernel refuse files beyond `num_bytes` for the life of the object, as a full disk would.
+/// Makes the kernel refuse files beyond `num_bytes` for the life of the object, as a full disk
+/// would.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t num_bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {

@@ -21,7 +21,8 @@ std::string number(uint32_t value, int size, bool big_endian) {
   return out;
 }
 
-/// A block with the UserComment `comment` (more than 4 bytes), laid out by hand in either byte order.
+/// A block with the UserComment `comment` (more than 4 bytes), laid out by hand in either byte
+/// order.
 std::string block_with_comment(const std::string& comment, bool big_endian) {
   const auto n = [&](uint32_t value, int size) { return number(value, size, big_endian); };
   std::string block = (big_endian ? "MM" : "II") + n(42, 2) + n(8, 4);

@@ -1,5 +1,5 @@
-// Files of other programs, of every kind that a reader meets: tests/oracle/make_image_files.py wrote them and
-// the pixels that Pillow sees in them.
+// Files of other programs, of every kind that a reader meets: tests/oracle/make_image_files.py
+// wrote them and the pixels that Pillow sees in them.
 #include <gtest/gtest.h>
 
 #include "io/image.h"

@@ -51,7 +51,8 @@ TEST(ModuleNames, NumberedNamesAreCountedFromZeroWithoutGaps) {
 }
 
 TEST(ModuleNames, BlockNumbersFollowTheResamplersNotAFixedPeriod) {
-  // Three resnets per level: the first downsampler is input block 4, the first upsampler in output block 3.
+  // Three resnets per level: the first downsampler is input block 4, the first upsampler in output
+  // block 3.
   testing::TinyUNet unet{.channels = {32, 32, 64}, .depth = {1, 0, 2}, .resnets = 3};
   const ModuleNames names =
       unet_modules(unet_layout_from_diffusers(testing::tiny_unet_shapes(unet)));

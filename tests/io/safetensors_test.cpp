@@ -38,7 +38,8 @@ class SafetensorsFiles : public ::testing::Test {
 
 using GoldenSafetensors = SafetensorsFiles;
 
-/// Every tensor that the case lists must be in the header, and, where libtorch has its type, in the file.
+/// Every tensor that the case lists must be in the header, and, where libtorch has its type, in the
+/// file.
 void expect_tensors(const nlohmann::json& expected, const SafetensorsHeader& header,
                     const TensorFile& file) {
   EXPECT_EQ(header.entries.size(), expected.size());

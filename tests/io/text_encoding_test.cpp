@@ -72,9 +72,9 @@ ImageText texts_of(const std::string& prompt) {
           {"fourstep", "{\"prompt\":\"" + prompt + "\",\"steps\":4}"}};
 }
 
-// 65,533 bytes of an APP1 segment (Exif 2.32, 4.5.4) less "Exif\0\0" are 65,527. A block with one ASCII comment of n
-// characters has 8 + (2 + 12 + 4) + (2 + 12 + 4) + 8 + n bytes, rounded up to an even number (TIFF), so n = 65,474 fits and one more
-// does not.
+// 65,533 bytes of an APP1 segment (Exif 2.32, 4.5.4) less "Exif\0\0" are 65,527. A block with one
+// ASCII comment of n characters has 8 + (2 + 12 + 4) + (2 + 12 + 4) + 8 + n bytes, rounded up to an
+// even number (TIFF), so n = 65,474 fits and one more does not.
 TEST(FitText, AJpegHoldsUpToTheLastByteOfItsSegment) {
   EXPECT_TRUE(left_out({{"parameters", std::string(65474, 'x')}}, ImageFormat::kJpeg).empty());
   EXPECT_THAT(left_out({{"parameters", std::string(65475, 'x')}}, ImageFormat::kJpeg),

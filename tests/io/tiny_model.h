@@ -1,6 +1,6 @@
 #pragma once
-// Small random models of the layouts under test, under diffusers names. The shapes come from a description
-// (widths, depths), so that tests can vary both.
+// Small random models of the layouts under test, under diffusers names. The shapes come from a
+// description (widths, depths), so that tests can vary both.
 
 #include <fmt/format.h>
 #include <torch/torch.h>

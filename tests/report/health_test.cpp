@@ -32,7 +32,8 @@ HealthSeries course(int count, int stride, const Function& function) {
 /// How far a run has come, 0 at the start and 1 after some hundred iterations.
 double progress(double iteration) { return 1 - std::exp(-iteration / 300); }
 
-/// A run as it should be: from the teacher's poor few-step samples to its good ones, with the noise of batches.
+/// A run as it should be: from the teacher's poor few-step samples to its good ones, with the noise
+/// of batches.
 HealthHistory healthy(unsigned seed) {
   std::mt19937 generator(seed);
   std::normal_distribution<double> normal;

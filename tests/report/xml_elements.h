@@ -1,6 +1,6 @@
 #pragma once
-// Reads SVG and HTML back, strictly enough to notice what a browser would mend: unclosed or crossed tags, bare
-// ampersands, unquoted attributes.
+// Reads SVG and HTML back, strictly enough to notice what a browser would mend: unclosed or crossed
+// tags, bare ampersands, unquoted attributes.
 
 #include <map>
 #include <stdexcept>

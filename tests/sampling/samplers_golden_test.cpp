@@ -203,7 +203,8 @@ std::string sampler_of_scheduler(const json& c) {
   return "";
 }
 
-/// diffusers' DDIM steps 1000 div steps timesteps down and ends at timestep 0; a call there changes nothing.
+/// diffusers' DDIM steps 1000 div steps timesteps down and ends at timestep 0; a call there changes
+/// nothing.
 void end_at_timestep_0(const json& c, const NoiseSchedule& sdxl, Run& run) {
   const auto timesteps = numbers(c["timesteps"]);
   run.settings.timestep_stride = 1000 / static_cast<int>(timesteps.size());

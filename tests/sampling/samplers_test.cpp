@@ -56,9 +56,11 @@ double tolerance_of(std::string_view sampler) {
 TEST(Samplers, EveryOneReturnsTheDeviationOfGaussianData) {
   const auto sigmas = make_sigmas("karras", kSdxl, 200);
   for (const auto& row : sampler_rows()) {
-    // Takes both estimates from different calls, so that with equal ones it is not the sampler it is named after.
+    // Takes both estimates from different calls, so that with equal ones it is not the sampler it
+    // is named after.
     if (row.name == "dpmpp_2s_ancestral_cfg_pp") continue;
-    // LCM wants a consistency function: with the posterior mean it would shrink the data at every step.
+    // LCM wants a consistency function: with the posterior mean it would shrink the data at every
+    // step.
     const Denoiser denoise =
         row.name == "lcm" ? gaussian_consistency(kDeviation) : gaussian_denoiser(kDeviation);
     EXPECT_NEAR(deviation_of(sample_gaussian(row, denoise, sigmas)), kDeviation,

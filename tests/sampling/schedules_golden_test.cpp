@@ -252,7 +252,8 @@ TEST(GoldenSchedules, EqualDiffusers) {
   testing::report_golden("schedules_diffusers.json", checked, 0);
 }
 
-/// stable-diffusion.cpp computes in fp32 and accumulates its table in it; bong_tangent subtracts numbers of size 15.
+/// stable-diffusion.cpp computes in fp32 and accumulates its table in it; bong_tangent subtracts
+/// numbers of size 15.
 double tolerance_of(const std::string& source) {
   return source == "stable-diffusion.cpp" ? 1e-4 : 1e-9;
 }

@@ -16,8 +16,8 @@ inline Tensor sigma_factor(const Tensor& sigma, const Tensor& x) {
   return sigma.to(x.options()).view({-1, 1, 1, 1});
 }
 
-/// p + (x - p) a / (a + sigma^2) + c sin(w x / sqrt(1 + sigma^2)); `pattern` is p, the golden files' p_n
-/// (with the prompt) or q_n (without).
+/// p + (x - p) a / (a + sigma^2) + c sin(w x / sqrt(1 + sigma^2)); `pattern` is p, the golden
+/// files' p_n (with the prompt) or q_n (without).
 struct Toy {
   Shape shape;
   double a = 0, c = 0, w = 0;

@@ -14,8 +14,8 @@
 
 namespace fourstep::testing {
 
-/// Returns `path`. A file of that name is removed first: cutting one down to nothing makes some file systems
-/// wait for the disk.
+/// Returns `path`. A file of that name is removed first: cutting one down to nothing makes some
+/// file systems wait for the disk.
 inline std::filesystem::path write_file(const std::filesystem::path& path, std::string_view bytes) {
   std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary)

@@ -1,7 +1,7 @@
 #pragma once
-// Access to golden files: numbers that reference programs produced. They are read from tests/golden, or
-// from the folder that the environment variable FOURSTEP_GOLDEN_DIR names, so that cases unknown to this
-// repository can be run through the same tests.
+// Access to golden files: numbers that reference programs produced. They are read from
+// tests/golden, or from the folder that the environment variable FOURSTEP_GOLDEN_DIR names, so that
+// cases unknown to this repository can be run through the same tests.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -16,13 +16,14 @@ namespace fourstep::testing {
 
 std::filesystem::path golden_dir();
 
-/// The parsed file, or nothing when the folder of FOURSTEP_GOLDEN_DIR lacks it (then GTEST_SKIP()). A file of that
-/// folder without "cases" has none.
+/// The parsed file, or nothing when the folder of FOURSTEP_GOLDEN_DIR lacks it (then GTEST_SKIP()).
+/// A file of that folder without "cases" has none.
 /// Throws when that folder or a file of tests/golden itself is not there, or is not JSON.
 std::optional<nlohmann::json> load_golden(const std::string& file_name);
 
-/// The end of a test: prints "golden <file>: <checked> cases checked, <skipped> for later features". With none checked the
-/// test fails in tests/golden and counts as skipped in the folder of FOURSTEP_GOLDEN_DIR, which may lack a kind.
+/// The end of a test: prints "golden <file>: <checked> cases checked, <skipped> for later
+/// features". With none checked the test fails in tests/golden and counts as skipped in the folder
+/// of FOURSTEP_GOLDEN_DIR, which may lack a kind.
 void report_golden(const std::string& file_name, size_t checked, size_t skipped);
 
 /// The numbers of a JSON list; the strings "nan", "inf", "-inf" are read as such.

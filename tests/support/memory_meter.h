@@ -9,7 +9,8 @@
 
 namespace fourstep::testing {
 
-/// Counts what tensors of this thread take and give back on the CPU while it lives, the way torch's profiler does.
+/// Counts what tensors of this thread take and give back on the CPU while it lives, the way torch's
+/// profiler does.
 class MemoryMeter {
  public:
   MemoryMeter()

@@ -1,5 +1,6 @@
 #pragma once
-// Checkpoints in scaled fp8, and the same with their true values in fp32, which every command must take them for.
+// Checkpoints in scaled fp8, and the same with their true values in fp32, which every command must
+// take them for.
 
 #include <torch/torch.h>
 
@@ -12,7 +13,8 @@ struct ScaledFp8 {
   NamedTensors truth;   ///< fp8 * scale in fp32; the rest as given
 };
 
-/// Every second matrix or convolution gets one scale per output, the others one number; each spans the type's range.
+/// Every second matrix or convolution gets one scale per output, the others one number; each spans
+/// the type's range.
 inline ScaledFp8 scaled_fp8_of(const NamedTensors& tensors) {
   constexpr float kLargest = 448;  // of e4m3fn
   ScaledFp8 out;

@@ -38,7 +38,8 @@ std::vector<json> golden_cases(const char* file) {
   return golden ? golden->at("cases").get<std::vector<json>>() : std::vector<json>{};
 }
 
-/// Checks every case of a file against `expected(case)`; cases it returns nothing for are not counted.
+/// Checks every case of a file against `expected(case)`; cases it returns nothing for are not
+/// counted.
 void check_file(const char* file, TokenizerOptions options,
                 const std::function<std::optional<Ids>(const json&)>& expected) {
   const std::vector<json> cases = golden_cases(file);
@@ -100,7 +101,8 @@ TEST(GoldenTokenizer, SlowCleaningWithoutTextRepair) {
   check_variant(Cleaning::kSlowBasic, "hf_slow_basic");
 }
 
-// Strings of many scripts, of wrongly decoded text, entities and controls, see tests/oracle/make_cleaning.py.
+// Strings of many scripts, of wrongly decoded text, entities and controls, see
+// tests/oracle/make_cleaning.py.
 void check_cleaning(Cleaning cleaning, const char* column) {
   check_file("tokenizer_cleaning.json", {cleaning},
              [column](const json& test_case) { return test_case.at(column).get<Ids>(); });
@@ -280,12 +282,12 @@ TEST(LearnMerges, EveryWordOfAnAlphabetOfTwoLettersToo) {
   }
 }
 
-// 1508.07909, algorithm 1, with its example: the commonest pairs of "low", "lowest", "newer", "wider" by hand, each
-// word counted once.
+// 1508.07909, algorithm 1, with its example: the commonest pairs of "low", "lowest", "newer",
+// "wider" by hand, each word counted once.
 TEST(LearnMerges, TheCommonestPairComesFirstAndEqualOnesByTheAlphabet) {
   const std::vector<std::string> words = {"low", "lowest", "newer", "wider"};
-  // e r</w> (newer, wider) = l o = o w... : "lo" and "er</w>" stand twice; "e r</w>" < "l o" in the alphabet. Then
-  // "l o" twice; after it all pairs stand once ("lo w" and "lo w</w>" differ).
+  // e r</w> (newer, wider) = l o = o w... : "lo" and "er</w>" stand twice; "e r</w>" < "l o" in the
+  // alphabet. Then "l o" twice; after it all pairs stand once ("lo w" and "lo w</w>" differ).
   const std::string merges = learn_merges(words);
   EXPECT_EQ(merges.substr(0, merges.find("d er</w>")), "#version: 0.2\ne r</w>\nl o\n");
 }

@@ -42,7 +42,8 @@ void expect_rows(const std::vector<TokenChunk>& chunks, int64_t pad, const json&
   }
 }
 
-/// A1111's count: 75 for each finished chunk, and the tokens of the last one. A BREAK at the end finishes it.
+/// A1111's count: 75 for each finished chunk, and the tokens of the last one. A BREAK at the end
+/// finishes it.
 int64_t a1111_token_count(const std::string& prompt, const std::vector<TokenChunk>& chunks) {
   const auto parts = tokenize_prompt(testing::clip_tokenizer(), prompt,
                                      {PromptSyntax::kA1111, ChunkRule::kCommaBackOff});
@@ -84,7 +85,8 @@ TEST(GoldenChunks, EveryColumnOfEveryCase) {
   testing::report_golden("prompt_chunks.json", golden->at("cases").size(), 0);
 }
 
-/// The encoder of prompt_conditioning_toy.json: z = sin(0.01 * token * d + 0.3 * position) + 0.2, d = 1, 2, 3.
+/// The encoder of prompt_conditioning_toy.json: z = sin(0.01 * token * d + 0.3 * position) + 0.2, d
+/// = 1, 2, 3.
 Tensor toy_encode(const Tensor& ids) {
   const Tensor d = torch::arange(1, 4, torch::kFloat64);
   const Tensor position = torch::arange(ids.size(1), torch::kFloat64).unsqueeze(-1);

@@ -73,7 +73,8 @@ TEST(GoldenConditioning, EqualsEncodePromptOfDiffusers) {
     PromptOptions options{kDiffusers, EmptyPrompt::kEncode, test_case.at("clip_skip")};
     const std::string prompt = test_case.at("prompt");
     expect_equal(encode_prompt(encoders, prompt, options), test_case, "");
-    // diffusers gives clip_skip to the positive prompt alone, and zeros for a negative prompt of None.
+    // diffusers gives clip_skip to the positive prompt alone, and zeros for a negative prompt of
+    // None.
     options.clip_skip = 0;
     const bool has_negative = test_case.at("negative").is_string();
     options.empty = has_negative ? EmptyPrompt::kEncode : EmptyPrompt::kZero;

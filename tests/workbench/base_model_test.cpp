@@ -20,7 +20,8 @@ namespace {
 using testing::bytes_of;
 using ::testing::HasSubstr;
 
-/// Every command must take a checkpoint in scaled fp8 for what it stands for: the same checkpoint with the true values.
+/// Every command must take a checkpoint in scaled fp8 for what it stands for: the same checkpoint
+/// with the true values.
 class ScaledFp8Base : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {

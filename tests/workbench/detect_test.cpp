@@ -82,8 +82,8 @@ struct Condition {
 constexpr Condition kConditions[] = {
     {"plain", 0, false}, {"1% noise, second LoRA", 0.01, true}, {"3% noise", 0.03, false}};
 
-/// The promise of the command: strengths within 0.02 where the type is fp32 or fp16, and error bars that cover the
-/// truth about as often as they say (95%).
+/// The promise of the command: strengths within 0.02 where the type is fp32 or fp16, and error bars
+/// that cover the truth about as often as they say (95%).
 class DetectIn : public Detect, public ::testing::WithParamInterface<torch::Dtype> {};
 
 TEST_P(DetectIn, StrengthsAreFoundAndErrorBarsCoverThem) {
@@ -148,7 +148,8 @@ TEST_F(Detect, LossByRoundingIsInTheErrorBar) {
   }
 }
 
-/// The steps of fp8 are as large as the LoRA's whole change: most of it is lost, and all of it may be.
+/// The steps of fp8 are as large as the LoRA's whole change: most of it is lost, and all of it may
+/// be.
 TEST_F(Detect, InFp8FilesOfFp8BasesTheErrorBarReachesTheTruth) {
   const auto on_fp8 = [&](const std::string& name, double strength) {
     testing::write_tiny_sdxl(path(name), [&](Checkpoint& model) {
@@ -173,7 +174,8 @@ TEST_F(Detect, InFp8FilesOfFp8BasesTheErrorBarReachesTheTruth) {
   }
 }
 
-/// Their steps are those of the codes times the scale, not those of the fp16 that a merge would write.
+/// Their steps are those of the codes times the scale, not those of the fp16 that a merge would
+/// write.
 TEST_F(Detect, InScaledFp8FilesTheErrorBarKnowsTheirSteps) {
   testing::write_scaled_fp8(single_file_of(testing::tiny_sdxl()), path("scaled.safetensors"),
                             path("true.safetensors"));

@@ -46,7 +46,8 @@ void expect_equal(const NamedTensors& got, const NamedTensors& expected) {
   }
 }
 
-/// kohya's file of a UNet and both text encoders, linear layers and convolutions, ranks and alphas mixed.
+/// kohya's file of a UNet and both text encoders, linear layers and convolutions, ranks and alphas
+/// mixed.
 NamedTensors mixed_file(torch::ScalarType dtype) {
   torch::manual_seed(11);
   return kohya_tensors(by_id({{kQuery, random_module(kQuery, 4, 4, dtype)},

@@ -112,7 +112,8 @@ TEST_F(Merge, WithoutATypeOnlyTheLorasWeightsChange) {
   EXPECT_EQ(changed, open_matched_lora(path("a.safetensors"), base.checkpoint).matched.size());
 }
 
-/// The sum is off by 2^-24 of it, far less than half a step of fp16. Only a zero may come back with the other sign.
+/// The sum is off by 2^-24 of it, far less than half a step of fp16. Only a zero may come back with
+/// the other sign.
 TEST_F(Merge, AnFp32MergeIsTakenOutAgainExactly) {
   merged(with({{path("a.safetensors"), 0.7, 0.7}}, Storage::kFp32), "in32.safetensors");
   const NamedTensors out = merged(with({{path("a.safetensors"), -0.7, -0.7}}, Storage::kFp16),
@@ -123,7 +124,8 @@ TEST_F(Merge, AnFp32MergeIsTakenOutAgainExactly) {
   }
 }
 
-/// Two roundings to fp16 of values near a weight: at most one spacing, 2^-10 of its size (2^-24 below 2^-14).
+/// Two roundings to fp16 of values near a weight: at most one spacing, 2^-10 of its size (2^-24
+/// below 2^-14).
 TEST_F(Merge, AnFp16MergeIsTakenOutWithinItsRounding) {
   merged(with({{path("a.safetensors"), 0.7, 0.7}}), "in16.safetensors");
   const NamedTensors out =

@@ -19,8 +19,8 @@ inline Tensor random_normal(const Shape& shape, uint64_t seed) {
   return torch::randn(shape, generator, torch::TensorOptions().dtype(torch::kFloat));
 }
 
-/// Writes a LoRA (kohya names, rank 4, alpha 2) for the matrices and convolutions of the UNet's blocks whose
-/// change at strength 1 has `change` times the norm of each weight.
+/// Writes a LoRA (kohya names, rank 4, alpha 2) for the matrices and convolutions of the UNet's
+/// blocks whose change at strength 1 has `change` times the norm of each weight.
 inline void write_random_lora(const std::filesystem::path& path, double change, uint64_t seed) {
   constexpr int64_t kRank = 4;
   NamedTensors tensors;
@@ -44,7 +44,8 @@ inline void write_random_lora(const std::filesystem::path& path, double change, 
   write_safetensors(path, tensors);
 }
 
-/// Adds random numbers of `share` times each weight's norm to the UNet: a fine-tune without direction.
+/// Adds random numbers of `share` times each weight's norm to the UNet: a fine-tune without
+/// direction.
 inline void add_noise(Checkpoint& model, double share, uint64_t seed) {
   for (auto& [name, weight] : model.components.at(Component::kUnet)) {
     const Tensor noise = random_normal(shape_of(weight), ++seed);

@@ -106,7 +106,8 @@ struct Row {
   double fp16_error, fp16_unchanged, bf16_error, bf16_unchanged;
 };
 
-/// A simulation in numpy (weights of deviation 0.03, 1280x1280, rank 64), rounded to three and two digits.
+/// A simulation in numpy (weights of deviation 0.03, 1280x1280, rank 64), rounded to three and two
+/// digits.
 constexpr Row kTable[] = {{0.05, 0.004, 0.00, 0.033, 0.04},
                           {0.01, 0.021, 0.02, 0.166, 0.18},
                           {0.003, 0.069, 0.08, 0.486, 0.48},
@@ -173,7 +174,8 @@ TEST(RoundingLoss, NothingThatShowsMayHideSomething) {
   EXPECT_LT(none.high, 0.002);
 }
 
-/// As in models with a weight that is nearly zero: the bar of the mean of such samples is without bounds.
+/// As in models with a weight that is nearly zero: the bar of the mean of such samples is without
+/// bounds.
 TEST(RoundingLoss, OneModuleThatOutweighsAllHidesNothing) {
   std::vector<SampledRows> samples = several(0.01);
   samples[0].share = 1e6;

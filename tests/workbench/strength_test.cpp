@@ -68,8 +68,8 @@ TEST(Strength, ErrorBarIsThatOfTheMean) {
   EXPECT_NEAR(estimate.strength, 0.3, 2 * expected);
 }
 
-/// Noise of modules is not normal where another LoRA lies in the same weights: some are far off, as of Student's
-/// distribution with two degrees of freedom.
+/// Noise of modules is not normal where another LoRA lies in the same weights: some are far off, as
+/// of Student's distribution with two degrees of freedom.
 TEST(Strength, ErrorBarsCoverTheTruthWithHeavyTails) {
   constexpr int kTrials = 400, kModules = 200;
   auto generator = torch::make_generator<at::CPUGeneratorImpl>(5);
