@@ -46,9 +46,13 @@ struct Events {
   std::function<void(const std::string&)>
       on_notice;  ///< one sentence the user should know; may be empty
 
-  /// Passes `progress` on. Throws Cancelled when the user asked to stop.
-  void report(const Progress& progress) const {
+  /// Throws Cancelled when the user asked to stop.
+  void check_cancelled() const {
     if (is_cancelled && is_cancelled()) throw Cancelled();
+  }
+  /// Passes `progress` on. Throws as check_cancelled().
+  void report(const Progress& progress) const {
+    check_cancelled();
     if (on_progress) on_progress(progress);
   }
   void notice(const std::string& sentence) const {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "pipeline/decode.h"
-#include "pipeline/guided_denoiser.h"
+#include "pipeline/guidance_setup.h"
 #include "pipeline/precision.h"
 #include "pipeline/prompt_plan.h"
 #include "pipeline/sample_pass.h"
@@ -108,13 +108,12 @@ Tensor sample_plan(Models& models, std::span<const ResolvedRequest> requests,
   const ResolvedRequest& request = requests.front();
   const SamplingPlan plan = plan_sampling(
       request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
-  const std::vector<PromptNetwork> networks =
-      make_prompt_networks(models, request, prompts, plan, Events{});
-  const Guided guided = make_guided(networks, request, prompts, plan);
+  GuidedUNet guided(models.unet(Events{}), guidance_setup(request, plan), prompts.stages,
+                    prompts.spans);
   std::vector<ImageSeed> seeds;
   for (const ResolvedRequest& one : requests) seeds.push_back(one.seed);
-  const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, Events{}),
-                                guided.uncond};
+  PassEstimates estimates = estimates_of(guided, plan);
+  estimates.denoise = with_lora_steps(models, plan.sigmas, estimates.denoise, Events{});
   return sample_pass(plan, estimates,
                      {seeds, request.width, request.height, models.placement().device});
 }

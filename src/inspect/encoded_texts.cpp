@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/text_tools.h"
-#include "pipeline/guidance_stages.h"
 #include "pipeline/prompt_plan.h"
 
 namespace fourstep {

@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "pipeline/guidance_stages.h"
 #include "pipeline/trained_sizes.h"
 #include "request/model_traits.h"
 #include "sampling/sigma_lists.h"

@@ -7,9 +7,8 @@
 #include <set>
 
 #include "base/dialect.h"
-#include "pipeline/guidance_stages.h"
+#include "guidance/guidance_options.h"
 #include "pipeline/textual_inversions.h"
-#include "sampling/guidance.h"
 #include "sampling/samplers.h"
 #include "text/prompt_scan.h"
 #include "text/prompt_schedule.h"
@@ -194,19 +193,6 @@ void report_references_without_folder(const Models& models, const ResolvedReques
 
 }  // namespace
 
-size_t stage_at(const std::vector<StageSpan>& spans, int64_t call) {
-  for (const StageSpan& span : spans) {
-    if (call <= span.last_call) return span.stage;
-  }
-  return spans.back().stage;
-}
-
-double Prompts::total_weight() const {
-  double total = weight;
-  for (const PromptPart& part : others) total += part.weight;
-  return total;
-}
-
 TextPlan plan_texts(const ResolvedRequest& request) {
   switch (request.prompt.rules.syntax) {
     case PromptSyntax::kA1111:
@@ -229,7 +215,7 @@ bool uses_negative(const ResolvedRequest& request, const StageTexts& texts) {
 }
 
 const std::string& nag_text(const ResolvedRequest& request, const StageTexts& texts) {
-  const std::string& own = request.guidance.nag_prompt;
+  const std::string& own = request.guidance.nag.prompt;
   return own.empty() ? texts.negative : own;
 }
 

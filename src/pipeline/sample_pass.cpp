@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "sampling/guidance_pipeline.h"
+#include "guidance/method.h"
 
 namespace fourstep {
 

@@ -34,8 +34,7 @@ struct PassStart {
 /// Records no gradients.
 ///
 /// For B different prompts the network behind `estimates` has conditionings of B rows: row i of x is of prompt i.
-/// make_guided() makes such estimates out of a PromptPlan of one stage whose Conditionings have B rows each (or one row,
-/// which counts for all).
+/// GuidedUNet makes such estimates of Prompts whose Conditionings have B rows each (or one row, which counts for all).
 Tensor sample_pass(const SamplingPlan& plan, const PassEstimates& estimates, const PassStart& start,
                    const OnStep& on_step = {});
 

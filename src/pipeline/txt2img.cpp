@@ -9,7 +9,7 @@
 
 #include "base/image_noise.h"
 #include "pipeline/decode.h"
-#include "pipeline/guided_denoiser.h"
+#include "pipeline/guidance_setup.h"
 #include "pipeline/hires.h"
 #include "pipeline/sample_pass.h"
 #include "pipeline/sampling_plan.h"
@@ -51,9 +51,11 @@ void txt2img(Models& models, const ResolvedRequest& request, const PromptPlan& p
              const Events& events, const OnImage& on_image) {
   const torch::NoGradGuard no_grad;
   const std::vector<PassPlan> passes = plan_passes(request);
-  std::vector<std::vector<PromptNetwork>> networks;
+  std::vector<GuidedUNet> networks;
   for (const PassPlan& pass : passes) {
-    networks.push_back(make_prompt_networks(models, pass.request, prompts, pass.plan, events));
+    GuidanceSetup setup = guidance_setup(pass.request, pass.plan);
+    setup.extras.between_layers = [&] { events.check_cancelled(); };
+    networks.emplace_back(models.unet(events), setup, prompts.stages, prompts.spans);
   }
   const torch::Device device = models.placement().device;
   const OnStep on_step = [&](const StepReport& step) {
@@ -68,10 +70,11 @@ void txt2img(Models& models, const ResolvedRequest& request, const PromptPlan& p
     Tensor latents;
     for (size_t i = 0; i < passes.size(); ++i) {
       const auto& [asked, plan] = passes[i];
+      GuidedUNet& guided = networks[i];
+      guided.restart();
       events.report({Stage::kSample, 0, static_cast<int64_t>(plan.sigmas.size()) - 1});
-      const Guided guided = make_guided(networks[i], asked, prompts, plan);
-      const PassEstimates estimates{with_lora_steps(models, plan.sigmas, guided.denoise, events),
-                                    guided.uncond};
+      PassEstimates estimates = estimates_of(guided, plan);
+      estimates.denoise = with_lora_steps(models, plan.sigmas, estimates.denoise, events);
       const Tensor under = upscaled(latents, asked);
       latents =
           sample_pass(plan, estimates, {seeds, asked.width, asked.height, device, under}, on_step);

@@ -60,7 +60,7 @@ std::vector<std::vector<int64_t>> sizes_of(const std::string& list) {
 Request without_comments(const Request& request, Dialect dialect) {
   Request plain = request;
   for (std::string* prompt :
-       {&plain.prompt.text, &plain.prompt.negative, &plain.guidance.nag_prompt}) {
+       {&plain.prompt.text, &plain.prompt.negative, &plain.guidance.nag.prompt}) {
     *prompt = without_comments(*prompt, dialect);
   }
   return plain;

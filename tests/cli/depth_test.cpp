@@ -92,8 +92,7 @@ std::vector<std::string> functions_between(const std::vector<void*>& stack) {
   return {};
 }
 
-/// 8 once the estimate with guidance is one function (GuidedUNet) instead of closures in closures.
-constexpr size_t kMost = 11;
+constexpr size_t kMost = 8;
 
 TEST(Depth, FewFunctionsLieBetweenTheCommandAndTheNetwork) {
   const testing::TemporaryFolder folder;

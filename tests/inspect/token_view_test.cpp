@@ -125,8 +125,8 @@ TEST(TokenView, TextBeyondAsciiIsReadable) {
 TEST(TokenView, NagAndPerpNegReadTextsOfTheirOwn) {
   Request request = token_request("cat");
   request.sampling.cfg_scale = 1;
-  request.guidance.nag_scale = 3;
-  request.guidance.nag_prompt = "at at";
+  request.guidance.nag.scale = 3;
+  request.guidance.nag.prompt = "at at";
   const TokenView view = view_tokens(resolve(request, {}), toy_model());
   ASSERT_EQ(view.texts.size(), 3u);
   EXPECT_FALSE(view.texts[1].use.is_used);

@@ -72,9 +72,9 @@ std::vector<Example> examples_of_sampling() {
       {"size-too-small", with([](Request& r) { r.picture.width = 512, r.picture.height = 512; }),
        with([](Request& r) { r.picture.width = 768, r.picture.height = 768; })},
       {"idle-negative-prompt", with([](Request& r) { r.prompt.negative = "blurry"; }),
-       with([](Request& r) { r.prompt.negative = "blurry", r.guidance.nag_scale = 3; })},
-      {"idle-guidance", with([](Request& r) { r.guidance.apg = true; }),
-       with([](Request& r) { r.guidance.apg = true, r.sampling.cfg_scale = 1.5; })},
+       with([](Request& r) { r.prompt.negative = "blurry", r.guidance.nag.scale = 3; })},
+      {"idle-guidance", with([](Request& r) { r.guidance.apg.on = true; }),
+       with([](Request& r) { r.guidance.apg.on = true, r.sampling.cfg_scale = 1.5; })},
       {"mistyped-weight", with([](Request& r) { r.prompt.text = "a (cat:1,2)"; }),
        with([](Request& r) {
          r.prompt.text = "a (cat:1,2)", r.sampling.dialect = Dialect::kDiffusers;

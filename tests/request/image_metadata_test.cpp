@@ -1,5 +1,6 @@
 #include "request/image_metadata.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -167,6 +168,22 @@ TEST(ImageMetadata, SettingsAreReadBackFromTheFile) {
   EXPECT_THROW(read_settings(file), Error) << "no JSON";
   write({{"fourstep", R"({"stepps": 4})"}});
   EXPECT_THROW(read_settings(file), InvalidRequest);
+}
+
+TEST(ImageMetadata, GuidanceOptionsAreFlatFieldsOfTheRequestInJsonAndText) {
+  Request request;
+  request.guidance.nag.scale = 3;
+  request.guidance.freeu.factors = {1.3, 1.4, 0.9, 0.2};
+  request.guidance.apg.on = true;
+  const auto json = json_from_request(request);
+  EXPECT_EQ(json["nag_scale"], 3);
+  EXPECT_TRUE(json["cfg_steps"].is_array());
+  EXPECT_EQ(request_from_json(json), request);
+  const std::string line = image_metadata(request, Family::kSdxl).at("parameters");
+  EXPECT_THAT(line, ::testing::HasSubstr("Nag scale: 3"));
+  EXPECT_THAT(line, ::testing::HasSubstr("Apg: true"));
+  EXPECT_THAT(line, ::testing::HasSubstr("Freeu: \"1.3,1.4,0.9,0.2\""));
+  EXPECT_THAT(line, ::testing::Not(::testing::HasSubstr("Nag tau")));
 }
 
 }  // namespace

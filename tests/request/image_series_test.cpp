@@ -115,13 +115,13 @@ TEST_F(PromptExpansion, UnknownAndEmptyListsAreRefused) {
 TEST_F(PromptExpansion, CommentsOfTheDialectAreGoneBeforeAnythingElse) {
   Request r = request("a cat # {a|b}");
   r.prompt.negative = "dog # no";
-  r.guidance.nag_prompt = "# no\nfish";
+  r.guidance.nag.prompt = "# no\nfish";
   r.sampling.dialect = Dialect::kA1111;
   const auto images = expand_prompts(r);
   ASSERT_EQ(images.size(), 1u);
   EXPECT_EQ(images[0].prompt.text, "a cat \n");
   EXPECT_EQ(images[0].prompt.negative, "dog \n");
-  EXPECT_EQ(images[0].guidance.nag_prompt, "\nfish");
+  EXPECT_EQ(images[0].guidance.nag.prompt, "\nfish");
   EXPECT_EQ(images[0].picture.images, 20);
   EXPECT_EQ(expand_prompts(images[0]), images) << "what the metadata holds makes the same image";
   r = request("a /* {a|b} */ cat");

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 
-#include "sampling/guidance.h"
 #include "sampling/parameterization.h"
 #include "sampling/samplers.h"
 #include "sampling/schedules.h"
@@ -117,7 +116,7 @@ Denoiser guided_toy(const Toy& toy, double scale, std::shared_ptr<Tensor> uncond
   return [cond = toy.cond(), without = toy.uncond(), scale, uncond](const Tensor& x,
                                                                     const Tensor& sigma) {
     *uncond = without(x, sigma);
-    return combine_cfg({cond(x, sigma), *uncond}, scale);
+    return *uncond + (cond(x, sigma) - *uncond) * scale;
   };
 }
 
