@@ -101,6 +101,7 @@ const GuidanceMethod* find_method(std::string_view name) {
 const std::vector<GuidanceMethod>& guidance_methods() {
   using O = GuidanceOptions;
   static const std::vector<GuidanceMethod> kMethods = {
+      method_of<&O::ngms>(),
       method_of<&O::sharpness>(),
       method_of<&O::skimmed_cfg>(),
       method_of<&O::tcfg>(),

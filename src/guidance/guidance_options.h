@@ -21,6 +21,7 @@
 #include "guidance/mahiro.h"
 #include "guidance/method.h"
 #include "guidance/nag.h"
+#include "guidance/ngms.h"
 #include "guidance/perp_neg.h"
 #include "guidance/rescale_cfg.h"
 #include "guidance/sag.h"
@@ -34,6 +35,7 @@ struct GuidanceOptions {
   std::vector<double> cfg_steps;  ///< CFG scale of each step; the last one goes on
   std::string intervals;          ///< "NAME:START:END;...", see interval_of()
 
+  NgmsOptions ngms;
   SharpnessOptions sharpness;
   SkimOptions skimmed_cfg;
   TcfgOptions tcfg;
@@ -72,6 +74,7 @@ void visit_guidance_groups(Options& o, VisitorOf&& visitor_of) {
            "where methods act, as NAME:START:END in shares of the training steps, several "
            "separated by ';': \"cfg:0:0.8;pag:0.1:0.6\""},
       o.intervals);
+  visit_options(o.ngms, cfg);
   visit_options(o.rescale_cfg, cfg);
   visit_options(o.skimmed_cfg, cfg);
   visit_options(o.apg, cfg);

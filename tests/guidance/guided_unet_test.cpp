@@ -196,6 +196,24 @@ TEST_F(GuidedUNetTest, EveryCallIsShownItsStageUntilRestart) {
   }
 }
 
+// A1111's rule: `if self.step % 2 and s_min_uncond > 0 and sigma[0] < s_min_uncond: skip_uncond`, with a count of calls.
+TEST_F(GuidedUNetTest, NgmsLeavesCfgOutOfOddCallsBelowItsLevel) {
+  GuidanceSetup with = setup();
+  with.options.ngms.sigma = 4;
+  GuidedUNet ngms = guided(with, prompts()), cfg = guided(setup(3), prompts()),
+             plain = guided(setup(1), prompts());
+  const torch::NoGradGuard no_grad;
+  constexpr std::pair<double, bool> kCalls[] = {{3.5, true}, {4, true},  {3, true},
+                                                {3, false},  {2, true},  {1, false},
+                                                {0.5, true}, {5, true}};
+  for (const auto& [level, has_cfg] : kCalls) {
+    const Tensor sigma = at::full({3}, level, torch::kFloat64);
+    const Tensor expected = has_cfg ? cfg.estimate(x_, sigma) : plain.estimate(x_, sigma);
+    EXPECT_TRUE(torch::equal(ngms.estimate(x_, sigma), expected)) << level;
+    EXPECT_EQ(ngms.last_uncond().defined(), has_cfg) << "the pass is saved";
+  }
+}
+
 TEST_F(GuidedUNetTest, GivesTheUncondEstimateThatWasCombined) {
   GuidanceSetup with = setup(1);
   with.sampler_needs_uncond = true;

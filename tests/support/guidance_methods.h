@@ -18,6 +18,7 @@ struct MethodCase {
 inline const std::vector<MethodCase>& method_cases() {
   using O = GuidanceOptions;
   static const std::vector<MethodCase> kCases = {
+      {"ngms", [](O& o) { o.ngms.sigma = 1000; }, [](O&) {}},
       {"sharpness", [](O& o) { o.sharpness.sharpness = 2; }, [](O&) {}},
       {"skimmed_cfg", [](O& o) { o.skimmed_cfg.mode = SkimMode::kSingle; },
        [](O& o) {
