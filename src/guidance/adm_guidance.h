@@ -1,6 +1,7 @@
 #pragma once
-// Size guidance: the network is told a larger picture for the prompt and a smaller one for the negative prompt, which
-// makes sharper pictures. Source: Fooocus's behaviour; SDXL's size conditions are Podell et al. 2023 (2307.01952).
+// Size guidance: the network is told a larger picture for the prompt and a smaller one for the
+// negative prompt, which makes sharper pictures. Source: Fooocus's behaviour; SDXL's size
+// conditions are Podell et al. 2023 (2307.01952).
 
 #include <algorithm>
 
@@ -43,7 +44,8 @@ SizeConditioning emphasized_size(int64_t width, int64_t height, double factor);
 /// rounded_to_64() in all fields: what the later steps are told.
 SizeConditioning consistent_size(int64_t width, int64_t height);
 
-/// Whether a step at this timestep is told the emphasized size: in the first `share` of the training steps.
+/// Whether a step at this timestep is told the emphasized size: in the first `share` of the
+/// training steps.
 bool is_emphasized(double timestep, double share);
 
 /// The size that the network is told over the steps.

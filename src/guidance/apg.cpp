@@ -10,8 +10,8 @@ Tensor parallel_part(const Tensor& a, const Tensor& b) {
   return sum_per_sample(a * direction) * direction;
 }
 
-/// Remembers earlier calls, whatever the prompts become over the steps. A new image starts above the level at which
-/// the last one ended, as does ComfyUI's memory.
+/// Remembers earlier calls, whatever the prompts become over the steps. A new image starts above
+/// the level at which the last one ended, as does ComfyUI's memory.
 struct ApgStage : GuidanceStage {
   explicit ApgStage(const ApgOptions& options) : options(options) {}
 

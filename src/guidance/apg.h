@@ -1,7 +1,7 @@
 #pragma once
-// Adaptive projected guidance: the part of guidance parallel to the prompt's estimate, which saturates pictures, is
-// weakened, its length bounded, and earlier steps' guidance taken off. Source: Sadat et al. 2024 (2410.02416),
-// algorithm 1.
+// Adaptive projected guidance: the part of guidance parallel to the prompt's estimate, which
+// saturates pictures, is weakened, its length bounded, and earlier steps' guidance taken off.
+// Source: Sadat et al. 2024 (2410.02416), algorithm 1.
 
 #include "guidance/method.h"
 
@@ -28,8 +28,9 @@ void visit_options(OptionsOf<ApgOptions> auto& o, auto&& visit) {
   visit(Info{"apg_momentum", "weight of earlier steps' guidance", "", -5, 1}, o.momentum);
 }
 
-/// The cond for which plain CFG at `scale` gives APG's result. running: the guidance summed over earlier steps with
-/// momentum (undefined before the first), updated; unused without momentum. [B,4,h,w]. Source: ComfyUI's APG.
+/// The cond for which plain CFG at `scale` gives APG's result. running: the guidance summed over
+/// earlier steps with momentum (undefined before the first), updated; unused without momentum.
+/// [B,4,h,w]. Source: ComfyUI's APG.
 Tensor apg_cond(const CondUncond& pair, double scale, const ApgOptions& options, Tensor& running);
 
 }  // namespace fourstep

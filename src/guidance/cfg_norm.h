@@ -1,11 +1,13 @@
 #pragma once
-// CFGNorm: no position's channel vector gets longer than the prompt's estimate has it. Source: ComfyUI's CFGNorm.
+// CFGNorm: no position's channel vector gets longer than the prompt's estimate has it. Source:
+// ComfyUI's CFGNorm.
 
 #include "guidance/method.h"
 
 namespace fourstep {
 
-/// Shortens each position's channel vector to at most that of `cond`, then times `strength`. [B,4,h,w].
+/// Shortens each position's channel vector to at most that of `cond`, then times `strength`.
+/// [B,4,h,w].
 inline Tensor cfg_norm(const Tensor& cond, const Tensor& guided, double strength) {
   const auto length = [](const Tensor& t) { return t.norm(2, at::IntArrayRef{1}, true); };
   return guided * (length(cond) / (length(guided) + 1e-8)).clamp(0, 1) * strength;
@@ -32,8 +34,8 @@ struct CfgNormOptions {
 };
 
 void visit_options(OptionsOf<CfgNormOptions> auto& o, auto&& visit) {
-  visit(FieldInfo{"cfg_norm",
-                  "no position longer than the prompt's estimate, times this; 0: off", "", 0, 100},
+  visit(FieldInfo{"cfg_norm", "no position longer than the prompt's estimate, times this; 0: off",
+                  "", 0, 100},
         o.strength);
 }
 

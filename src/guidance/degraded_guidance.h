@@ -1,6 +1,7 @@
 #pragma once
-// Guidance away from an estimate that was made worse on purpose, at any CFG scale: PAG (self attention that looks at
-// nothing else), SEG (blurred queries) and SLG (transformers left out). One network call a step each.
+// Guidance away from an estimate that was made worse on purpose, at any CFG scale: PAG (self
+// attention that looks at nothing else), SEG (blurred queries) and SLG (transformers left out). One
+// network call a step each.
 
 #include "guidance/method.h"
 

@@ -1,6 +1,7 @@
 #pragma once
-// Diffusion CG: colours centred and stretched by an operation on the estimate of x0; works at any CFG scale and calls
-// no network. Source: the sd-webui-diffusion-cg extension, with SDXL's scaling factor 0.13025.
+// Diffusion CG: colours centred and stretched by an operation on the estimate of x0; works at any
+// CFG scale and calls no network. Source: the sd-webui-diffusion-cg extension, with SDXL's scaling
+// factor 0.13025.
 
 #include "guidance/method.h"
 

@@ -1,6 +1,8 @@
 #pragma once
-// Dynamic thresholding: guidance at a high scale whose values are brought to the range of a lower, mimicked scale.
-// Source: the sd-dynamic-thresholding extension; the idea from Saharia et al. 2022 (2205.11487), section 2.3.
+// Dynamic thresholding: guidance at a high scale whose values are brought to the range of a lower,
+// mimicked scale.
+// Source: the sd-dynamic-thresholding extension; the idea from Saharia et al. 2022 (2205.11487),
+// section 2.3.
 
 #include <span>
 
@@ -36,12 +38,12 @@ struct ScaleOverSteps {
 double scale_at(const ScaleOverSteps& over, double scale, double progress);
 
 struct DynthreshOptions {
-  double mimic = 0;         ///< scale whose range is mimicked; 0: off
-  double percentile = 1;    ///< of the absolute values that count as the range; 0..1
-  double phi = 1;           ///< share of the result; the rest is plain CFG
-  bool global = false;      ///< one range for all channels, else one per channel
-  bool from_zero = false;   ///< scaled around zero, else around the channel's mean
-  bool by_std = false;      ///< ranges are standard deviations, else largest absolute values
+  double mimic = 0;        ///< scale whose range is mimicked; 0: off
+  double percentile = 1;   ///< of the absolute values that count as the range; 0..1
+  double phi = 1;          ///< share of the result; the rest is plain CFG
+  bool global = false;     ///< one range for all channels, else one per channel
+  bool from_zero = false;  ///< scaled around zero, else around the channel's mean
+  bool by_std = false;     ///< ranges are standard deviations, else largest absolute values
   ScaleCurve mimic_curve = ScaleCurve::kConstant;
   double mimic_min = 0;
   ScaleCurve cfg_curve = ScaleCurve::kConstant;
@@ -75,8 +77,8 @@ void visit_options(OptionsOf<DynthreshOptions> auto& o, auto&& visit) {
         o.curve_value);
 }
 
-/// In place of combine_cfg(). mimic: the mimicked scale now. With `global`, ranges are of all that the tensors hold.
-/// [B,4,h,w].
+/// In place of combine_cfg(). mimic: the mimicked scale now. With `global`, ranges are of all that
+/// the tensors hold. [B,4,h,w].
 Tensor combine_dynthresh(const CondUncond& pair, double scale, double mimic,
                          const DynthreshOptions& options);
 

@@ -1,5 +1,6 @@
 #pragma once
-// What Fooocus does beside classifier-free guidance: sharpness and adaptive CFG. Source: its behaviour.
+// What Fooocus does beside classifier-free guidance: sharpness and adaptive CFG. Source: its
+// behaviour.
 
 #include "guidance/method.h"
 
@@ -32,15 +33,18 @@ void visit_options(OptionsOf<AdaptiveCfgOptions> auto& o, auto&& visit) {
         o.limit);
 }
 
-/// `values` smoothed by a 13x13 bilateral filter whose weights come from `guide`: spatial and colour sigma 3, colour
-/// distance the L1 sum over channels, reflected borders. [B,C,h,w], sides of at least 7.
+/// `values` smoothed by a 13x13 bilateral filter whose weights come from `guide`: spatial and
+/// colour sigma 3, colour distance the L1 sum over channels, reflected borders. [B,C,h,w], sides of
+/// at least 7.
 Tensor joint_bilateral_filter(const Tensor& values, const Tensor& guide);
 
-/// cond with smoothed noise estimates, which sharpens the picture; sharpness 2 is Fooocus's default.
+/// cond with smoothed noise estimates, which sharpens the picture; sharpness 2 is Fooocus's
+/// default.
 /// progress: 0 at the first training step's noise, 1 at none. [B,4,h,w].
 Tensor sharpened_cond(const Tensor& x, const Tensor& cond, double sharpness, double progress);
 
-/// CFG at `scale`, but above `limit` (7) that only by `progress`, and at `limit` for the rest. [B,4,h,w].
+/// CFG at `scale`, but above `limit` (7) that only by `progress`, and at `limit` for the rest.
+/// [B,4,h,w].
 Tensor combine_adaptive(const CondUncond& pair, double scale, double limit, double progress);
 
 }  // namespace fourstep

@@ -16,8 +16,7 @@ template <auto kMember>
 GuidanceMethod method_of() {
   using Own = std::remove_cvref_t<decltype(std::declval<const GuidanceOptions&>().*kMember)>;
   using All = GuidanceOptions;
-  return {Own::facts(),
-          [](const All& o) { return (o.*kMember).is_on(); },
+  return {Own::facts(), [](const All& o) { return (o.*kMember).is_on(); },
           [](const All& o) {
             if constexpr (requires(Own own) { own.check(); }) (o.*kMember).check();
           },
@@ -101,28 +100,17 @@ const GuidanceMethod* find_method(std::string_view name) {
 const std::vector<GuidanceMethod>& guidance_methods() {
   using O = GuidanceOptions;
   static const std::vector<GuidanceMethod> kMethods = {
-      method_of<&O::ngms>(),
-      method_of<&O::sharpness>(),
-      method_of<&O::skimmed_cfg>(),
-      method_of<&O::tcfg>(),
-      method_of<&O::fresca>(),
-      method_of<&O::apg>(),
-      method_of<&O::rescale_cfg>(),
-      method_of<&O::dynthresh>(),
-      method_of<&O::perp_neg>(),
-      method_of<&O::adaptive_cfg>(),
-      method_of<&O::cfg_zero_star>(),
-      method_of<&O::cfg_norm>(),
-      method_of<&O::mahiro>(),
-      method_of<&O::pag>(),
-      method_of<&O::seg>(),
-      method_of<&O::slg>(),
-      method_of<&O::sag>(),
-      method_of<&O::epsilon_scaling>(),
-      method_of<&O::diffusion_cg>(),
-      method_of<&O::vectorscope>(),
-      method_of<&O::nag>(),
-      method_of<&O::freeu>(),
+      method_of<&O::ngms>(),          method_of<&O::sharpness>(),
+      method_of<&O::skimmed_cfg>(),   method_of<&O::tcfg>(),
+      method_of<&O::fresca>(),        method_of<&O::apg>(),
+      method_of<&O::rescale_cfg>(),   method_of<&O::dynthresh>(),
+      method_of<&O::perp_neg>(),      method_of<&O::adaptive_cfg>(),
+      method_of<&O::cfg_zero_star>(), method_of<&O::cfg_norm>(),
+      method_of<&O::mahiro>(),        method_of<&O::pag>(),
+      method_of<&O::seg>(),           method_of<&O::slg>(),
+      method_of<&O::sag>(),           method_of<&O::epsilon_scaling>(),
+      method_of<&O::diffusion_cg>(),  method_of<&O::vectorscope>(),
+      method_of<&O::nag>(),           method_of<&O::freeu>(),
       method_of<&O::adm_guidance>(),
   };
   return kMethods;

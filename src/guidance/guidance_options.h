@@ -1,7 +1,8 @@
 #pragma once
-// The part of a request that guides sampling beyond one CFG scale, and the row of methods. Every default is neutral: a
-// method at its default is not there at all. docs/sampling.md has the table of methods. A new method is a file of its own
-// beside method.h, a member and its visit here, and a line in the row of guidance_options.cpp.
+// The part of a request that guides sampling beyond one CFG scale, and the row of methods. Every
+// default is neutral: a method at its default is not there at all. docs/sampling.md has the table
+// of methods. A new method is a file of its own beside method.h, a member and its visit here, and a
+// line in the row of guidance_options.cpp.
 
 #include <string>
 #include <string_view>
@@ -62,7 +63,8 @@ struct GuidanceOptions {
   bool operator==(const GuidanceOptions&) const = default;
 };
 
-/// visitor_of(heading) gives the visitor of the fields below a heading, in the order of docs/sampling.md's table.
+/// visitor_of(heading) gives the visitor of the fields below a heading, in the order of
+/// docs/sampling.md's table.
 template <typename Options, typename VisitorOf>
 void visit_guidance_groups(Options& o, VisitorOf&& visitor_of) {
   using Info = FieldInfo;
@@ -128,7 +130,8 @@ const std::vector<GuidanceMethod>& guidance_methods();
 /// Why two methods cannot work together; empty when they can.
 std::string_view reason_against(std::string_view one, std::string_view other);
 
-/// Throws InvalidRequest for two methods that cannot work together, lists of a wrong length and unknown intervals.
+/// Throws InvalidRequest for two methods that cannot work together, lists of a wrong length and
+/// unknown intervals.
 void validate_guidance(const GuidanceOptions& options);
 
 /// Throws InvalidRequest where an option names a layer that the UNet does not have.
@@ -155,7 +158,8 @@ struct PercentInterval {
   double start = 0, end = 1;
 };
 
-/// The interval that `intervals` gives a method ("cfg": CFG itself); 0..1 where it does not name it.
+/// The interval that `intervals` gives a method ("cfg": CFG itself); 0..1 where it does not name
+/// it.
 PercentInterval interval_of(const GuidanceOptions& options, std::string_view method);
 
 /// The same as noise levels.

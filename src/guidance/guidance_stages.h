@@ -23,8 +23,8 @@ struct GuidanceStages {
   bool sampler_needs_uncond = false;
   std::vector<ActiveStage> active = {};  ///< in the order in which they act
 
-  /// Call `index` of the run. x: [B,4,h,w]; sigma: [B], one number for all, best on the CPU. Tensors, prompts and
-  /// network must outlive the result.
+  /// Call `index` of the run. x: [B,4,h,w]; sigma: [B], one number for all, best on the CPU.
+  /// Tensors, prompts and network must outlive the result.
   GuidanceCall call_at(int64_t index, const Tensor& x, const Tensor& sigma, const Prompts& prompts,
                        NetworkCalls& network) const;
 
@@ -33,8 +33,8 @@ struct GuidanceStages {
   /// What the methods add to a network call.
   void extend(const GuidanceCall& call, const CallRows& rows, UNetExtras& extras) const;
 
-  /// The estimate after all methods. pair: the network's; uncond undefined where needs_uncond() is false. Changed to what
-  /// enters the combination.
+  /// The estimate after all methods. pair: the network's; uncond undefined where needs_uncond() is
+  /// false. Changed to what enters the combination.
   Tensor guide(const GuidanceCall& call, CondUncond& pair) const;
 };
 

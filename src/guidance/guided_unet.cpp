@@ -25,7 +25,8 @@ GuidanceStages make_stages(const GuidanceSetup& setup) {
   return stages;
 }
 
-/// uncond's rows first, then cond's: the order of ComfyUI, Forge and diffusers. NAG acts on the last ones.
+/// uncond's rows first, then cond's: the order of ComfyUI, Forge and diffusers. NAG acts on the
+/// last ones.
 Conditioning stack(const Conditioning& uncond, const Conditioning& cond) {
   const auto join = [](const Tensor& a, const Tensor& b) {
     return a.defined() ? at::cat({a, b}) : Tensor();
@@ -156,8 +157,8 @@ Tensor GuidedUNet::run(const GuidanceCall& call, const Tensor& x, const Conditio
   const Tensor sigma = at::full({rows}, call.level, torch::kFloat64);
   const Tensor timestep =
       at::full({rows}, setup_.timestep_of(call.level), x.options().dtype(torch::kFloat32));
-  const Tensor output = unet_->forward({scale_input(x, sigma), timestep, shown.context,
-                                        shown.pooled, shown.time_ids, &extras});
+  const Tensor output = unet_->forward(
+      {scale_input(x, sigma), timestep, shown.context, shown.pooled, shown.time_ids, &extras});
   return denoised_from_output(setup_.output, x, output, sigma);
 }
 

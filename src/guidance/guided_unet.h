@@ -13,9 +13,9 @@ namespace fourstep {
 struct GuidanceSetup {
   GuidanceOptions options = {};
   double cfg_scale = 1;
-  std::vector<double> sigmas;  ///< of the run; they tell the step of a noise level
-  NoiseSchedule schedule;      ///< the model's
-  TimestepOf timestep_of;      ///< what the network is told
+  std::vector<double> sigmas;                  ///< of the run; they tell the step of a noise level
+  NoiseSchedule schedule;                      ///< the model's
+  TimestepOf timestep_of;                      ///< what the network is told
   NetworkOutput output = NetworkOutput::kEps;  ///< the network's
   /// In which rescale_cfg measures spreads: the network's own (diffusers), or v (ComfyUI).
   NetworkOutput rescaled_output = NetworkOutput::kV;
@@ -24,8 +24,8 @@ struct GuidanceSetup {
   UNetExtras extras = {};               ///< of every call; methods add theirs
 };
 
-/// One run: images that are sampled together. It counts its calls, and some methods remember earlier steps, so
-/// the next images need restart(), or a new one.
+/// One run: images that are sampled together. It counts its calls, and some methods remember
+/// earlier steps, so the next images need restart(), or a new one.
 class GuidedUNet : private NetworkCalls {
  public:
   /// stages, spans: what the network is shown at which call, of the rows that Prompts says.
@@ -33,12 +33,14 @@ class GuidedUNet : private NetworkCalls {
   GuidedUNet(UNet unet, GuidanceSetup setup, std::vector<Prompts> stages,
              std::vector<StageSpan> spans);
 
-  /// The guided estimate of x0. x: [B,4,h,w] fp32 or fp64; sigma: [B], one number for all, best on the CPU. Returns as x.
-  /// Without guidance it is one network call on B rows, else one on 2B (uncond first) or, for contexts of different
-  /// lengths, two; one more for each further part of "a AND b" and for what methods ask for.
+  /// The guided estimate of x0. x: [B,4,h,w] fp32 or fp64; sigma: [B], one number for all, best on
+  /// the CPU. Returns as x. Without guidance it is one network call on B rows, else one on 2B
+  /// (uncond first) or, for contexts of different lengths, two; one more for each further part of
+  /// "a AND b" and for what methods ask for.
   Tensor estimate(const Tensor& x, const Tensor& sigma);
 
-  /// The estimate without the prompt that entered the last combination; undefined where there was none.
+  /// The estimate without the prompt that entered the last combination; undefined where there was
+  /// none.
   const Tensor& last_uncond() const { return last_uncond_; }
 
   /// Forgets all calls.

@@ -5,8 +5,8 @@
 
 namespace fourstep {
 
-/// Between the guided estimate and scale * cond, by how similar their directions are (mean over all that the tensors
-/// hold). [B,4,h,w].
+/// Between the guided estimate and scale * cond, by how similar their directions are (mean over all
+/// that the tensors hold). [B,4,h,w].
 inline Tensor mahiro(const CondUncond& pair, const Tensor& guided, double scale) {
   const auto signed_root = [](const Tensor& x) { return x.abs().sqrt() * x.sign(); };
   const Tensor leap = pair.cond * scale;

@@ -1,8 +1,8 @@
 #pragma once
-// What a guidance method is. Its file has a struct with its options, which also states its facts and makes its stage; one
-// line of guidance_options.cpp puts it in the row of methods. A method that is off has no stage, so it cannot change
-// a bit. The order of work is ComfyUI's: changes to the pair of estimates, their combination, changes to the result,
-// each in the order of the row.
+// What a guidance method is. Its file has a struct with its options, which also states its facts
+// and makes its stage; one line of guidance_options.cpp puts it in the row of methods. A method
+// that is off has no stage, so it cannot change a bit. The order of work is ComfyUI's: changes to
+// the pair of estimates, their combination, changes to the result, each in the order of the row.
 
 #include <limits>
 #include <memory>
@@ -23,10 +23,12 @@ struct CondUncond {
   Tensor cond, uncond;
 };
 
-/// uncond + scale * (cond - uncond). Source: Ho and Salimans 2022 (2207.12598), eq. 6 with scale = 1 + w.
+/// uncond + scale * (cond - uncond). Source: Ho and Salimans 2022 (2207.12598), eq. 6 with scale =
+/// 1 + w.
 Tensor combine_cfg(const CondUncond& pair, double scale);
 
-/// Whether the scale is 1 within 1e-9, so that uncond has no influence. Source: the rule of ComfyUI.
+/// Whether the scale is 1 within 1e-9, so that uncond has no influence. Source: the rule of
+/// ComfyUI.
 bool is_neutral_scale(double scale);
 
 /// Which step of how many; the first is 0.
@@ -34,7 +36,8 @@ struct StepPosition {
   int64_t step, num_steps;
 };
 
-/// The step to which a call at noise level `sigma` belongs: the last whose own level is not below it.
+/// The step to which a call at noise level `sigma` belongs: the last whose own level is not below
+/// it.
 StepPosition position_of(const std::vector<double>& sigmas, double sigma);
 
 /// The share of a quarter turn that is done, in radians.
@@ -48,8 +51,8 @@ struct SigmaInterval {
 
 struct GuidanceCall;
 
-/// What methods may ask of the network beside the pair. Each is one network call, or one for each part of "a AND b", and
-/// returns an estimate of x0, [B,4,h,w].
+/// What methods may ask of the network beside the pair. Each is one network call, or one for each
+/// part of "a AND b", and returns an estimate of x0, [B,4,h,w].
 class NetworkCalls {
  public:
   virtual ~NetworkCalls() = default;
@@ -63,10 +66,11 @@ class NetworkCalls {
 
 /// What stages see of one call of the denoiser.
 struct GuidanceCall {
-  const Tensor& x;        ///< [B,4,h,w]
-  const Tensor& sigma;    ///< [B], one number for all samples
-  double level;           ///< that number
-  int64_t index;          ///< of the call in the run, from 0; samplers may call more than once a step
+  const Tensor& x;      ///< [B,4,h,w]
+  const Tensor& sigma;  ///< [B], one number for all samples
+  double level;         ///< that number
+  /// of the call in the run, from 0; samplers may call more than once a step
+  int64_t index;
   StepPosition position;  ///< the step that this noise level belongs to
   double cfg_scale;       ///< of this step; 1 outside CFG's interval
   const Prompts& prompts;
@@ -75,7 +79,7 @@ struct GuidanceCall {
 
 /// Whose rows a network call has.
 struct CallRows {
-  int64_t num_cond = 0;         ///< the prompt's, the last ones
+  int64_t num_cond = 0;          ///< the prompt's, the last ones
   bool is_pairs_uncond = false;  ///< has those of the negative prompt that stages get
 };
 
@@ -98,10 +102,11 @@ class GuidanceStage {
 
 /// What stages may know of a run.
 struct GuidanceRun {
-  NoiseSchedule schedule;  ///< the model's
+  NoiseSchedule schedule;                             ///< the model's
   NetworkOutput rescaled_output = NetworkOutput::kV;  ///< in which rescale_cfg measures spreads
 
-  /// Progress of a call over the training steps: 0 at the highest noise level, 1 `num_steps` below it.
+  /// Progress of a call over the training steps: 0 at the highest noise level, 1 `num_steps` below
+  /// it.
   double progress(const GuidanceCall& call, double num_steps = 999) const {
     return (schedule.last_timestep() - nearest_timestep(schedule, call.level)) / num_steps;
   }
@@ -121,8 +126,8 @@ struct Exclusion {
 struct MethodFacts {
   std::string_view name;  ///< as in guidance_intervals
   StageNeed need = StageNeed::kNothing;
-  bool replaces_combination = false;  ///< has combine(); no two of these work together
-  bool has_interval = true;           ///< guidance_intervals may name it
+  bool replaces_combination = false;     ///< has combine(); no two of these work together
+  bool has_interval = true;              ///< guidance_intervals may name it
   std::vector<Exclusion> excludes = {};  ///< the other one need not name this one too
 };
 
@@ -133,8 +138,8 @@ concept OptionsOf = std::is_same_v<std::remove_const_t<T>, Options>;
 /// Throws InvalidRequest unless the list is empty or has as many numbers as the example.
 void check_length(const char* flag, const std::vector<double>& list, const char* example);
 
-/// run(x, pair) -> Tensor for each image of the batch alone, the results below each other: for formulas that look at
-/// all numbers of a tensor, which in ComfyUI mix the images of a batch.
+/// run(x, pair) -> Tensor for each image of the batch alone, the results below each other: for
+/// formulas that look at all numbers of a tensor, which in ComfyUI mix the images of a batch.
 template <typename Run>
 Tensor image_by_image(const Tensor& x, const CondUncond& pair, Run run) {
   if (x.size(0) == 1) return run(x, pair);

@@ -1,6 +1,6 @@
 #pragma once
-// Normalized attention guidance as a method: a negative prompt at any CFG scale. The formula is in nets/attention.h,
-// where the attentions are.
+// Normalized attention guidance as a method: a negative prompt at any CFG scale. The formula is in
+// nets/attention.h, where the attentions are.
 
 #include "guidance/method.h"
 

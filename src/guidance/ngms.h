@@ -1,5 +1,6 @@
 #pragma once
-// NGMS: at low noise every second call goes without the negative prompt, which saves network calls and changes little.
+// NGMS: at low noise every second call goes without the negative prompt, which saves network calls
+// and changes little.
 // Source: A1111's "Negative Guidance minimum sigma" (its infotext says NGMS).
 
 #include "guidance/method.h"

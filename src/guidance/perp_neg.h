@@ -1,13 +1,14 @@
 #pragma once
-// Perp-Neg: guidance from the empty prompt towards the prompt, without what the negative prompt has in common with it.
+// Perp-Neg: guidance from the empty prompt towards the prompt, without what the negative prompt has
+// in common with it.
 // Source: Armandpour et al. 2023 (2304.04968), eq. 6; ComfyUI's PerpNeg.
 
 #include "guidance/method.h"
 
 namespace fourstep {
 
-/// empty: the estimate for the empty prompt; pair.uncond: the negative prompt's. The common part is measured over all
-/// that the tensors hold. [B,4,h,w].
+/// empty: the estimate for the empty prompt; pair.uncond: the negative prompt's. The common part is
+/// measured over all that the tensors hold. [B,4,h,w].
 inline Tensor combine_perp_neg(const CondUncond& pair, const Tensor& empty, double scale,
                                double negative_scale) {
   const Tensor positive = pair.cond - empty, negative = pair.uncond - empty;
@@ -52,9 +53,9 @@ struct PerpNegOptions {
 };
 
 void visit_options(OptionsOf<PerpNegOptions> auto& o, auto&& visit) {
-  visit(FieldInfo{"perp_neg", "Perp-Neg with this weight of the negative prompt; 0: off", "", 0,
-                  100},
-        o.weight);
+  visit(
+      FieldInfo{"perp_neg", "Perp-Neg with this weight of the negative prompt; 0: off", "", 0, 100},
+      o.weight);
 }
 
 }  // namespace fourstep

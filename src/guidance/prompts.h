@@ -15,8 +15,9 @@ struct PromptPart {
   double weight = 1;
 };
 
-/// What the network is shown during one stage. Every Conditioning has one row, for all images of a batch, or one row
-/// for each image. Where time_ids are undefined, the network is told the size of the run's pictures.
+/// What the network is shown during one stage. Every Conditioning has one row, for all images of a
+/// batch, or one row for each image. Where time_ids are undefined, the network is told the size of
+/// the run's pictures.
 struct Prompts {
   Conditioning cond;                    ///< of the first part
   std::optional<Conditioning> uncond;   ///< absent where it has no influence
@@ -40,7 +41,8 @@ struct StageSpan {
   bool operator==(const StageSpan&) const = default;
 };
 
-/// The stage of a call; the last one for calls beyond the end. spans: by rising last_call, not empty.
+/// The stage of a call; the last one for calls beyond the end. spans: by rising last_call, not
+/// empty.
 inline size_t stage_at(const std::vector<StageSpan>& spans, int64_t call) {
   for (const StageSpan& span : spans) {
     if (call <= span.last_call) return span.stage;

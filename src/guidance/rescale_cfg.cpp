@@ -6,7 +6,8 @@ namespace fourstep {
 
 namespace {
 
-/// output = (x * x_share - denoised) * factor, with the numbers of denoised_from_output() turned round.
+/// output = (x * x_share - denoised) * factor, with the numbers of denoised_from_output() turned
+/// round.
 struct OutputOfDenoised {
   double x_share, factor;
 };

@@ -1,6 +1,7 @@
 #pragma once
-// Self-attention guidance: away from an estimate for which what attention looks at was blurred. Two network calls a
-// step. Source: Hong et al. 2022 (2210.00939), algorithm 1, with uncond's own attention as in ComfyUI.
+// Self-attention guidance: away from an estimate for which what attention looks at was blurred. Two
+// network calls a step. Source: Hong et al. 2022 (2210.00939), algorithm 1, with uncond's own
+// attention as in ComfyUI.
 
 #include "guidance/method.h"
 
@@ -29,13 +30,14 @@ void visit_options(OptionsOf<SagOptions> auto& o, auto&& visit) {
   visit(Info{"sag_threshold", "attention from which it blurs", "", 0, 100}, o.threshold);
 }
 
-/// Which positions of an attention map's grid are attended to more than `threshold` times a uniform share.
+/// Which positions of an attention map's grid are attended to more than `threshold` times a uniform
+/// share.
 /// attention: [B,heads,L,L], rows sum to 1. Returns bool [B,L].
 /// Source: Hong et al. 2022 (2210.00939), eq. 14.
 Tensor attended_positions(const Tensor& attention, double threshold);
 
-/// denoised, blurred (9x9 Gaussian of `sigma` latent cells) inside the mask. denoised: [B,4,h,w]; mask: bool
-/// [B,height,width] on the attention's coarser grid.
+/// denoised, blurred (9x9 Gaussian of `sigma` latent cells) inside the mask. denoised: [B,4,h,w];
+/// mask: bool [B,height,width] on the attention's coarser grid.
 Tensor blur_attended(const Tensor& denoised, const Tensor& mask, double sigma);
 
 }  // namespace fourstep

@@ -14,11 +14,10 @@ constexpr std::array kSkimModes{Word<SkimMode>{"off", SkimMode::kOff},
                                 Word<SkimMode>{"difference", SkimMode::kDifference},
                                 Word<SkimMode>{"timed_flip", SkimMode::kTimedFlip}};
 
-constexpr std::array kSkimDistances{
-    Word<SkimDistance>{"linear_distance", SkimDistance::kLinear},
-    Word<SkimDistance>{"squared_distance", SkimDistance::kSquared},
-    Word<SkimDistance>{"root_distance", SkimDistance::kRoot},
-    Word<SkimDistance>{"absolute_sum", SkimDistance::kAbsoluteSum}};
+constexpr std::array kSkimDistances{Word<SkimDistance>{"linear_distance", SkimDistance::kLinear},
+                                    Word<SkimDistance>{"squared_distance", SkimDistance::kSquared},
+                                    Word<SkimDistance>{"root_distance", SkimDistance::kRoot},
+                                    Word<SkimDistance>{"absolute_sum", SkimDistance::kAbsoluteSum}};
 
 /// What all steps of one call share.
 struct Skimming {
@@ -27,7 +26,8 @@ struct Skimming {
   bool has_flip_filter;
 };
 
-/// a where it does not overshoot; else moved so that going to `scale` ends where `target` would have.
+/// a where it does not overshoot; else moved so that going to `scale` ends where `target` would
+/// have.
 Tensor skim(const Skimming& call, const Tensor& a, const Tensor& b, double scale, double target) {
   const Tensor mask = skimming_mask(call.x, {a, b}, scale, call.has_flip_filter);
   return at::where(mask, a - (a - b) * ((scale - target) / scale), a);

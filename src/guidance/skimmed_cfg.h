@@ -1,6 +1,7 @@
 #pragma once
-// Skimmed CFG: where high guidance overshoots (both estimates and the result on one side of x), the estimates are
-// brought to what a lower scale gives, so that high scales keep the colours of low ones.
+// Skimmed CFG: where high guidance overshoots (both estimates and the result on one side of x), the
+// estimates are brought to what a lower scale gives, so that high scales keep the colours of low
+// ones.
 // Source: the behaviour of the ComfyUI extension Skimmed_CFG.
 
 #include <span>
@@ -26,9 +27,9 @@ std::span<const Word<SkimDistance>> words_of(SkimDistance);
 
 struct SkimOptions {
   SkimMode mode = SkimMode::kOff;
-  double scale = 7;            ///< skimming scale; kDual: for cond; kDifference: reference
-  double negative_scale = 2;   ///< kDual: for uncond
-  bool full_negative = false;  ///< kSingle: uncond down to scale 0
+  double scale = 7;             ///< skimming scale; kDual: for cond; kDifference: reference
+  double negative_scale = 2;    ///< kDual: for uncond
+  bool full_negative = false;   ///< kSingle: uncond down to scale 0
   bool without_filter = false;  ///< skims also where the result lies beyond x
   SkimDistance distance = SkimDistance::kLinear;
   double flip_at = 0.3;       ///< kTimedFlip: share of the steps without filter
@@ -63,8 +64,8 @@ void visit_options(OptionsOf<SkimOptions> auto& o, auto&& visit) {
 Tensor skimming_mask(const Tensor& x, const CondUncond& a_and_b, double scale,
                      bool has_flip_filter);
 
-/// The pair for CFG at `scale` (not 1). x: [B,4,h,w]. has_filter: unlike `without_filter` it may change over the steps.
-/// kDifference weighs by all that the tensors hold.
+/// The pair for CFG at `scale` (not 1). x: [B,4,h,w]. has_filter: unlike `without_filter` it may
+/// change over the steps. kDifference weighs by all that the tensors hold.
 CondUncond skimmed(const Tensor& x, const CondUncond& pair, double scale,
                    const SkimOptions& options, bool has_filter);
 

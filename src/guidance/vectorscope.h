@@ -1,6 +1,6 @@
 #pragma once
-// Brightness, contrast and colour by an operation on the estimate of x0, at any CFG scale and without a network call.
-// In SDXL's latents channel 0 is luma, 1 and 2 are close to Cr and Cb.
+// Brightness, contrast and colour by an operation on the estimate of x0, at any CFG scale and
+// without a network call. In SDXL's latents channel 0 is luma, 1 and 2 are close to Cr and Cb.
 // Source: the sd-webui-vectorscope-cc extension, its formulas for SDXL.
 
 #include <span>
@@ -40,8 +40,8 @@ void visit_options(OptionsOf<VectorscopeOptions> auto& o, auto&& visit) {
   visit(Info{"color_scaling", "over the steps: Flat, Cos, Sin, 1 - Cos or 1 - Sin"}, o.scaling);
 }
 
-/// `values` with changed brightness, contrast and colour. other: what kCross adds (of x and the estimate the one that
-/// `values` is not). [B,4,h,w].
+/// `values` with changed brightness, contrast and colour. other: what kCross adds (of x and the
+/// estimate the one that `values` is not). [B,4,h,w].
 Tensor vectorscope(const Tensor& values, const Tensor& other, StepPosition position,
                    const VectorscopeOptions& options);
 

@@ -25,8 +25,8 @@ constexpr float kMasked = -1e30f;
 
 using Accumulators = __m512[kTileRows][kVectors];
 
-/// 2^x for x <= 0, relative error below 3e-6: the fraction by a polynomial (Taylor coefficients adjusted at
-/// the top end), the whole part by scaling.
+/// 2^x for x <= 0, relative error below 3e-6: the fraction by a polynomial (Taylor coefficients
+/// adjusted at the top end), the whole part by scaling.
 inline __m512 exp2_negative(__m512 x) {
   x = _mm512_max_ps(_mm512_set1_ps(-126.f), x);  // in this order NaN stays NaN
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -39,7 +39,8 @@ inline __m512 exp2_negative(__m512 x) {
   return _mm512_scalef_ps(p, whole);
 }
 
-/// acc[r][v] += rows of `a` (pairs, `a_stride` words apart) times the packed block `b`: `pairs` x 64.
+/// acc[r][v] += rows of `a` (pairs, `a_stride` words apart) times the packed block `b`: `pairs` x
+/// 64.
 inline void multiply_tile(const uint32_t* a, int64_t a_stride, const uint32_t* b, int pairs,
                           Accumulators& acc) {
   for (int k = 0; k < pairs; ++k) {
@@ -81,8 +82,8 @@ struct State {
   float weight[kRowsInFlight];
 };
 
-/// One row's scores of a block become bf16 weights relative to the largest score so far; what was summed
-/// relative to an older, lower one is scaled down.
+/// One row's scores of a block become bf16 weights relative to the largest score so far; what was
+/// summed relative to an older, lower one is scaled down.
 inline void weigh_row(const __m512 (&scores)[kVectors], State& state, int row, uint16_t* weights) {
   const __m512 top =
       _mm512_max_ps(_mm512_max_ps(scores[0], scores[1]), _mm512_max_ps(scores[2], scores[3]));
@@ -217,7 +218,8 @@ void attend(const Rows& queries, const uint32_t* packed, int64_t num_keys, uint1
 
 }  // namespace fourstep::flash
 
-#else  // a processor family without these instructions: can_use_flash_attention() never says yes there
+// a processor family without these instructions: can_use_flash_attention() never says yes there
+#else
 
 namespace fourstep::flash {
 int64_t packed_words(int64_t) { return 0; }

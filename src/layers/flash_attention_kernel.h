@@ -1,6 +1,6 @@
 #pragma once
-// The part of flash_attention that is compiled for AVX512-BF16; it must run nowhere else. Plain pointers:
-// the file behind it includes no torch. bf16 numbers are their 16 bits.
+// The part of flash_attention that is compiled for AVX512-BF16; it must run nowhere else. Plain
+// pointers: the file behind it includes no torch. bf16 numbers are their 16 bits.
 
 #include <cstdint>
 

@@ -29,8 +29,9 @@ bool is_for_onednn(const Tensor& x, const Tensor& weight) {
          at::globalContext().hasMKLDNN() && at::globalContext().userEnabledMkldnn();
 }
 
-/// Whether weight + scale up @ down costs less than down and up on each of `rows` positions: only where no gradient
-/// is wanted, and in fp32, since a half-precision weight would round the change away.
+/// Whether weight + scale up @ down costs less than down and up on each of `rows` positions: only
+/// where no gradient is wanted, and in fp32, since a half-precision weight would round the change
+/// away.
 bool is_better_folded(const Tensor& x, const Tensor& weight, const LowRankBranch* branch,
                       int64_t rows) {
   if (branch == nullptr || at::GradMode::is_enabled()) return false;
@@ -136,8 +137,9 @@ GroupNormImpl::GroupNormImpl(int64_t num_groups, int64_t channels, double eps)
 }
 
 Tensor GroupNormImpl::forward(const Tensor& x) {
-  // libtorch's bf16 norm on the CPU is slow on batches with few channels per group, 2x to 7x of that of fp32 (batch 64,
-  // 64 channels, 16x16: 6.1 against 0.8 ms); with SDXL's widths, or a single picture, it is the faster one.
+  // libtorch's bf16 norm on the CPU is slow on batches with few channels per group, 2x to 7x of
+  // that of fp32 (batch 64, 64 channels, 16x16: 6.1 against 0.8 ms); with SDXL's widths, or a
+  // single picture, it is the faster one.
   constexpr int64_t kFewChannels = 8, kManyPictures = 8;
   const bool is_slow = x.device().is_cpu() && x.scalar_type() == torch::kBFloat16 &&
                        x.size(0) >= kManyPictures && x.size(1) / num_groups < kFewChannels;
@@ -181,8 +183,8 @@ Tensor empty_weight(const Shape& shape, const WeightTarget& target) {
 }
 
 void set_weight(Tensor& parameter, const Tensor& value, const WeightTarget& target) {
-  // A copy even of what would fit: kernels round differently for data aligned differently, and an image must
-  // not depend on where in a file a weight begins.
+  // A copy even of what would fit: kernels round differently for data aligned differently, and an
+  // image must not depend on where in a file a weight begins.
   parameter.set_data(empty_weight(shape_of(value), target).copy_(aligned(value)));
 }
 

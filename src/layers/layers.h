@@ -1,7 +1,7 @@
 #pragma once
-// The few layers all networks here are made of. They differ from torch::nn's in one thing: a new layer
-// holds only the shape of its weights, no memory, until load_weights() gives it tensors. A full SDXL UNet
-// can so be built in milliseconds, in any dtype, without a first copy.
+// The few layers all networks here are made of. They differ from torch::nn's in one thing: a new
+// layer holds only the shape of its weights, no memory, until load_weights() gives it tensors. A
+// full SDXL UNet can so be built in milliseconds, in any dtype, without a first copy.
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
@@ -15,20 +15,22 @@ namespace fourstep {
 
 namespace nn = torch::nn;
 
-/// A tensor of the given shape with the memory of one number (all strides 0): the state of a parameter
-/// before load_weights().
+/// A tensor of the given shape with the memory of one number (all strides 0): the state of a
+/// parameter before load_weights().
 Tensor placeholder(const Shape& shape, torch::Dtype dtype = torch::kFloat32);
 bool is_placeholder(const Tensor& tensor);
 
-/// A low-rank change of a layer that is added to its output, not to its weight: y + scale * up(down(x)). Where
-/// the weights are frozen and the change is trained, or differs from call to call.
+/// A low-rank change of a layer that is added to its output, not to its weight: y + scale *
+/// up(down(x)). Where the weights are frozen and the change is trained, or differs from call to
+/// call.
 struct LowRankBranch {
   Tensor down;  ///< [r,in], or [r,in,kernel,kernel] with the layer's stride and padding
   Tensor up;    ///< [out,r], or [out,r,1,1]
   double scale = 1;
 };
 
-/// The branches of a network by the layer that each belongs to. They go with a call; no layer keeps one.
+/// The branches of a network by the layer that each belongs to. They go with a call; no layer keeps
+/// one.
 using Branches = std::unordered_map<const nn::Module*, LowRankBranch>;
 
 /// Null where the layer has none, or `branches` is null.
@@ -73,8 +75,8 @@ Tensor linear_product(const Tensor& x, const Tensor& weight, const Tensor& bias 
 Tensor linear_with_branch(const Tensor& x, const Tensor& weight, const Tensor& bias,
                           const LowRankBranch* branch);
 
-/// y + branch(x) for a layer on features; y itself when branch is null. x: [...,in], y: [...,out]. Factors of
-/// a 1x1 convolution serve too.
+/// y + branch(x) for a layer on features; y itself when branch is null. x: [...,in], y: [...,out].
+/// Factors of a 1x1 convolution serve too.
 Tensor add_branch(const Tensor& y, const Tensor& x, const LowRankBranch* branch);
 
 /// x: [B,C,...]. Returns the same shape and dtype.
@@ -104,21 +106,22 @@ struct EmbeddingImpl : nn::Module {
 };
 TORCH_MODULE(Embedding);
 
-/// Multi-head attention on already projected tensors. q: [B,Lq,C]; k, v: [B,Lk,C]; C = num_heads * head width.
+/// Multi-head attention on already projected tensors. q: [B,Lq,C]; k, v: [B,Lk,C]; C = num_heads *
+/// head width.
 /// Returns [B,Lq,C]: softmax(q k^T / sqrt(head width)) v per head; is_causal masks later positions.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t num_heads,
                  bool is_causal = false);
 
-/// Where weights go, and what happens to each source tensor once it was copied (may be empty): report, or
-/// let go of its memory.
+/// Where weights go, and what happens to each source tensor once it was copied (may be empty):
+/// report, or let go of its memory.
 struct WeightTarget {
   torch::Dtype dtype = torch::kFloat32;
   torch::Device device = torch::kCPU;
   std::function<void(const Tensor& source)> after_copy = {};
 };
 
-/// Gives every parameter of `module` the tensor of the same name, cast to the target's dtype on its device;
-/// 4-D weights become channels-last. NaN or infinite weights are not looked for here.
+/// Gives every parameter of `module` the tensor of the same name, cast to the target's dtype on its
+/// device; 4-D weights become channels-last. NaN or infinite weights are not looked for here.
 /// what: file and part for messages, "x.safetensors: unet".
 /// Throws Error naming the first missing, misshapen or unknown names.
 void load_weights(nn::Module& module, const NamedTensors& weights, const WeightTarget& target,

@@ -9,7 +9,8 @@ namespace fourstep {
 
 namespace {
 
-// The shapes these hints stand for (SDXL at 512x512) get the fastest format; others work with it too.
+// The shapes these hints stand for (SDXL at 512x512) get the fastest format; others work with it
+// too.
 constexpr int64_t kTypicalRows = 1024;
 constexpr int64_t kTypicalSide = 32;
 

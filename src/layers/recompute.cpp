@@ -68,16 +68,17 @@ variable_list fresh_leaves(const variable_list& inputs) {
 }
 
 struct Recompute : torch::autograd::Function<Recompute> {
-  /// anchor: any tensor that requires a gradient: without one among the inputs the node would be left out of the
-  /// graph, and leaves inside the block would get nothing.
+  /// anchor: any tensor that requires a gradient: without one among the inputs the node would be
+  /// left out of the graph, and leaves inside the block would get nothing.
   static Tensor forward(AutogradContext* context, const Tensor& /*anchor*/,
                         const c10::intrusive_ptr<Recipe>& recipe, at::TensorList inputs) {
     context->saved_data["recipe"] = c10::IValue::make_capsule(recipe);
     context->save_for_backward(inputs.vec());
-    // Recording, though the record is dropped at once: without gradients bf16 attention takes another kernel, and
-    // the second run would not repeat the first one's numbers.
+    // Recording, though the record is dropped at once: without gradients bf16 attention takes
+    // another kernel, and the second run would not repeat the first one's numbers.
     const at::AutoGradMode recording(true);
-    // A block may end in a view; a node's output must be none, or its version counter would be compared.
+    // A block may end in a view; a node's output must be none, or its version counter would be
+    // compared.
     return recipe->block(fresh_leaves(inputs.vec())).detach();
   }
 

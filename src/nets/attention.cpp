@@ -31,7 +31,8 @@ Tensor attention_probabilities(const Tensor& q, const Tensor& k, int64_t heads) 
   return scores.to(torch::kFloat32).div_(std::sqrt(width)).softmax(-1);
 }
 
-/// [B,L,C] -> [B,L,1], summed in fp32 at least: a half's sum over 1280 channels would be too coarse.
+/// [B,L,C] -> [B,L,1], summed in fp32 at least: a half's sum over 1280 channels would be too
+/// coarse.
 Tensor norm_over_channels(const Tensor& z) {
   constexpr double kLeastNorm = 1e-6;
   const auto dtype = z.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
@@ -61,7 +62,8 @@ struct Projected {
   Tensor q, k, v;
 };
 
-/// What all terms make of the attention to the prompt. Each starts from that, so their order says nothing.
+/// What all terms make of the attention to the prompt. Each starts from that, so their order says
+/// nothing.
 class TermSum {
  public:
   TermSum(CrossAttentionImpl& layer, const Projected& all, const Branches* branches)
@@ -120,7 +122,8 @@ class TermSum {
   Tensor own_, sum_;
 };
 
-/// NAG's terms first, then what is added: so the sum does not depend on the order of the list by rounding either.
+/// NAG's terms first, then what is added: so the sum does not depend on the order of the list by
+/// rounding either.
 Tensor attention_with_terms(CrossAttentionImpl& layer, const Projected& all,
                             const AttentionCall& call) {
   TermSum sum(layer, all, call.branches);

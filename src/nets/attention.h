@@ -1,6 +1,6 @@
 #pragma once
-// The attentions of a transformer block: to the map itself and to the text, with what a call may change in them.
-// Member names are the parameter names of diffusers checkpoints.
+// The attentions of a transformer block: to the map itself and to the text, with what a call may
+// change in them. Member names are the parameter names of diffusers checkpoints.
 
 #include <span>
 
@@ -20,7 +20,8 @@ struct AttentionCall {
   int64_t height = 0, width = 0;             ///< of the map whose positions are the tokens
 };
 
-/// Multi-head attention: to_out(attention(to_q(x), to_k(context), to_v(context))). q, k, v without bias.
+/// Multi-head attention: to_out(attention(to_q(x), to_k(context), to_v(context))). q, k, v without
+/// bias.
 struct CrossAttentionImpl : nn::Module {
   CrossAttentionImpl(int64_t channels, int64_t context_width, int64_t heads);
 
@@ -34,11 +35,13 @@ struct CrossAttentionImpl : nn::Module {
 };
 TORCH_MODULE(CrossAttention);
 
-/// positive, negative: [B,L,C], attention results before the output projection. Returns the same shape.
+/// positive, negative: [B,L,C], attention results before the output projection. Returns the same
+/// shape.
 Tensor nag_combine(const Tensor& positive, const Tensor& negative, const NagGuidance& nag);
 
-/// The rows of all contexts below each other; shorter ones are repeated to the length of the longest, which leaves
-/// their attention as it is, and cut at the front. Each [B,L,C]. Returns [sum of B,greatest L,C].
+/// The rows of all contexts below each other; shorter ones are repeated to the length of the
+/// longest, which leaves their attention as it is, and cut at the front. Each [B,L,C]. Returns [sum
+/// of B,greatest L,C].
 Tensor cat_contexts(const std::vector<Tensor>& contexts);
 
 }  // namespace fourstep

@@ -1,7 +1,7 @@
 #pragma once
-// The small parts of networks: residual block, downsampler and upsampler of UNet and VAE, and the embedding of numbers.
-// Member names are the parameter names of diffusers checkpoints. All maps are best channels-last. branches: of an
-// adapter, null for none.
+// The small parts of networks: residual block, downsampler and upsampler of UNet and VAE, and the
+// embedding of numbers. Member names are the parameter names of diffusers checkpoints. All maps are
+// best channels-last. branches: of an adapter, null for none.
 
 #include "layers/layers.h"
 #include "layers/module_list.h"
@@ -41,7 +41,8 @@ enum class DownsamplePadding {
   kRightBottom,  ///< VAE encoder: one pixel right and below
 };
 
-/// x: [B,C,h,w]. Returns half the size; odd sizes are rounded up with kAllSides, down with kRightBottom.
+/// x: [B,C,h,w]. Returns half the size; odd sizes are rounded up with kAllSides, down with
+/// kRightBottom.
 struct DownsamplerImpl : nn::Module {
   DownsamplerImpl(int64_t channels, DownsamplePadding padding);
   Tensor forward(const Tensor& x, const Branches* branches = nullptr);
@@ -51,8 +52,8 @@ struct DownsamplerImpl : nn::Module {
 TORCH_MODULE(Downsampler);
 
 /// Nearest-neighbour enlargement, then a 3x3 convolution. x: [B,C,h,w]. Returns [B,C,height,width].
-/// Where the size is not exactly doubled (skips of odd size), source row i is floor(i * h / height), as in
-/// diffusers and ComfyUI.
+/// Where the size is not exactly doubled (skips of odd size), source row i is floor(i * h /
+/// height), as in diffusers and ComfyUI.
 struct UpsamplerImpl : nn::Module {
   explicit UpsamplerImpl(int64_t channels);
   Tensor forward(const Tensor& x, int64_t height, int64_t width,
@@ -61,10 +62,12 @@ struct UpsamplerImpl : nn::Module {
 };
 TORCH_MODULE(Upsampler);
 
-/// Sinusoidal embedding: [cos(t f_i), sin(t f_i)] with f_i = exp(-ln(10000) i / (width/2)), cos first.
+/// Sinusoidal embedding: [cos(t f_i), sin(t f_i)] with f_i = exp(-ln(10000) i / (width/2)), cos
+/// first.
 /// values: any shape [...], computed in fp32; timesteps may lie between integers. width: even.
-/// Returns [..., width] fp32. Source: Vaswani et al. 2017 (1706.03762), sec. 3.5, in the order and with the
-/// frequencies of the latent-diffusion reference code (diffusers: flip_sin_to_cos, freq_shift 0).
+/// Returns [..., width] fp32. Source: Vaswani et al. 2017 (1706.03762), sec. 3.5, in the order and
+/// with the frequencies of the latent-diffusion reference code (diffusers: flip_sin_to_cos,
+/// freq_shift 0).
 Tensor sinusoidal_embedding(const Tensor& values, int64_t width);
 
 /// linear_2(SiLU(linear_1(x))). x: [B,in_width]. Returns [B,out_width].

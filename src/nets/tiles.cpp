@@ -16,8 +16,8 @@ std::vector<int64_t> tile_starts(int64_t length, const Tiling& tiling) {
   return starts;
 }
 
-/// Weights of the tile [start, start + length) of [0, total) along one side, all in output pixels; no ramp
-/// where the tile ends with the picture.
+/// Weights of the tile [start, start + length) of [0, total) along one side, all in output pixels;
+/// no ramp where the tile ends with the picture.
 Tensor ramp_weights(int64_t start, int64_t length, int64_t total, double overlap) {
   const Tensor pixels = at::arange(length, torch::kFloat32) + 0.5;
   const auto ramp = [overlap](const Tensor& distance) {

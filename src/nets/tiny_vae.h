@@ -1,6 +1,7 @@
 #pragma once
-// The distilled autoencoder for previews and quick decoding (TAESD, TAESDXL). Member names are the parameter
-// names of diffusers' AutoencoderTiny. Its latents are the scaled ones the UNet works on: no factor.
+// The distilled autoencoder for previews and quick decoding (TAESD, TAESDXL). Member names are the
+// parameter names of diffusers' AutoencoderTiny. Its latents are the scaled ones the UNet works on:
+// no factor.
 
 #include <cstdint>
 #include <string>
@@ -19,12 +20,12 @@ struct TinyVaeConfig {
   std::vector<int64_t> decoder_blocks{3, 3, 3, 1};  ///< per level, latent resolution first
 };
 
-/// shapes: of all weights, diffusers names. Throws Error naming `what` and the first weight that does not
-/// fit the layout. A decoder alone is taken, as TAESD is often published.
+/// shapes: of all weights, diffusers names. Throws Error naming `what` and the first weight that
+/// does not fit the layout. A decoder alone is taken, as TAESD is often published.
 TinyVaeConfig tiny_vae_config_from_shapes(const NamedShapes& shapes, const std::string& what);
 
-/// One entry of the list `layers`: by its kind a convolution, a residual block (three convolutions with
-/// ReLU, added to the input, ReLU), a ReLU or a doubling of the size. x: [B,C,h,w].
+/// One entry of the list `layers`: by its kind a convolution, a residual block (three convolutions
+/// with ReLU, added to the input, ReLU), a ReLU or a doubling of the size. x: [B,C,h,w].
 struct TinyLayerImpl : nn::Module {
   enum class Kind { kConv, kBlock, kRelu, kDouble };
 

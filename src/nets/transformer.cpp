@@ -7,8 +7,9 @@ namespace fourstep {
 
 namespace {
 
-/// With an attention map the second run would write it again. Contexts of terms that are not leaves would get their
-/// gradients from each block's own second run, which goes through what made them: that can be done once only.
+/// With an attention map the second run would write it again. Contexts of terms that are not leaves
+/// would get their gradients from each block's own second run, which goes through what made them:
+/// that can be done once only.
 bool is_recomputed(const BlockCall& call, const AttentionCall& self) {
   const auto& terms = call.extras->attention_terms;
   return call.extras->checkpointing && !self.map &&

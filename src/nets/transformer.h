@@ -1,6 +1,6 @@
 #pragma once
-// The transformer of the UNet: attentions and gated feed-forward, and the map around them. Member names are the
-// parameter names of diffusers checkpoints.
+// The transformer of the UNet: attentions and gated feed-forward, and the map around them. Member
+// names are the parameter names of diffusers checkpoints.
 
 #include "nets/attention.h"
 
@@ -31,11 +31,13 @@ struct FeedForwardImpl : nn::Module {
 };
 TORCH_MODULE(FeedForward);
 
-/// Self attention, attention to the text, feed-forward; each on a layer norm and added to its input.
+/// Self attention, attention to the text, feed-forward; each on a layer norm and added to its
+/// input.
 struct TransformerBlockImpl : nn::Module {
   TransformerBlockImpl(int64_t channels, const TransformerOptions& options);
 
-  /// x: [B,L,channels]. self: what self attention is told beside the branches. Returns [B,L,channels].
+  /// x: [B,L,channels]. self: what self attention is told beside the branches. Returns
+  /// [B,L,channels].
   Tensor forward(Tensor x, const BlockCall& call, AttentionCall self = {});
 
   LayerNorm norm1{nullptr}, norm2{nullptr}, norm3{nullptr};

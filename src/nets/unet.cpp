@@ -61,8 +61,8 @@ std::vector<int64_t> down_widths(const UNetConfig& config, size_t level) {
   return widths;
 }
 
-/// Input widths of the up path's resnets on one level: running map and skip together. The last skip of a
-/// level is what the level above handed down.
+/// Input widths of the up path's resnets on one level: running map and skip together. The last skip
+/// of a level is what the level above handed down.
 std::vector<int64_t> up_widths(const UNetConfig& config, size_t level) {
   const auto& levels = config.levels;
   const int64_t own = levels[level].channels;
@@ -75,8 +75,8 @@ std::vector<int64_t> up_widths(const UNetConfig& config, size_t level) {
   return widths;
 }
 
-/// x itself; but gradients of what uses the result are summed before those of other users of x are added, the order
-/// that recomputing a block brings with it: so both ways give the same bits.
+/// x itself; but gradients of what uses the result are summed before those of other users of x are
+/// added, the order that recomputing a block brings with it: so both ways give the same bits.
 Tensor with_own_sum(const Tensor& x) { return x.requires_grad() ? x.view_as(x) : x; }
 
 Tensor run_resnet(ResBlock resnet, const Tensor& x, const BlockCall& call) {

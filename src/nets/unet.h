@@ -1,6 +1,7 @@
 #pragma once
-// The denoising network of the SDXL family. Member names are the parameter names of diffusers checkpoints
-// (UNet2DConditionModel); the same numbers come out, whichever widths and depths the config names.
+// The denoising network of the SDXL family. Member names are the parameter names of diffusers
+// checkpoints (UNet2DConditionModel); the same numbers come out, whichever widths and depths the
+// config names.
 
 #include "nets/blocks.h"
 #include "nets/transformer.h"
@@ -21,8 +22,8 @@ struct UNetInput {
 
 /// The resnets of one level, each with a transformer behind it where the config says so.
 struct UNetBlockImpl : nn::Module {
-  /// name: "down.0", "up.2", see transformer_names(). in_channels: of each resnet. depths: transformer blocks after each
-  /// resnet.
+  /// name: "down.0", "up.2", see transformer_names(). in_channels: of each resnet. depths:
+  /// transformer blocks after each resnet.
   UNetBlockImpl(const std::string& name, const std::vector<int64_t>& in_channels,
                 const UNetLevel& level, const std::vector<int64_t>& depths,
                 const UNetConfig& config);
@@ -49,7 +50,8 @@ TORCH_MODULE(UNetMidBlock);
 struct UNetImpl : nn::Module {
   explicit UNetImpl(const UNetConfig& config);
 
-  /// One evaluation, computed in the dtype of the weights (timestep and size embeddings in fp32 first).
+  /// One evaluation, computed in the dtype of the weights (timestep and size embeddings in fp32
+  /// first).
   /// Returns [B,out_channels,h,w] in the dtype of input.x: eps or v, as the model was trained.
   /// Throws Error when a shape does not fit the config.
   Tensor forward(const UNetInput& input);

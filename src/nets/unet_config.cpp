@@ -42,7 +42,8 @@ bool has_attention(const UNetConfig& config, size_t level) {
          (level + 1 == config.levels.size() && config.mid_depth > 0);
 }
 
-/// The number of heads leaves no trace in the shapes: see unet_config_from_shapes(). 0: no rule fits.
+/// The number of heads leaves no trace in the shapes: see unet_config_from_shapes(). 0: no rule
+/// fits.
 int64_t heads_by_layout(const UNetConfig& config, int64_t channels) {
   const bool is_sd1 = config.added_width == 0;  // SD 2, which has neither, is refused before
   if (is_sd1) return 8;

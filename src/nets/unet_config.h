@@ -31,9 +31,9 @@ struct UNetConfig {
   bool has_linear_projection = true;  ///< false: proj_in/proj_out are 1x1 convolutions (SD 1.5)
 };
 
-/// shapes: of all UNet weights, diffusers names. heads: per level (or one for all) where the source says
-/// it (a diffusers config), else empty: head width 64 (one head below that width), or 8 heads per level for
-/// SD 1.x layouts (no added condition), as the published models have it.
+/// shapes: of all UNet weights, diffusers names. heads: per level (or one for all) where the source
+/// says it (a diffusers config), else empty: head width 64 (one head below that width), or 8 heads
+/// per level for SD 1.x layouts (no added condition), as the published models have it.
 /// Throws Error naming `what` and the first weight that does not fit the layout.
 UNetConfig unet_config_from_shapes(const NamedShapes& shapes, const std::vector<int64_t>& heads,
                                    const std::string& what);

@@ -1,7 +1,7 @@
 #pragma once
-// The autoencoder between pictures and latents (AutoencoderKL). Member names are the parameter names of
-// diffusers checkpoints. Latents here are the network's own: the factor 0.13025 (SDXL) or 0.18215 (SD 1.5)
-// and the choice between mean and sample belong to the caller.
+// The autoencoder between pictures and latents (AutoencoderKL). Member names are the parameter
+// names of diffusers checkpoints. Latents here are the network's own: the factor 0.13025 (SDXL) or
+// 0.18215 (SD 1.5) and the choice between mean and sample belong to the caller.
 
 #include <cstdint>
 #include <optional>
@@ -23,11 +23,12 @@ struct VaeConfig {
   bool has_post_quant_conv = true;  ///< first step of decoding; absent: the identity
 };
 
-/// shapes: of all VAE weights, diffusers names; the encoder and the two 1x1 convolutions may be absent. Throws Error naming `what` and the first weight that does
-/// not fit the layout.
+/// shapes: of all VAE weights, diffusers names; the encoder and the two 1x1 convolutions may be
+/// absent. Throws Error naming `what` and the first weight that does not fit the layout.
 VaeConfig vae_config_from_shapes(const NamedShapes& shapes, const std::string& what);
 
-/// Single-head attention over all pixels of a map, added to the map. x: [B,C,h,w]. Returns the same.
+/// Single-head attention over all pixels of a map, added to the map. x: [B,C,h,w]. Returns the
+/// same.
 struct VaeAttentionImpl : nn::Module {
   explicit VaeAttentionImpl(int64_t channels);
   Tensor forward(const Tensor& x);
@@ -92,16 +93,18 @@ struct VaeImpl : nn::Module {
   /// Pixels per latent cell along one side: 8 for four levels.
   int64_t scale() const { return int64_t{1} << (config.channels.size() - 1); }
 
-  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error; so it is without an encoder. tiling: as in
-  /// decode().
+  /// image: [B,image_channels,H,W] in [-1,1]; H, W multiples of scale(), else Error; so it is
+  /// without an encoder. tiling: as in decode().
   /// Computed in the dtype of the weights; returned in the dtype of `image`.
   LatentMoments encode(const Tensor& image, const std::optional<Tiling>& tiling = {});
 
-  /// latent: [B,latent_channels,h,w], unscaled. Returns [B,image_channels,scale*h,scale*w], about -1..1
-  /// and not clamped, in the dtype of `latent`; computed in the dtype of the weights. The original SDXL
-  /// weights overflow in fp16 (activations beyond 65504): bf16 or fp32 is the caller's choice to make.
-  /// tiling: in latent cells; bounds the memory. Only the convolutions above the latent's size are tiled, so
-  /// the attention still sees everything; what differs is the statistics of the group norms.
+  /// latent: [B,latent_channels,h,w], unscaled. Returns [B,image_channels,scale*h,scale*w], about
+  /// -1..1 and not clamped, in the dtype of `latent`; computed in the dtype of the weights. The
+  /// original SDXL weights overflow in fp16 (activations beyond 65504): bf16 or fp32 is the
+  /// caller's choice to make.
+  /// tiling: in latent cells; bounds the memory. Only the convolutions above the latent's size are
+  /// tiled, so the attention still sees everything; what differs is the statistics of the group
+  /// norms.
   Tensor decode(const Tensor& latent, const std::optional<Tiling>& tiling = {});
 
   VaeConfig config;

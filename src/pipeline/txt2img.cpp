@@ -34,7 +34,8 @@ class Lap {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-/// An adaptive sampler chooses its steps for the whole batch, so that an image would depend on its neighbours.
+/// An adaptive sampler chooses its steps for the whole batch, so that an image would depend on its
+/// neighbours.
 size_t images_at_once(const ResolvedRequest& request) {
   return request.sampling.sampler == "dpm_adaptive" ? 1 : static_cast<size_t>(request.batch);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// A trainable low-rank change of a UNet: one view of the same frozen weights. DMD2's teacher, student and critic
-// are three views of one network: no adapter, the student's, the critic's.
+// A trainable low-rank change of a UNet: one view of the same frozen weights. DMD2's teacher,
+// student and critic are three views of one network: no adapter, the student's, the critic's.
 
 #include <memory>
 #include <string>
@@ -14,8 +14,8 @@ namespace fourstep {
 struct AdapterOptions {
   int64_t rank = 64;
   double alpha = 8;  ///< the change is multiplied by alpha / rank
-  /// Ends of the names of the layers that get one. The default is the list of the public DMD2 LoRA: on SDXL
-  /// 788 modules.
+  /// Ends of the names of the layers that get one. The default is the list of the public DMD2 LoRA:
+  /// on SDXL 788 modules.
   std::vector<std::string> targets = {"to_q",
                                       "to_k",
                                       "to_v",
@@ -34,8 +34,9 @@ struct AdapterOptions {
 
 class Adapter {
  public:
-  /// Factors on the device of the network's weights, fp32: down uniform in +-1/sqrt(fan in) (Kaiming with
-  /// a = sqrt 5, as PEFT), up zero, so that the view begins equal to the network. seed: of the numbers.
+  /// Factors on the device of the network's weights, fp32: down uniform in +-1/sqrt(fan in)
+  /// (Kaiming with a = sqrt 5, as PEFT), up zero, so that the view begins equal to the network.
+  /// seed: of the numbers.
   /// Throws Error when no layer matches.
   Adapter(UNet network, const AdapterOptions& options, uint64_t seed);
 
@@ -46,8 +47,9 @@ class Adapter {
   NamedTensors parameters() const;
 
   /// The file other programs read: "lora_unet_" + the module's name with '_' for '.', then
-  /// ".lora_down.weight", ".lora_up.weight", ".alpha". Source: DMD2's extract_lora_module.py, the layout of the
-  /// public LoRA. dtype: of all tensors. factors: parameters(), or an average of them.
+  /// ".lora_down.weight", ".lora_up.weight", ".alpha". Source: DMD2's extract_lora_module.py, the
+  /// layout of the public LoRA. dtype: of all tensors. factors: parameters(), or an average of
+  /// them.
   NamedTensors exported(const NamedTensors& factors, torch::Dtype dtype) const;
 
   size_t num_modules() const { return modules_.size(); }

@@ -57,12 +57,11 @@ Enum word(const json& text) {
 }
 
 double check_skimmed_single(const json& one) {
-  return check_skimmed(
-      one,
-      {.mode = SkimMode::kSingle,
-       .scale = param(one, "Skimming_CFG"),
-       .full_negative = one.at("params").at("full_skim_negative").get<bool>()},
-      !one.at("params").at("disable_flipping_filter").get<bool>());
+  return check_skimmed(one,
+                       {.mode = SkimMode::kSingle,
+                        .scale = param(one, "Skimming_CFG"),
+                        .full_negative = one.at("params").at("full_skim_negative").get<bool>()},
+                       !one.at("params").at("disable_flipping_filter").get<bool>());
 }
 
 double check_skimmed_dual(const json& one) {
@@ -72,10 +71,9 @@ double check_skimmed_dual(const json& one) {
 }
 
 double check_skimmed_difference(const json& one) {
-  return check_skimmed(
-      one, {.mode = SkimMode::kDifference,
-            .scale = param(one, "reference_CFG"),
-            .distance = word<SkimDistance>(one.at("params").at("method"))});
+  return check_skimmed(one, {.mode = SkimMode::kDifference,
+                             .scale = param(one, "reference_CFG"),
+                             .distance = word<SkimDistance>(one.at("params").at("method"))});
 }
 
 double check_timed_flip(const json& one) {
@@ -149,8 +147,8 @@ double check_diffusion_cg(const json& one) {
 double check_vectorscope(const json& one) {
   const Tensor x = golden_tensor(one.at("x")), denoised = golden_tensor(one.at("denoised"));
   const VectorscopeOptions options{
-      number(one, "brightness"), number(one, "contrast"),
-      number(one, "saturation"), {number(one, "r"), number(one, "g"), number(one, "b")},
+      number(one, "brightness"),           number(one, "contrast"),
+      number(one, "saturation"),           {number(one, "r"), number(one, "g"), number(one, "b")},
       word<ColorMethod>(one.at("method")), word<ColorScaling>(one.at("scaling"))};
   const bool is_x = one.at("mode") == "x";
   const Tensor changed =

@@ -55,13 +55,15 @@ TEST(GuidanceOptions, BrokenListsAndIntervalsAreRefused) {
   using ::testing::HasSubstr;
   EXPECT_THAT(refused([](O& o) { o.freeu.factors = {1.3, 1.4}; }), HasSubstr("--freeu: 2 numbers"));
   EXPECT_THAT(refused([](O& o) { o.adm_guidance.factors = {1.5}; }), HasSubstr("--adm-guidance"));
-  EXPECT_THAT(refused([](O& o) { o.vectorscope.color_shift = {1, 1, 1, 1}; }), HasSubstr("--color-shift"));
+  EXPECT_THAT(refused([](O& o) {
+                o.vectorscope.color_shift = {1, 1, 1, 1};
+              }),
+              HasSubstr("--color-shift"));
   for (const char* text : {"pag", "pag:0", "pag:0:1:2", "dog:0:1", "adm_guidance:0:1", ":0:1"}) {
     EXPECT_NE(refused([&](O& o) { o.intervals = text; }), "") << text;
   }
   EXPECT_THAT(refused([](O& o) { o.intervals = "pag:0.5:2"; }), HasSubstr("0 to 1"));
-  EXPECT_THAT(refused([](O& o) { o.intervals = "pag:0.5:0.2"; }),
-              HasSubstr("ends before"));
+  EXPECT_THAT(refused([](O& o) { o.intervals = "pag:0.5:0.2"; }), HasSubstr("ends before"));
   EXPECT_EQ(refused([](O& o) { o.intervals = "cfg:0.1:0.8; pag:0:0.5"; }), "");
 }
 
@@ -76,19 +78,15 @@ GuidanceOptions read_field(std::string_view name, std::string_view text) {
 
 TEST(GuidanceOptions, WordsAreReadOnceAndUnknownOnesRefusedWithTheKnown) {
   EXPECT_EQ(read_field("skimmed_cfg", "dual").skimmed_cfg.mode, SkimMode::kDual);
-  EXPECT_EQ(read_field("skim_distance", "root_distance").skimmed_cfg.distance,
-            SkimDistance::kRoot);
+  EXPECT_EQ(read_field("skim_distance", "root_distance").skimmed_cfg.distance, SkimDistance::kRoot);
   EXPECT_EQ(read_field("dynthresh_cfg_curve", "Cosine Up").dynthresh.cfg_curve,
             ScaleCurve::kCosineUp);
   EXPECT_EQ(read_field("color_method", "Cross").vectorscope.method, ColorMethod::kCross);
-  EXPECT_EQ(read_field("color_scaling", "1 - Sin").vectorscope.scaling,
-            ColorScaling::kOneMinusSin);
-  constexpr std::pair<const char*, const char*> kFields[] = {{"skimmed_cfg", "timed_flip"},
-                                                             {"skim_distance", "absolute_sum"},
-                                                             {"dynthresh_mimic_curve", "Sawtooth"},
-                                                             {"dynthresh_cfg_curve", "Sawtooth"},
-                                                             {"color_method", "Straight Abs."},
-                                                             {"color_scaling", "1 - Cos"}};
+  EXPECT_EQ(read_field("color_scaling", "1 - Sin").vectorscope.scaling, ColorScaling::kOneMinusSin);
+  constexpr std::pair<const char*, const char*> kFields[] = {
+      {"skimmed_cfg", "timed_flip"},         {"skim_distance", "absolute_sum"},
+      {"dynthresh_mimic_curve", "Sawtooth"}, {"dynthresh_cfg_curve", "Sawtooth"},
+      {"color_method", "Straight Abs."},     {"color_scaling", "1 - Cos"}};
   for (const auto& [field, known] : kFields) {
     try {
       read_field(field, "x");

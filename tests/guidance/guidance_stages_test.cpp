@@ -117,8 +117,7 @@ TEST(GuidanceStages, EstimatesThatWereMadeWorseAddUpInAnyOrder) {
   const Prompts prompts;
   std::vector<int> order{0, 1, 2};
   const Tensor cond = x * 0.9;
-  const Tensor expected =
-      cond + 3 * (cond - x / 2) + 2 * (cond - x / 3) + 1.5 * (cond - x / 4);
+  const Tensor expected = cond + 3 * (cond - x / 2) + 2 * (cond - x / 3) + 1.5 * (cond - x / 4);
   int orders = 0;
   do {
     GuidanceStages stages{.sigmas = kSigmas, .scales = {1}};

@@ -17,9 +17,7 @@ Tensor numbers(const Shape& shape, uint64_t seed) {
   return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kFloat64);
 }
 
-double difference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
+double difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 Conditioning row_of(const Conditioning& all, int64_t i) {
   return {all.context.narrow(0, i, 1), all.pooled.narrow(0, i, 1), {}};
@@ -170,7 +168,8 @@ TEST_F(GuidedUNetTest, PartsActByTheirDistanceFromUncond) {
   without.uncond.reset();
   const auto mean = estimates(guided(setup(1), without), x_);
   for (size_t i = 0; i < a.size(); ++i) {
-    // Other contexts in the negative prompt's call take another size of batch, which rounds differently.
+    // Other contexts in the negative prompt's call take another size of batch, which rounds
+    // differently.
     const Tensor way = (a[i] - u[i]) * 0.5 + (b[i] - u[i]) * 2;
     EXPECT_LE(difference(plain[i], u[i] + way), 1e-8);
     EXPECT_LE(difference(cfg[i], u[i] + way * 3), 1e-8);
@@ -196,16 +195,16 @@ TEST_F(GuidedUNetTest, EveryCallIsShownItsStageUntilRestart) {
   }
 }
 
-// A1111's rule: `if self.step % 2 and s_min_uncond > 0 and sigma[0] < s_min_uncond: skip_uncond`, with a count of calls.
+// A1111's rule: `if self.step % 2 and s_min_uncond > 0 and sigma[0] < s_min_uncond: skip_uncond`,
+// with a count of calls.
 TEST_F(GuidedUNetTest, NgmsLeavesCfgOutOfOddCallsBelowItsLevel) {
   GuidanceSetup with = setup();
   with.options.ngms.sigma = 4;
   GuidedUNet ngms = guided(with, prompts()), cfg = guided(setup(3), prompts()),
              plain = guided(setup(1), prompts());
   const torch::NoGradGuard no_grad;
-  constexpr std::pair<double, bool> kCalls[] = {{3.5, true}, {4, true},  {3, true},
-                                                {3, false},  {2, true},  {1, false},
-                                                {0.5, true}, {5, true}};
+  constexpr std::pair<double, bool> kCalls[] = {{3.5, true}, {4, true},  {3, true},   {3, false},
+                                                {2, true},   {1, false}, {0.5, true}, {5, true}};
   for (const auto& [level, has_cfg] : kCalls) {
     const Tensor sigma = at::full({3}, level, torch::kFloat64);
     const Tensor expected = has_cfg ? cfg.estimate(x_, sigma) : plain.estimate(x_, sigma);

@@ -26,7 +26,8 @@ void expect_close_to_exact(int64_t queries, int64_t keys, int64_t num_heads, dou
   if (!can_use_flash_attention(q, k, v, num_heads)) GTEST_SKIP() << "no AVX512-BF16 here";
   const Tensor got = flash_attention(q, k, v, num_heads);
   const Tensor expected = exact_attention(q, k, v, num_heads);
-  // The output is a mean of values: one bf16 rounding of it and of each weight (2^-9 relative each).
+  // The output is a mean of values: one bf16 rounding of it and of each weight (2^-9 relative
+  // each).
   const double tolerance = expected.abs().max().item<double>() / 128;
   EXPECT_LE((got.to(torch::kFloat64) - expected).abs().max().item<double>(), tolerance)
       << queries << " queries, " << keys << " keys";

@@ -1,4 +1,5 @@
-// A branch must equal the layer whose weight has the product of the factors added: W' = W + scale * up @ down.
+// A branch must equal the layer whose weight has the product of the factors added: W' = W + scale *
+// up @ down.
 #include <gtest/gtest.h>
 
 #include "layers/layers.h"

@@ -253,8 +253,9 @@ TEST_F(Extras, FreeUWithNeutralFactorsIsPlainAndOthersAreNot) {
   }
 }
 
-/// The parts of the forward pass in a row, with residuals added where diffusers' UNet2DConditionModel adds
-/// down_block_additional_residuals and mid_block_additional_residual (down: ComfyUI's control "input").
+/// The parts of the forward pass in a row, with residuals added where diffusers'
+/// UNet2DConditionModel adds down_block_additional_residuals and mid_block_additional_residual
+/// (down: ComfyUI's control "input").
 Tensor forward_by_hand(UNet unet, const UNetInput& input, const UNetResiduals& residuals) {
   const BlockCall call{.temb = unet->time_embedding(sinusoidal_embedding(input.timestep, 32)),
                        .context = input.context};

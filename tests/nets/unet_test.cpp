@@ -95,8 +95,8 @@ TEST(UNet, SamplesOfABatchDoNotMix) {
   }
 }
 
-/// The in-place operations of the forward pass must not disturb the gradient, taken here by differences
-/// in double precision.
+/// The in-place operations of the forward pass must not disturb the gradient, taken here by
+/// differences in double precision.
 TEST(UNet, GradientsOfInputAndWeightsEqualDifferences) {
   UNet unet = with_random_weights(UNet(small_config()));
   unet->to(torch::kFloat64);

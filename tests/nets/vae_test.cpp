@@ -93,8 +93,8 @@ TEST(Vae, ADecoderAloneDecodesAsTheWholeDoes) {
             1e-5);
 }
 
-/// Tiles differ from the whole in the statistics of the group norms, the more the smaller they are: these
-/// are far smaller than those of use, and random weights react more than trained ones.
+/// Tiles differ from the whole in the statistics of the group norms, the more the smaller they are:
+/// these are far smaller than those of use, and random weights react more than trained ones.
 TEST(Vae, TiledResultsAreCloseToTheWhole) {
   const torch::NoGradGuard no_grad;
   Vae vae = with_random_weights(Vae(kSmall));

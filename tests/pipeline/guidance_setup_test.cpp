@@ -47,7 +47,8 @@ class Guidance : public testing::TinyRun {
 
   Tensor latent(const Request& r) { return run(*models_, r)[0].latent; }
 
-  /// The estimates of three calls at one latent and one noise level, which differ by their prompts alone.
+  /// The estimates of three calls at one latent and one noise level, which differ by their prompts
+  /// alone.
   std::vector<Tensor> estimates(const Request& unresolved) {
     const torch::NoGradGuard no_grad;
     const ResolvedRequest r = resolve(unresolved, models_->traits());

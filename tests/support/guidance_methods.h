@@ -32,8 +32,7 @@ inline const std::vector<MethodCase>& method_cases() {
          o.fresca.cutoff = 2;
        },
        [](O& o) { o.fresca.cutoff = 2; }},
-      {"apg", [](O& o) { o.apg.on = true; },
-       [](O& o) { o.apg.eta = 0, o.apg.momentum = -0.5; }},
+      {"apg", [](O& o) { o.apg.on = true; }, [](O& o) { o.apg.eta = 0, o.apg.momentum = -0.5; }},
       {"rescale_cfg", [](O& o) { o.rescale_cfg.share = 0.7; }, [](O&) {}},
       {"dynthresh", [](O& o) { o.dynthresh.mimic = 2; },
        [](O& o) { o.dynthresh.mimic = 3, o.dynthresh.phi = 0; }},
