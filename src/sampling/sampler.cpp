@@ -38,10 +38,6 @@ StepNoise noise_like(NoiseSource source) {
   };
 }
 
-Tensor SamplerRun::estimate(const Tensor& x, double sigma) const {
-  return denoise(x, torch::full({x.size(0)}, sigma, torch::kFloat64));
-}
-
 Tensor SamplerRun::draw(const Tensor& like, double from, double to) const {
   if (!noise) throw Error("sampler: SamplerRun::noise is empty, and this sampler draws noise");
   const Tensor drawn = noise(like, from, to);

@@ -64,7 +64,9 @@ struct SamplerRun {
   TimestepOf timestep_of = {};
 
   /// The estimate of x0 from x at noise level sigma. x: [B,4,h,w].
-  Tensor estimate(const Tensor& x, double sigma) const;
+  Tensor estimate(const Tensor& x, double sigma) const {
+    return denoise(x, at::full({x.size(0)}, sigma, torch::kFloat64));
+  }
   /// settings.s_noise * noise. Throws Error when `noise` is empty.
   Tensor draw(const Tensor& like, double from, double to) const;
   /// Throws Error when `uncond` is empty.
