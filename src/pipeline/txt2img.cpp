@@ -34,10 +34,10 @@ class Lap {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-/// An adaptive sampler chooses its steps for the whole batch, so that an image would depend on its
-/// neighbours.
+/// Images must not depend on their neighbours.
 size_t images_at_once(const ResolvedRequest& request) {
-  return request.sampling.sampler == "dpm_adaptive" ? 1 : static_cast<size_t>(request.batch);
+  const bool is_adaptive = find_sampler(request.sampling.sampler).needs.adaptive;
+  return is_adaptive ? 1 : static_cast<size_t>(request.batch);
 }
 
 /// What a pass begins from: nothing, or the latents of the one before at its size.

@@ -104,6 +104,14 @@ std::string a1111_upscaler_name(LatentUpscale upscale) {
   }
 }
 
+void add_hires(Infotext& text, const HiresSettings& hires) {
+  if (hires.scale == 1) return;
+  text.fields.push_back({"Denoising strength", fmt::format("{}", hires.denoise)});
+  text.fields.push_back({"Hires upscale", fmt::format("{}", hires.scale)});
+  if (hires.steps > 0) text.fields.push_back({"Hires steps", std::to_string(hires.steps)});
+  text.fields.push_back({"Hires upscaler", a1111_upscaler_name(hires.upscale)});
+}
+
 const char* spoken_text_name(const std::string& name) {
   return name == "parameters" ? "the settings as A1111 writes them" : "the whole request as JSON";
 }
@@ -150,8 +158,6 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
   const FileSettings& named = request.files;
   const SamplingSettings& sampling = request.sampling;
   const NoiseSettings& noise = request.noise;
-  const HiresSettings& hires = request.hires;
-  const bool has_hires = hires.scale != 1;
   const int64_t steps = sampling.steps.value_or(0);
   const int64_t normal_skip = family == Family::kSd15 ? 1 : 2;
   const bool has_variation = noise.variation_strength > 0;
@@ -191,10 +197,6 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"Sigma churn", sampling.s_churn > 0 ? fmt::format("{}", sampling.s_churn) : ""},
       {"Sigma noise", sampling.s_noise != 1 ? fmt::format("{}", sampling.s_noise) : ""},
       {"Schedule rho", text_from_value(sampling.rho)},
-      {"Denoising strength", has_hires ? fmt::format("{}", hires.denoise) : ""},
-      {"Hires upscale", has_hires ? fmt::format("{}", hires.scale) : ""},
-      {"Hires steps", has_hires && hires.steps > 0 ? std::to_string(hires.steps) : ""},
-      {"Hires upscaler", has_hires ? a1111_upscaler_name(hires.upscale) : ""},
       {"RNG", noise.origin == NoiseChoice::kNv ? "NV" : "CPU"},
       {"Timesteps", text_from_value(sampling.timesteps)},
       {"Sigmas", text_from_value(sampling.sigmas)},
@@ -203,6 +205,7 @@ ImageText image_metadata(const Request& request, Family family, const FileTags& 
       {"Licenses", files.licenses},
       {"Version", "fourstep"},
   };
+  add_hires(text, request.hires);
   add_guidance(text, request.guidance);
   Json json = json_from_request(without_folders(request));
   json[kHashesMember] = hashes_json(files);

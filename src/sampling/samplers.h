@@ -31,6 +31,8 @@ struct SamplerNeeds {
   int calls_per_step = 1;  ///< of the network; the step to sigma 0 takes one
   bool uncond = false;     ///< the estimate without the prompt at any CFG scale
   double max_eta = std::numeric_limits<double>::infinity();  ///< beyond it the formula has no sense
+  bool adaptive =
+      false;  ///< chooses its steps, for a whole batch: an image depends on its neighbours
 };
 
 /// What other programs call a sampler, as far as they mean the same algorithm (names.h). Several

@@ -168,7 +168,9 @@ constexpr auto kDpmSolverSamplers = std::to_array<SamplerRow>({
     {.name = "dpm_adaptive",
      .function = sample_dpm_adaptive,
      .help = "DPM-Solver whose steps follow from the error, whatever their number",
-     .needs = {.noise = NoiseKind::kFresh, .max_eta = 1},  // with more noise it finds no end
+     .needs = {.noise = NoiseKind::kFresh,
+               .max_eta = 1,  // with more noise it finds no end
+               .adaptive = true},
      .defaults = {.eta = 0},
      .names = {.a1111 = "DPM adaptive", .others = "dpm_ad"}},
 });

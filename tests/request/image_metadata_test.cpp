@@ -143,6 +143,18 @@ TEST(ImageMetadata, OneStepOfDmd2IsNotCalledSimple) {
   EXPECT_EQ(a1111_sampler_name("euler_ancestral"), "Euler a");
 }
 
+TEST(ImageMetadata, ASecondPassStandsInA1111sWords) {
+  Request request = resolved_request();
+  request.hires = {.scale = 1.5, .steps = 6, .denoise = 0.6, .upscale = LatentUpscale::kBilinear};
+  const ImageText text = image_metadata(request, Family::kSdxl);
+  for (const char* field : {"Denoising strength: 0.6", "Hires upscale: 1.5", "Hires steps: 6",
+                            "Hires upscaler: Latent"}) {
+    EXPECT_NE(text.at("parameters").find(field), std::string::npos) << field;
+  }
+  const Request back = request_from_json(nlohmann::ordered_json::parse(text.at("fourstep")));
+  EXPECT_EQ(back.hires, request.hires);
+}
+
 TEST(ImageMetadata, SettingsAreReadBackFromTheFile) {
   const testing::TemporaryFolder folder;
   const auto file = folder.path() / "a.png";
