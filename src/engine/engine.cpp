@@ -145,9 +145,9 @@ Engine::Job Engine::prepare(const Request& request, LoadedModel& model, Session&
   Models& models = model.models;
   Job job{{}, loras_of(request, events), request.files.lora_partial, {}};
   if (!models.has_loras(job.loras, job.is_partial_allowed)) {
-    const auto lines = models.choose_loras(job.loras, job.is_partial_allowed);
-    for (const std::string& line : lines) session.add_lora_line(line);
+    models.choose_loras(job.loras, job.is_partial_allowed);
   }
+  for (const std::string& line : models.lora_lines()) session.add_lora_line(line);
   // The tags' LoRAs count as those of flags wherever they are not written down.
   Request asked = request;
   asked.files.loras = job.loras;

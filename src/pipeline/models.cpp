@@ -89,8 +89,9 @@ std::vector<std::string> Models::choose_loras(const std::vector<LoraUse>& loras,
   is_partial_allowed_ = is_partial_allowed;
   loras_ = std::move(applied);
   lora_traits_ = std::move(traits);
+  lora_lines_ = std::move(lines);
   is_text_stale_ = is_unet_stale_ = true;
-  return lines;
+  return lora_lines_;
 }
 
 std::vector<std::string> Models::set_loras(const std::vector<LoraUse>& loras,

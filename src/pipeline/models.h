@@ -59,6 +59,9 @@ class Models {
   /// next call or set_loras(), which begins with step 0. After an exception the next call repairs what it left.
   void set_lora_step(int64_t step, int64_t num_steps, const Events& events);
 
+  /// What choose_loras() last returned.
+  const std::vector<std::string>& lora_lines() const { return lora_lines_; }
+
   /// What choose_loras() was last given.
   const std::vector<LoraUse>& loras() const { return lora_uses_; }
 
@@ -107,6 +110,7 @@ class Models {
   Placement placement_;
   ModelParts parts_;
   std::vector<LoraUse> lora_uses_;
+  std::vector<std::string> lora_lines_;
   bool is_partial_allowed_ = false;  ///< with these
   bool is_text_stale_ = false,
        is_unet_stale_ = false;  ///< loaded, and not all of loras_ is in their weights

@@ -115,6 +115,15 @@ TEST_F(EngineTest, AModelIsLoadedOnceAndItsPromptsAreEncodedOnce) {
   EXPECT_EQ(begun_["load text_encoder"], 2) << "they went before the UNet ran";
 }
 
+TEST_F(EngineTest, TextEncodersStayWhereThereIsMemoryForThem) {
+  Engine engine({.keep_text_encoders = true});
+  Request other_text = request();
+  other_text.prompt.text = "a fox";
+  image_of(engine, request());
+  image_of(engine, other_text);
+  EXPECT_EQ(begun_["load text_encoder"], 1);
+}
+
 TEST_F(EngineTest, ModelsUsedLeastRecentlyGoFirstWhereThereIsNoRoom) {
   const auto model_of = [&](const char* name) {
     testing::write_tiny_sdxl(path(name));
@@ -173,6 +182,9 @@ TEST_F(EngineTest, TheReportHasWhatWasSaidAndSpent) {
   std::vector<std::string> codes;
   for (const LintFinding& finding : report.findings) codes.push_back(finding.code);
   EXPECT_THAT(codes, ::testing::Contains("idle-negative-prompt"));
+  Engine engine;
+  engine.run(twice, {});
+  EXPECT_EQ(engine.run(twice, {}).lora_lines, report.lora_lines) << "though nothing is fused";
   EXPECT_EQ(heard.size(), report.notices.size() + report.lora_lines.size() + codes.size())
       << "each is heard once";
   double sum = 0;
