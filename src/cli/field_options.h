@@ -1,6 +1,6 @@
 #pragma once
-// Flags out of fields: what a visit_fields() function lists, a command line takes. Values go straight into the struct, or
-// are kept as texts that win over a settings file.
+// Flags out of fields: what a visit_fields() function lists, a command line takes. Values go
+// straight into the struct, or are kept as texts that win over a settings file.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -28,7 +28,8 @@ using OnText = std::function<void(const std::string&)>;
 CLI::Option* add_switch(CLI::App& command, const FieldInfo& field, const std::string& default_text,
                         const OnText& on_text);
 
-/// A flag with a value; of one given twice the last counts, or all, joined by ';'. names: as flag_names().
+/// A flag with a value; of one given twice the last counts, or all, joined by ';'. names: as
+/// flag_names().
 CLI::Option* add_value(CLI::App& command, const std::string& names, const FieldInfo& field,
                        const std::string& default_text, bool takes_all, const OnText& on_text);
 
@@ -45,11 +46,12 @@ CLI::Option* add_field(CLI::App& command, const FieldInfo& field, const T& value
   }
 }
 
-/// Throws InvalidRequest for an empty value of a field that is no prose: a variable of a script that is not set must not
-/// stand for a default in silence.
+/// Throws InvalidRequest for an empty value of a field that is no prose: a variable of a script
+/// that is not set must not stand for a default in silence.
 void check_given(const FieldInfo& field, const std::string& text);
 
-/// A flag that reads its text into `value`, which must outlive the parse; bad and empty values end it with InvalidRequest.
+/// A flag that reads its text into `value`, which must outlive the parse; bad and empty values end
+/// it with InvalidRequest.
 template <typename T>
 CLI::Option* add_bound_field(CLI::App& command, const FieldInfo& field, T& value) {
   return add_field(command, field, value, [field, &value](const std::string& text) {
@@ -91,7 +93,8 @@ void add_config_options(CLI::App& command, const Config& defaults, FlagTexts& te
 }
 
 /// Defaults, then the JSON file (unless its name is empty), then the flags.
-/// Throws Error when the file cannot be read, InvalidRequest naming a field that is unknown or out of range.
+/// Throws Error when the file cannot be read, InvalidRequest naming a field that is unknown or out
+/// of range.
 template <typename Config>
 Config read_config(const std::string& file, const FlagTexts& texts) {
   Config config;

@@ -80,7 +80,8 @@ ImageFiles files_of(const Output& output, const ResolvedRequest& request, uint64
   return files;
 }
 
-/// Before minutes of sampling, not after: what an image cannot be written for, or what it will lack.
+/// Before minutes of sampling, not after: what an image cannot be written for, or what it will
+/// lack.
 void check_outputs(Output& output, const PlannedImages& planned, const Events& events) {
   make_folder_of(output.options.out);
   make_folder_of(output.options.latents);
@@ -150,7 +151,8 @@ void check_latents(const GenerateOptions& options) {
   check_output(options.latents, inputs, {kLatentsExtension});
 }
 
-/// Before minutes of sampling, not after. A folder, with '/' at its end, may be missing: it is made.
+/// Before minutes of sampling, not after. A folder, with '/' at its end, may be missing: it is
+/// made.
 void check_output_folder(const char* flag, const std::string& out) {
   std::filesystem::path folder = std::filesystem::path(out).parent_path();
   const bool is_made = out.ends_with('/');

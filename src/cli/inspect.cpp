@@ -1,4 +1,5 @@
-// fourstep inspect schedule|prompt|tokens|noise: what a `generate` with the same options would use; image: what one used.
+// fourstep inspect schedule|prompt|tokens|noise: what a `generate` with the same options would use;
+// image: what one used.
 
 #include <fmt/format.h>
 
@@ -173,7 +174,8 @@ void add_image(CLI::App& inspect) {
   part->callback([file, is_json] { inspect_image(*file, *is_json); });
 }
 
-/// A subcommand that takes what `generate` takes about the image, so that its options can be pasted.
+/// A subcommand that takes what `generate` takes about the image, so that its options can be
+/// pasted.
 CLI::App* add_part(CLI::App& inspect, const char* name, const char* help,
                    void (*run)(const ViewOptions&)) {
   auto options = std::make_shared<ViewOptions>();

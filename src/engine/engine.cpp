@@ -44,8 +44,8 @@ ImageText PlannedImages::text(int64_t index) const {
   return image_metadata(single_image(request.written, index), family, files);
 }
 
-/// One run: its report, and the events that fill it. The time between two reports of progress belongs to the stage of the
-/// first one.
+/// One run: its report, and the events that fill it. The time between two reports of progress
+/// belongs to the stage of the first one.
 class Engine::Session {
  public:
   explicit Session(const Callbacks& callbacks) : callbacks_(callbacks), events_(callbacks.events) {

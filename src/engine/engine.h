@@ -1,6 +1,6 @@
 #pragma once
-// From requests to images: models in memory, LoRAs and prompts that are done once, requests in an order that does nothing
-// twice, and one report of what was said, found and spent.
+// From requests to images: models in memory, LoRAs and prompts that are done once, requests in an
+// order that does nothing twice, and one report of what was said, found and spent.
 
 #include <cstdint>
 #include <functional>
@@ -22,8 +22,8 @@ namespace fourstep {
 
 struct EngineOptions {
   std::string device = "auto";  ///< see device_from_text()
-  /// Of the weights of all loaded models together; those used least recently go first. The model in use stays, however
-  /// large it is.
+  /// Of the weights of all loaded models together; those used least recently go first. The model in
+  /// use stays, however large it is.
   uint64_t max_model_bytes = 0;
   uint64_t max_prompt_bytes =
       64 << 20;  ///< of a model's encoded prompts that are kept for later requests
@@ -37,7 +37,8 @@ struct PlannedImages {
   Family family = Family::kSdxl;
   FileTags files;
 
-  /// What an image file carries, see image_metadata(). index: of the image, 0 .. request.images - 1.
+  /// What an image file carries, see image_metadata(). index: of the image, 0 .. request.images -
+  /// 1.
   ImageText text(int64_t index) const;
 };
 
@@ -60,18 +61,18 @@ struct Report {
   std::string device, precision, vae_precision;
 };
 
-/// Not thread-safe: one worker, one engine. An exception leaves it as good as new: a model that it stopped in the middle of
-/// loading or fusing is repaired by the next run.
+/// Not thread-safe: one worker, one engine. An exception leaves it as good as new: a model that it
+/// stopped in the middle of loading or fusing is repaired by the next run.
 class Engine {
  public:
   explicit Engine(EngineOptions options = {});
 
-  /// All images of a request; random parts of its prompts are drawn (expand_prompts()). Throws InvalidRequest and Error
-  /// naming what is wrong, Cancelled when the user stops.
+  /// All images of a request; random parts of its prompts are drawn (expand_prompts()). Throws
+  /// InvalidRequest and Error naming what is wrong, Cancelled when the user stops.
   Report run(const Request& request, const Callbacks& callbacks = {});
 
-  /// The same for requests without random parts (image_series() of a checked_request()), one after another. Few of them
-  /// are prepared at once, so that memory does not grow with their number.
+  /// The same for requests without random parts (image_series() of a checked_request()), one after
+  /// another. Few of them are prepared at once, so that memory does not grow with their number.
   Report run(std::span<const Request> requests, const Callbacks& callbacks);
 
  private:

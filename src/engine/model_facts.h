@@ -1,5 +1,6 @@
 #pragma once
-// What is known of the model that a request is for, and of the request on it, without reading a weight.
+// What is known of the model that a request is for, and of the request on it, without reading a
+// weight.
 
 #include <cstdint>
 #include <string>
@@ -21,11 +22,13 @@ struct ModelFacts {
   std::vector<InversionBundle> bundles = {};  ///< of the LoRAs
 };
 
-/// Of the request's checkpoint and LoRAs. A request that names no model is for SDXL with the four-step DMD2 LoRA.
+/// Of the request's checkpoint and LoRAs. A request that names no model is for SDXL with the
+/// four-step DMD2 LoRA.
 /// Throws Error when a file cannot be used, as `generate` does.
 ModelFacts model_facts(const Request& request);
 
-/// What `generate` would say of sampler, schedule, steps, guidance and size. Throws as model_facts() and resolve().
+/// What `generate` would say of sampler, schedule, steps, guidance and size. Throws as
+/// model_facts() and resolve().
 std::vector<LintFinding> lint_request(const Request& request);
 
 }  // namespace fourstep

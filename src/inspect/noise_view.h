@@ -1,5 +1,6 @@
 #pragma once
-// The noise that images start from, in a form that people can compare with what another program draws.
+// The noise that images start from, in a form that people can compare with what another program
+// draws.
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>

@@ -43,8 +43,8 @@ Table schedule_table(const std::vector<ScheduleView>& views);
 
 nlohmann::ordered_json json_from(const ScheduleView& view);
 
-/// Sigma over the step, logarithmic, with the levels that the model was distilled at as lines. Schedules without levels
-/// are left out; a level of 0 has no place on the axis.
+/// Sigma over the step, logarithmic, with the levels that the model was distilled at as lines.
+/// Schedules without levels are left out; a level of 0 has no place on the axis.
 std::string schedule_svg(const std::vector<ScheduleView>& views, const ModelFacts& model);
 
 }  // namespace fourstep

@@ -38,18 +38,20 @@ struct TokenView {
   std::vector<TextTokens> texts;
 };
 
-/// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual inversions of its folders and LoRAs.
+/// Of encoded_texts(), by the grammar and cleaning of the request's dialect, with the textual
+/// inversions of its folders and LoRAs.
 /// Throws as encode_prompt().
 TokenView view_tokens(const ResolvedRequest& request, const ModelFacts& model);
 
 /// Valid UTF-8 as it is, other bytes as "\xE7".
 std::string readable(std::string_view bytes);
 
-/// One row per token: encoder, chunk, place in it (start is 0), id, spelling, weight. Encoders with the same tokens share
-/// their rows.
+/// One row per token: encoder, chunk, place in it (start is 0), id, spelling, weight. Encoders with
+/// the same tokens share their rows.
 Table token_table(const TextTokens& text);
 
-/// The table of each text under a line that says which it is, then a line per encoder with start, end and padding.
+/// The table of each text under a line that says which it is, then a line per encoder with start,
+/// end and padding.
 std::string text_from_tokens(const TokenView& view);
 
 /// "texts" has them all; "encoders" beside it is that of the first one, the prompt.

@@ -52,7 +52,8 @@ void add_named(std::string& list, const std::string& file, const std::string& va
   list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", name, value);
 }
 
-/// Some files hold the whole text of their licence, some several. Commas separate files in the list.
+/// Some files hold the whole text of their licence, some several. Commas separate files in the
+/// list.
 std::string short_line(const std::string& text) {
   constexpr size_t kCharacters = 100;
   std::string line;

@@ -1,5 +1,6 @@
 #pragma once
-// What image metadata tell about the files that an image was made with: hashes, by which sites find them, and licences.
+// What image metadata tell about the files that an image was made with: hashes, by which sites find
+// them, and licences.
 
 #include <filesystem>
 #include <string>
@@ -21,8 +22,8 @@ struct FileTags {
   std::string unet = {}, text_encoder = {}, text_encoder_2 = {};
 };
 
-/// The last part of a path, "/" or "\\" being between parts; "~" for the user's home, which has the user's name: for
-/// what is shown to others.
+/// The last part of a path, "/" or "\\" being between parts; "~" for the user's home, which has the
+/// user's name: for what is shown to others.
 std::string shared_name(const std::string& path);
 
 /// `request` with shared_name() for all its files and folders.
@@ -43,7 +44,8 @@ struct UsedFiles {
   std::vector<FileLicence> licences;              ///< see Models::licences()
 };
 
-/// Reads each file once; afterwards the user's cache knows it (io/hashes.h). Licences are cut after 100 characters.
+/// Reads each file once; afterwards the user's cache knows it (io/hashes.h). Licences are cut
+/// after 100 characters.
 FileTags make_file_tags(const FileSettings& files, const UsedFiles& used, const Events& events);
 
 }  // namespace fourstep

@@ -34,7 +34,8 @@ std::string prompt_with_tags(const Request& request) {
   return prompt;
 }
 
-/// A1111's name for what the weights of the prompts did; empty for its default, and without weights.
+/// A1111's name for what the weights of the prompts did; empty for its default, and without
+/// weights.
 std::string emphasis_name(const Request& request) {
   const PromptRules rules =
       prompt_rules(request.sampling.dialect, text_from_value(request.prompt.emphasis));

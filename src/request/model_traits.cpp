@@ -11,7 +11,8 @@ namespace fourstep {
 
 namespace {
 
-/// Of one recipe and those below it. Recipes of other programs name parts without weights that could be added up.
+/// Of one recipe and those below it. Recipes of other programs name parts without weights that
+/// could be added up.
 std::optional<double> weight_in(const std::string& recipe) {
   const nlohmann::json json = nlohmann::json::parse(recipe, nullptr, /*allow_exceptions=*/false);
   const bool is_ours = json.is_object() && json.contains("type") && json["type"] == "fourstep" &&

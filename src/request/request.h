@@ -1,6 +1,7 @@
 #pragma once
-// Everything that decides the pixels of an image, in one plain struct. Command line, server, image metadata
-// and sweeps all fill and print it through visit_fields(), so an option is declared once, here.
+// Everything that decides the pixels of an image, in one plain struct. Command line, server, image
+// metadata and sweeps all fill and print it through visit_fields(), so an option is declared once,
+// here.
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -200,7 +201,8 @@ void visit_hires_fields(Settings& s, Visitor&& visit) {
         s.upscale);
 }
 
-/// The fields in the order in which people read them. visitor_of(heading) gives the visitor of those below a heading.
+/// The fields in the order in which people read them. visitor_of(heading) gives the visitor of
+/// those below a heading.
 template <typename AnyRequest, typename VisitorOf>
 void visit_field_groups(AnyRequest& r, VisitorOf&& visitor_of) {
   visit_file_fields(r.files, visitor_of("Model and LoRAs"));
@@ -222,22 +224,24 @@ void visit_fields(AnyRequest& r, Visitor&& visit) {
       r, [&](const char*) -> auto& { return visit; });
 }
 
-/// The request for image `index` of its images alone: with its own seed, or variation seed where noise is mixed in.
+/// The request for image `index` of its images alone: with its own seed, or variation seed where
+/// noise is mixed in.
 Request single_image(Request request, int64_t index);
 
-/// Throws InvalidRequest for combinations that cannot work: both timesteps and sigmas, lists that do not fall, prompts
-/// of more than 64 KiB, guidance methods that exclude each other.
+/// Throws InvalidRequest for combinations that cannot work: both timesteps and sigmas, lists that
+/// do not fall, prompts of more than 64 KiB, guidance methods that exclude each other.
 void validate(const Request& request);
 
-/// The form in which images carry a request, a server takes it and tests compare it: every field under its name; unset
-/// optionals as null, LoRAs as objects {file, unet_weight, text_weight}, weights by step as text.
+/// The form in which images carry a request, a server takes it and tests compare it: every field
+/// under its name; unset optionals as null, LoRAs as objects {file, unet_weight, text_weight},
+/// weights by step as text.
 nlohmann::ordered_json json_from_request(const Request& request);
 
 /// What image metadata add to a request's own fields: hashes of the files that it names.
 constexpr const char* kHashesMember = "hashes";
 
-/// Fields that are absent or null keep their defaults. Throws InvalidRequest naming an unknown field, a wrong
-/// type or a number out of range. kHashesMember is passed over.
+/// Fields that are absent or null keep their defaults. Throws InvalidRequest naming an unknown
+/// field, a wrong type or a number out of range. kHashesMember is passed over.
 Request request_from_json(const nlohmann::ordered_json& json);
 
 }  // namespace fourstep

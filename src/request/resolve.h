@@ -45,8 +45,9 @@ struct ResolvedRequest {
   int64_t vae_tile = 0;  ///< px; 0: whole
   GuidanceOptions guidance;
   HiresSettings hires;
-  /// The request with names, steps, CFG scale, size, noise and seed filled in: it makes the same images wherever the same
-  /// files are. For results and image metadata, which keep what was left to the dialect as it was asked.
+  /// The request with names, steps, CFG scale, size, noise and seed filled in: it makes the same
+  /// images wherever the same files are. For results and image metadata, which keep what was left
+  /// to the dialect as it was asked.
   Request written;
 };
 
@@ -56,18 +57,20 @@ struct PictureSize {
 };
 PictureSize picture_size(const ResolvedRequest& request);
 
-/// A random seed of 32 bits: as many as torch's CPU generator distinguishes, and short enough to copy by hand.
+/// A random seed of 32 bits: as many as torch's CPU generator distinguishes, and short enough to
+/// copy by hand.
 uint64_t draw_seed();
 
-/// The request with the `shipped` model and its LoRA where it names no model, and without LoRAs named
-/// "none". Throws InvalidRequest when no model is named and none is shipped.
+/// The request with the `shipped` model and its LoRA where it names no model, and without LoRAs
+/// named "none". Throws InvalidRequest when no model is named and none is shipped.
 Request with_default_model(Request request, const std::optional<DefaultModel>& shipped);
 
-/// Replaces every "auto" and unset value: distilled models get lcm, dmd2, 4 steps and CFG scale 1 (one step for the
-/// one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30 steps and 6. The number of steps follows
-/// explicit timesteps or sigmas. Sizes are rounded to the nearest multiple of 8, at least 64; a change is a notice. A
-/// missing seed is drawn. Notices also say which words the model has never seen. Throws InvalidRequest for names that
-/// are unknown or contradict each other, and for --steps that do not fit a list.
+/// Replaces every "auto" and unset value: distilled models get lcm, dmd2, 4 steps and CFG scale 1
+/// (one step for the one-step model, named "...dmd2...1step..."); plain ones euler, karras, 30
+/// steps and 6. The number of steps follows explicit timesteps or sigmas. Sizes are rounded to the
+/// nearest multiple of 8, at least 64; a change is a notice. A missing seed is drawn. Notices also
+/// say which words the model has never seen. Throws InvalidRequest for names that are unknown or
+/// contradict each other, and for --steps that do not fit a list.
 ResolvedRequest resolve(const Request& request, const ModelTraits& traits,
                         const Events& events = {});
 

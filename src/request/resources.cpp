@@ -28,7 +28,8 @@ fs::path program_folder() {
   return fs::read_symlink("/proc/self/exe", ignored).parent_path();
 }
 
-/// Beside an installed program (bin/../share/fourstep), beside a build (build/NAME/bin), where it was built.
+/// Beside an installed program (bin/../share/fourstep), beside a build (build/NAME/bin), where it
+/// was built.
 std::vector<fs::path> clip_merges_candidates() {
   const fs::path folder = program_folder();
   return {folder / "../share/fourstep/clip/merges.txt", folder / "../../../share/clip/merges.txt",

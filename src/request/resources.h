@@ -9,8 +9,8 @@
 
 namespace fourstep {
 
-/// The merges that make the tokenizer of `checkpoint`: the ones inside the file, else of the diffusers
-/// folder, else CLIP's own, which scripts/setup puts into share/clip/merges.txt.
+/// The merges that make the tokenizer of `checkpoint`: the ones inside the file, else of the
+/// diffusers folder, else CLIP's own, which scripts/setup puts into share/clip/merges.txt.
 /// Throws Error saying where it looked and how to get them.
 struct Vocabulary {
   std::string merges_text;

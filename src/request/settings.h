@@ -1,5 +1,6 @@
 #pragma once
-// The parts of a request as people think of it: which files, which prompt, which picture, how sampled.
+// The parts of a request as people think of it: which files, which prompt, which picture, how
+// sampled.
 
 #include <cstdint>
 #include <optional>
@@ -134,14 +135,15 @@ struct HiresSettings {
   bool operator==(const HiresSettings&) const = default;
 };
 
-/// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for the text encoders
-/// too, as it is at step 0.
-/// Throws InvalidRequest when a file is named without a name, for weights that step_weights_from_text() refuses, and
-/// for a TEXT_WEIGHT that is not one number.
+/// "FILE", "FILE:0.7", "FILE:0.7:0.5", "FILE:0@0,1@2"; several separated by ';'. One weight is for
+/// the text encoders too, as it is at step 0.
+/// Throws InvalidRequest when a file is named without a name, for weights that
+/// step_weights_from_text() refuses, and for a TEXT_WEIGHT that is not one number.
 void value_from_text(const FieldInfo& field, std::string_view text, std::vector<LoraUse>& value);
 std::string text_from_value(const std::vector<LoraUse>& value);
 
-/// The UNet's weight, for work without steps. Throws InvalidRequest naming the file when it changes over them.
+/// The UNet's weight, for work without steps. Throws InvalidRequest naming the file when it changes
+/// over them.
 double single_weight(const LoraUse& use);
 
 /// Any spelling that dialect_from_name() knows; printed by its first one.

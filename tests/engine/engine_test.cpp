@@ -34,7 +34,8 @@ class EngineTest : public testing::TinyRun {
     return r;
   }
 
-  /// Callbacks that keep the pixels, and count by stage what began: "load unet", "load text_encoder", "sample".
+  /// Callbacks that keep the pixels, and count by stage what began: "load unet", "load
+  /// text_encoder", "sample".
   Callbacks watching() {
     Callbacks callbacks;
     callbacks.on_image = [this](const PlannedImages&, const GeneratedImage& made) {

@@ -231,8 +231,8 @@ std::vector<float> first_numbers(const Tensor& noise) {
 
 const Shape kSmallLatent = {1, 4, 8, 8};
 
-/// Numbers of torch.randn((1, 4, 8, 8), generator=g) with g = torch.Generator().manual_seed(5), and then of
-/// manual_seed(6), from which ComfyUI on a CPU draws the noise of the steps.
+/// Numbers of torch.randn((1, 4, 8, 8), generator=g) with g = torch.Generator().manual_seed(5), and
+/// then of manual_seed(6), from which ComfyUI on a CPU draws the noise of the steps.
 TEST(ImageSeeds, ComfyUiStartsTheStepsAtTheNextSeed) {
   const NoiseSource noise = make_image_noise(first_seed(Dialect::kComfy));
   EXPECT_EQ(first_numbers(noise(kSmallLatent)),
