@@ -77,7 +77,7 @@ Tensor run_steps(const SamplerRun& run, Tensor x, const OnStep& on_step, const A
     const double from = to > level ? to : churned(run.settings, level, num_steps);
     x = add_noise(run, x, level, from);
     if (to > level) continue;
-    const Tensor denoised = run.estimate(x, from);
+    const Tensor denoised = run.denoise(x, at::full({x.size(0)}, from, torch::kFloat64));
     if (on_step) on_step({done++, num_steps, from, denoised});
     x = to == 0 && last == LastStep::kEstimate ? denoised : advance(x, denoised, {i, from, to});
   }
