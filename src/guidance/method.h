@@ -93,9 +93,10 @@ class GuidanceStage {
   virtual void extend(const GuidanceCall& call, const CallRows& rows, UNetExtras& extras) {}
   virtual void before(const GuidanceCall& call, CondUncond& pair) {}
   /// In place of combine_cfg(), for a method that replaces the combination.
-  virtual Tensor combine(const GuidanceCall& call, const CondUncond& pair) { return {}; }
+  virtual Tensor combine(const GuidanceCall& /*call*/, const CondUncond& /*pair*/) { return {}; }
   /// pair.uncond is undefined where nothing needed it.
-  virtual Tensor after(const GuidanceCall& call, const CondUncond& pair, const Tensor& denoised) {
+  virtual Tensor after(const GuidanceCall& /*call*/, const CondUncond& /*pair*/,
+                       const Tensor& denoised) {
     return denoised;
   }
 };
