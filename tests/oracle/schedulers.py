@@ -83,7 +83,7 @@ class Case:
         return f"{self.scheduler} {self.schedule} {self.steps} steps{more}"
 
     def request(self):
-        request = dict(dialect="diffusers", sampler=self.sampler, schedule=self.schedule, steps=self.steps, seed=SEED,
+        request = dict(dialect="diffusers", sampler=self.sampler, schedule="auto" if self.list else self.schedule, steps=self.steps, seed=SEED,
                        noise="torch", prediction=self.settings.get("prediction_type", "epsilon"), **self.call, **self.list)
         return {**request, "zero_snr": True} if self.is_zero_snr else request
 
