@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/memory.h"
+#include "pipeline/hires.h"
 #include "pipeline/precision.h"
-#include "pipeline/sampling_plan.h"
 #include "request/image_metadata.h"
 #include "request/image_series.h"
 #include "request/lora_lookup.h"
@@ -153,9 +153,9 @@ Engine::Job Engine::prepare(const Request& request, LoadedModel& model, Session&
   asked.files.loras = job.loras;
   const ModelTraits traits = models.traits();
   ResolvedRequest& resolved = job.images.request = resolve(asked, traits, events);
-  const SamplingPlan plan = plan_sampling(
-      resolved.sampling, noise_schedule_of(resolved.sampling.dialect, resolved.zero_snr));
-  for (const LintFinding& finding : lint({asked, resolved, traits, plan})) {
+  const std::vector<PassPlan> passes =
+      plan_passes(resolved);  // says before encoding what cannot work
+  for (const LintFinding& finding : lint({asked, resolved, traits, passes.front().plan})) {
     session.add_finding(finding);
   }
   job.prompts = encode_prompts(models, resolved, events, model.prompts);

@@ -106,8 +106,7 @@ std::optional<PromptPlan> joined(const std::vector<PromptPlan>& plans) {
 Tensor sample_plan(Models& models, std::span<const ResolvedRequest> requests,
                    const PromptPlan& prompts) {
   const ResolvedRequest& request = requests.front();
-  const SamplingPlan plan = plan_sampling(
-      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
+  const SamplingPlan plan = plan_sampling(request);
   GuidedUNet guided(models.unet(Events{}), guidance_setup(request, plan), prompts.stages,
                     prompts.spans);
   std::vector<ImageSeed> seeds;
@@ -121,7 +120,7 @@ Tensor sample_plan(Models& models, std::span<const ResolvedRequest> requests,
 /// All at once where that is possible, else one by one.
 Tensor sample_together(Models& models, std::span<const ResolvedRequest> requests,
                        const std::vector<PromptPlan>& plans) {
-  const bool is_adaptive = requests.front().sampling.sampler == "dpm_adaptive";  // steps of a batch
+  const bool is_adaptive = find_sampler(requests.front().sampling.sampler).needs.adaptive;
   const auto all = is_adaptive ? std::nullopt : joined(plans);
   if (all) return sample_plan(models, requests, *all);
   std::vector<Tensor> latents;
@@ -179,7 +178,7 @@ std::vector<EvaluationRow> rows_of(const EvaluateConfig& config, bool has_real) 
     if (row.model.empty()) continue;
     Request request;
     request.sampling = row.sampling;
-    plan_sampling(resolve(request, {}).sampling, make_sdxl_noise_schedule());
+    plan_sampling(resolve(request, {}));
   }
   return rows;
 }

@@ -65,6 +65,7 @@ Tensor GuidedUNet::estimate(const Tensor& x, const Tensor& sigma) {
   } else if (prompts.has_parts()) {
     estimates.cond = cond(call, {});
   } else {
+    // As part() does, without a function between: this is every call of a four-step model.
     estimates.cond = run(call, x, shown(call, prompts.cond, sizes_.prompt),
                          extras_of(call, {.num_cond = x.size(0)}, {}));
   }

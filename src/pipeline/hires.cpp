@@ -39,9 +39,7 @@ SamplingPlan plan_hires(const ResolvedRequest& request) {
 }  // namespace
 
 std::vector<PassPlan> plan_passes(const ResolvedRequest& request) {
-  const ResolvedSampling& sampling = request.sampling;
-  std::vector<PassPlan> passes = {
-      {request, plan_sampling(sampling, noise_schedule_of(sampling.dialect, request.zero_snr))}};
+  std::vector<PassPlan> passes = {{request, plan_sampling(request)}};
   if (request.hires.scale != 1) {
     ResolvedRequest larger = request;
     const PictureSize size = picture_size(request);

@@ -123,6 +123,11 @@ SamplingPlan plan_sampling(const ResolvedSampling& asked, NoiseSchedule schedule
   return plan;
 }
 
+SamplingPlan plan_sampling(const ResolvedRequest& request) {
+  return plan_sampling(request.sampling,
+                       noise_schedule_of(request.sampling.dialect, request.zero_snr));
+}
+
 bool uses_schedule(const ResolvedSampling& asked) {
   return asked.timesteps.empty() && asked.sigmas.empty() &&
          a1111_list(asked) == A1111List::kOfSchedule;

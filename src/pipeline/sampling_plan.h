@@ -27,6 +27,9 @@ NoiseSchedule noise_schedule_of(Dialect dialect, bool zero_snr);
 /// schedule: the model's. Throws InvalidRequest for settings that cannot work.
 SamplingPlan plan_sampling(const ResolvedSampling& asked, NoiseSchedule schedule);
 
+/// The plan of a request's first pass, on the noise levels that its model was trained at.
+SamplingPlan plan_sampling(const ResolvedRequest& request);
+
 /// Whether the name of a schedule decides the noise levels: not with explicit lists, nor for A1111's timestep
 /// samplers, which have lists of their own.
 bool uses_schedule(const ResolvedSampling& asked);

@@ -49,8 +49,7 @@ void report_foreign_rules(const SamplingSettings& asked, const Events& events) {
       asked.sampler));
 }
 
-/// Any spelling of sampler and schedule becomes ours; "DPM++ 2M Karras" names both. An explicit
-/// list has no schedule.
+/// Any spelling of sampler and schedule becomes ours; "DPM++ 2M Karras" names both.
 void resolve_names(SamplingSettings& asked, bool is_distilled, const Events& events) {
   if (asked.sampler == "auto") asked.sampler = is_distilled ? "lcm" : "euler";
   report_foreign_rules(asked, events);

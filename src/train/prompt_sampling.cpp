@@ -13,8 +13,7 @@ Tensor sample_prompts(const PromptBatch& batch, const SamplingSettings& settings
   ModelTraits traits;
   traits.zero_snr = batch.zero_snr;
   const ResolvedRequest resolved = resolve(request, traits);
-  const SamplingPlan plan =
-      plan_sampling(resolved.sampling, noise_schedule_of(settings.dialect, batch.zero_snr));
+  const SamplingPlan plan = plan_sampling(resolved);
   const std::vector<ImageSeed> seeds = image_seeds(resolved);
   PassStart start{seeds, batch.side, batch.side, batch.cond.context.device()};
   start.channels = batch.unet->config.in_channels;

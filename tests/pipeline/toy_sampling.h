@@ -16,8 +16,7 @@ inline Tensor toy_output(const Tensor& scaled, const Tensor& timestep) {
 /// The final latent, [1,4,8,8] fp32. asked: with sampler, schedule, steps, seed and noise.
 inline Tensor sample_toy(const Request& asked) {
   const ResolvedRequest request = resolve(asked, {});
-  const SamplingPlan plan = plan_sampling(
-      request.sampling, noise_schedule_of(request.sampling.dialect, request.zero_snr));
+  const SamplingPlan plan = plan_sampling(request);
   const Denoiser denoise = make_denoiser(toy_output, plan.timestep_of, request.output);
   const ImageSeed seeds[] = {request.seed};
   return sample_pass(plan, {denoise, {}}, {.seeds = seeds, .width = 64, .height = 64});
